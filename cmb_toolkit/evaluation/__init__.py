@@ -1,0 +1,1 @@
+"""Findings against truth: hit rules, counts, FROC. Arrays and tables only."""

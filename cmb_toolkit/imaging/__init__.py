@@ -1,0 +1,1 @@
+"""Clean volumes, arrays only: phase scale, unwrapping, high-pass, SWI, brain mask, frame (voxels <-> image)."""

@@ -1,0 +1,1 @@
+"""Files at the border: one module per format."""

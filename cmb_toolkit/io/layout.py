@@ -1,0 +1,231 @@
+"""Where everything lies in a study folder. No other module builds these paths.
+
+::
+
+    study/
+      study.toml participants.tsv microbleeds.tsv folds.tsv dataset_description.json
+      sub-001/              preprocessed volumes and mask (BIDS-derivative names)
+      slices/<input>/       network images and labels, shared by all folds
+      cells/<cell>/         one (resolution, input, fold): detector, classifier, their tables
+      tables/ figures/ logs/
+      scratch/<cell>/       checkpoints; may be deleted at any time
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DataError, MissingError, UsageError
+from .publish import write_text
+
+__all__ = ["Cell", "Study", "slice_stem", "split_stem"]
+
+_STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z]+)_slice-(?P<slice>\d{3,})(?:_.*)?")
+
+
+def slice_stem(subject: str, k: int, variant: str = "") -> str:
+    """Stem of a slice's image: ``sub-001_slice-034`` with an optional ``_variant``; no dots (Darknet cuts there)."""
+    return f"{subject}_slice-{k:03d}" + (f"_{variant}" if variant else "")
+
+
+def split_stem(stem: str) -> tuple[str, int]:
+    """Subject and slice of an image's stem."""
+    match = _STEM.fullmatch(stem)
+    if match is None:
+        raise DataError(
+            f"image {stem}: expected a name like sub-001_slice-034; the images come from `cmbtk prepare-yolo`."
+        )
+    return match["subject"], int(match["slice"])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (resolution, input, fold) of a study: its folder and the files in it."""
+
+    folder: Path
+    scratch: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def project(self) -> Path:
+        """The self-contained Darknet project folder."""
+        return self.folder / "darknet"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "yolo.weights"
+
+    @property
+    def yolo_history(self) -> Path:
+        return self.folder / "yolo_history.tsv"
+
+    @property
+    def detections(self) -> Path:
+        """Boxes on network images, as the engine gave them after our threshold and NMS."""
+        return self.folder / "detections.tsv"
+
+    @property
+    def candidates(self) -> Path:
+        """Boxes put back on the subjects' voxel grids, with their role (train, validation, test)."""
+        return self.folder / "candidates.tsv"
+
+    @property
+    def patches(self) -> Path:
+        """Patches beside their table ``patches.tsv``: array (n, 16, 32, 16), SWI beside phase."""
+        return self.folder / "patches.npy"
+
+    @property
+    def cnn(self) -> Path:
+        return self.folder / "cnn.keras"
+
+    @property
+    def cnn_history(self) -> Path:
+        return self.folder / "cnn_history.tsv"
+
+    @property
+    def findings(self) -> Path:
+        """Candidates with stage 2's probability and verdict."""
+        return self.folder / "findings.tsv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study folder."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> Study:
+        """An existing study.
+
+        Raises
+        ------
+        MissingError
+            If the folder is not one; a foreign folder is never written to.
+        """
+        study = cls(root)
+        if not study.settings.is_file():
+            raise MissingError(
+                f"{root}: not a study folder (no study.toml). Make one with `cmbtk simulate` or `cmbtk import`, "
+                "or check the path."
+            )
+        return study
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> Study:
+        """A new study, or the same one again.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds files but is no study.
+        """
+        study = cls(root)
+        if not study.settings.is_file():
+            if root.exists() and (not root.is_dir() or any(p for p in root.iterdir() if not p.name.startswith("."))):
+                raise UsageError(f"{root}: exists and is not a study folder. Choose a new or empty folder.")
+            write_text(study.settings, f'# A cmb_toolkit study; docs/study.md says what lies where.\nname = "{name}"\n')
+        return study
+
+    @property
+    def name(self) -> str:
+        return str(tomllib.loads(self.settings.read_text("utf-8")).get("name", self.root.name))
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "study.toml"
+
+    @property
+    def participants(self) -> Path:
+        """participant_id, resolution, scanner, group, magnitude, phase [, swi, mask, echo_time_ms, ...]; paths
+        relative to the study folder (or absolute)."""
+        return self.root / "participants.tsv"
+
+    @property
+    def microbleeds(self) -> Path:
+        """participant_id, i, j, k (0-based, canonical axes), x_mm, y_mm, z_mm [, what the truth knows]."""
+        return self.root / "microbleeds.tsv"
+
+    @property
+    def folds(self) -> Path:
+        """fold, participant_id, role (train, validation, test)."""
+        return self.root / "folds.tsv"
+
+    @property
+    def description(self) -> Path:
+        return self.root / "dataset_description.json"
+
+    @property
+    def scans(self) -> Path:
+        """Where simulated scans are written (magnitude and phase per subject); other scans stay where they are."""
+        return self.root / "scans"
+
+    def subject(self, subject: str) -> Path:
+        """Folder of a subject's preprocessed volumes."""
+        return self.root / subject
+
+    def magnitude(self, subject: str) -> Path:
+        return self.subject(subject) / f"{subject}_part-mag_desc-preproc_T2starw.nii.gz"
+
+    def phase(self, subject: str) -> Path:
+        """High-passed phase in radians, paramagnetic positive, 0 outside the brain."""
+        return self.subject(subject) / f"{subject}_part-phase_desc-highpass_T2starw.nii.gz"
+
+    def swi(self, subject: str) -> Path:
+        return self.subject(subject) / f"{subject}_desc-preproc_swi.nii.gz"
+
+    def mask(self, subject: str) -> Path:
+        return self.subject(subject) / f"{subject}_desc-brain_mask.nii.gz"
+
+    def slices(self, input_name: str) -> Path:
+        return self.root / "slices" / input_name
+
+    def cell(self, resolution: str, input_name: str, fold: str) -> Cell:
+        """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``."""
+        return self.cell_named(f"{resolution}_{input_name}_fold-{fold}")
+
+    def cell_named(self, name: str) -> Cell:
+        return Cell(self.root / "cells" / name, self.root / "scratch" / name)
+
+    @classmethod
+    def of_cell(cls, folder: Path) -> tuple[Study, Cell]:
+        """Study and cell that a cell's folder belongs to, so that later steps need only the cell.
+
+        Raises
+        ------
+        MissingError
+            If the folder is not ``<study>/cells/<cell>``.
+        """
+        folder = folder.absolute()
+        if not folder.is_dir() or folder.parent.name != "cells":
+            raise MissingError(
+                f"{folder}: not a cell of a study (expected STUDY/cells/NAME). "
+                "`cmbtk prepare-yolo` makes it and prints its path."
+            )
+        study = cls.open(folder.parent.parent)
+        return study, study.cell_named(folder.name)
+
+    def log(self, cell: str, step: str) -> Path:
+        return self.root / "logs" / cell / f"{step}.log"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
