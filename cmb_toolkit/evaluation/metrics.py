@@ -1,0 +1,272 @@
+"""Counts, curves and thresholds from hits and misses; rates come from the counts (paper, equations 3 to 6).
+
+Every function takes the list of subjects that were looked at, because a subject without any candidate still counts
+in false positives per subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+from ..model import Counts
+from .rules import Matching, Rule, closeness, match, rows_by_subject
+
+__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject", "stage2_counts"]
+
+
+def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
+    """Hits and misses of every subject.
+
+    Parameters
+    ----------
+    matching : Matching
+    subjects : sequence of str
+        Every subject that was looked at, those without candidates included.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, microbleeds, candidates, tp, fn, fp, duplicates; one row per subject in the order given.
+
+    Raises
+    ------
+    DataError
+        If a candidate or a microbleed belongs to none of the subjects, or a subject is listed twice.
+    """
+    names = pd.Index(list(subjects), name="participant_id")
+    if not names.is_unique:
+        raise DataError(f"subject {names[names.duplicated()][0]} is listed twice among the subjects to count.")
+    for what, frame in (("candidate", matching.candidates), ("microbleed", matching.truth)):
+        strangers = set(frame["participant_id"]) - set(names)
+        if strangers:
+            raise DataError(
+                f"a {what} belongs to {min(strangers)}, which is none of the {len(names)} subjects counted. "
+                "Select the rows of the subjects first."
+            )
+    outcomes = pd.crosstab(matching.candidates["participant_id"], matching.candidates["outcome"])
+    outcomes = outcomes.reindex(index=names, columns=["tp", "fp", "duplicate"], fill_value=0)
+    marks = matching.truth.groupby("participant_id")["found"].agg(["size", "sum"]).reindex(names, fill_value=0)
+    table = pd.DataFrame(
+        {
+            "microbleeds": marks["size"],
+            "candidates": outcomes.sum(axis=1),
+            "tp": outcomes["tp"],
+            "fn": marks["size"] - marks["sum"],
+            "fp": outcomes["fp"],
+            "duplicates": outcomes["duplicate"],
+        }
+    )
+    return table.astype(int).reset_index()
+
+
+def counts(matching: Matching, subjects: Sequence[str]) -> Counts:
+    """Pooled counts over `subjects` (all of them, those without a candidate included); duplicates are in none."""
+    table = per_subject(matching, subjects)
+    return Counts(int(table["tp"].sum()), int(table["fp"].sum()), int(table["fn"].sum()), subjects=len(table))
+
+
+def stage2_counts(stage1: Counts, kept: Counts) -> Counts:
+    """Counts of stage 2 by itself: it can only lose what stage 1 found (paper, section 3.3).
+
+    Parameters
+    ----------
+    stage1 : Counts
+        All of stage 1's candidates against the truth.
+    kept : Counts
+        The candidates that stage 2 kept, against the same truth.
+
+    Returns
+    -------
+    Counts
+        fn: microbleeds that stage 1 found and stage 2 lost; tn: false candidates thrown out. Its sensitivity times
+        stage 1's is the overall one, its specificity is that of the paper's Table 7.
+    """
+    return Counts(kept.tp, kept.fp, stage1.tp - kept.tp, stage1.fp - kept.fp, stage1.subjects)
+
+
+def froc(
+    candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, subjects: Sequence[str], score: str = "confidence"
+) -> pd.DataFrame:
+    """Sensitivity against false positives per subject, for every threshold that changes anything.
+
+    Each point is exactly what :func:`match` and :func:`counts` give for the candidates with ``score >= threshold``.
+
+    Parameters
+    ----------
+    candidates, truth : DataFrame
+        As for :func:`match`; candidates also have the column `score`.
+    rule : Rule
+    subjects : sequence of str
+        Every subject that was looked at.
+    score : str
+        ``confidence`` (stage 1) or ``probability`` (stage 2).
+
+    Returns
+    -------
+    DataFrame
+        threshold (falling), sensitivity, fp_per_subject, tp, fp, duplicates. The first row has threshold infinity:
+        no candidate at all. Sensitivity is NaN where there is no microbleed.
+    """
+    per_subject(match(candidates, truth, rule), subjects)  # the checks are there
+    values = candidates[score].to_numpy(float)
+    if not np.isfinite(values).all():
+        raise DataError(f"candidates table: {score} holds a value that is not a finite number.")
+    outcome = _outcome_when_added(candidates, truth, rule, values)
+    order = np.argsort(-values, kind="stable")
+    ordered = values[order]
+    last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
+    sums = {name: np.concatenate([[0], np.cumsum(outcome[order] == name)[last]]) for name in ("tp", "fp", "duplicate")}
+    found: NDArray[np.float64] = sums["tp"] / len(truth) if len(truth) else np.full(len(sums["tp"]), np.nan)
+    alarms: NDArray[np.float64] = sums["fp"] / len(subjects) if len(subjects) else np.full(len(sums["fp"]), np.nan)
+    return pd.DataFrame(
+        {
+            "threshold": np.concatenate([[np.inf], ordered[last]]),
+            "sensitivity": found,
+            "fp_per_subject": alarms,
+            "tp": sums["tp"],
+            "fp": sums["fp"],
+            "duplicates": sums["duplicate"],
+        }
+    )
+
+
+def choose_threshold(
+    candidates: pd.DataFrame,
+    truth: pd.DataFrame,
+    rule: Rule,
+    subjects: Sequence[str],
+    score: str = "confidence",
+    *,
+    target_sensitivity: float | Literal["f1"] = "f1",
+    max_fp_per_subject: float | None = None,
+) -> float:
+    """Choose the score from which on candidates are kept. Give it validation subjects only.
+
+    Parameters
+    ----------
+    candidates, truth, rule, subjects, score
+        As for :func:`froc`.
+    target_sensitivity : float or 'f1'
+        The highest threshold that reaches this sensitivity (0..1; if none does, the one with the greatest
+        sensitivity at the fewest false positives), or ``f1``: the threshold with the greatest F1.
+    max_fp_per_subject : float, optional
+        Thresholds with more false positives per subject are not considered.
+
+    Returns
+    -------
+    float
+        A value that the score takes: keep ``score >= threshold``.
+
+    Raises
+    ------
+    DataError
+        If there is no microbleed or no candidate to choose by, or no threshold satisfies `max_fp_per_subject`.
+    """
+    if target_sensitivity != "f1" and not 0 < target_sensitivity <= 1:
+        raise UsageError(f"target sensitivity {target_sensitivity}: must be above 0 and at most 1, or 'f1'.")
+    if not len(truth) or not len(candidates):
+        nothing = "microbleed" if not len(truth) else "candidate"
+        raise DataError(
+            f"no {nothing} among the {len(subjects)} subjects that a threshold of {score} should be chosen on. "
+            "Give the threshold yourself, or take more validation subjects."
+        )
+    curve = froc(candidates, truth, rule, subjects, score).iloc[1:]
+    if max_fp_per_subject is not None:
+        curve = curve[curve["fp_per_subject"] <= max_fp_per_subject]
+        if curve.empty:
+            raise DataError(
+                f"no threshold of {score} has at most {max_fp_per_subject:g} false positives per subject. "
+                "Allow more, or give the threshold yourself."
+            )
+    if target_sensitivity == "f1":
+        goal = 2 * curve["tp"] / (curve["tp"] + curve["fp"] + len(truth))
+    else:
+        goal = curve["sensitivity"].clip(upper=target_sensitivity)
+    # the first of equals is the highest threshold: fewest false positives for the same gain
+    return float(curve["threshold"].to_numpy()[int(np.argmax(goal.to_numpy()))])
+
+
+def bootstrap(
+    table: pd.DataFrame, *, samples: int = 1000, level: float = 0.95, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals by drawing subjects with replacement.
+
+    Microbleeds of one person are not independent, so subjects are drawn, not microbleeds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`per_subject`.
+    samples : int
+    level : float
+        Probability that the interval should cover.
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``sensitivity``, ``precision``, ``f1`` and ``fp_per_subject`` -> (low, high). NaN where there is nothing to
+        draw from; samples without a denominator are left out.
+    """
+    numbers = table[["tp", "fp", "fn"]].to_numpy(float)
+    if not len(numbers):
+        return dict.fromkeys(("sensitivity", "precision", "f1", "fp_per_subject"), (float("nan"), float("nan")))
+    draws = np.random.default_rng(seed).integers(len(numbers), size=(samples, len(numbers)))
+    tp, fp, fn = numbers[draws].sum(axis=1).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates = {
+            "sensitivity": tp / (tp + fn),
+            "precision": tp / (tp + fp),
+            "f1": 2 * tp / (2 * tp + fp + fn),
+            "fp_per_subject": fp / len(numbers),
+        }
+    return {name: _interval(values, level) for name, values in rates.items()}
+
+
+def _interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    usable = values[np.isfinite(values)]
+    if not len(usable):
+        return float("nan"), float("nan")
+    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _outcome_when_added(
+    candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, values: NDArray[np.float64]
+) -> NDArray[np.str_]:
+    """What each candidate adds to the counts when candidates come in by falling score.
+
+    A candidate is a hit when it makes one more pair possible. The number of pairs so reached is the greatest there
+    is at every threshold, because the sets of candidates that can be paired at once form a matroid.
+    """
+    outcome = np.full(len(candidates), "fp", dtype="<U9")
+    rows = rows_by_subject(candidates)
+    for subject, marks in rows_by_subject(truth).items():
+        if subject not in rows:
+            continue
+        mine = rows[subject]
+        mine = mine[np.argsort(-values[mine], kind="stable")]
+        near = closeness(candidates.iloc[mine], truth.iloc[marks], rule) > 0
+        partner = np.full(len(marks), -1)
+        for row in np.flatnonzero(near.any(axis=1)).tolist():
+            if _augment(near, partner, row, np.zeros(len(marks), bool)):
+                outcome[mine[row]] = "tp"
+            elif rule.name == "centre":
+                outcome[mine[row]] = "duplicate"
+    return outcome
+
+
+def _augment(near: NDArray[np.bool_], partner: NDArray[np.intp], row: int, seen: NDArray[np.bool_]) -> bool:
+    """Pair `row`, moving earlier rows to other partners where that makes room (Kuhn's augmenting path)."""
+    for column in np.flatnonzero(near[row] & ~seen):
+        seen[column] = True
+        if partner[column] < 0 or _augment(near, partner, int(partner[column]), seen):
+            partner[column] = row
+            return True
+    return False
