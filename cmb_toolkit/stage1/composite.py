@@ -1,0 +1,114 @@
+"""The five input images of the paper's Table 2 (sections 3.1.1.1 to 3.1.1.5), as 8-bit RGB.
+
+Darknet's loaders know one and three channels only, so every input is a three-channel image: R = SWI, G = phase or its
+complement, B = magnitude; a channel that an input does not have is constant 0. SWI alone stands in all three channels,
+which is what Darknet makes of a grey image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..imaging import frame as framing
+from ..model import INPUTS, Frame
+
+__all__ = ["average_slices", "composite", "needs"]
+
+Volume = NDArray[np.float32]
+
+
+def needs(input_name: str) -> tuple[str, ...]:
+    """Volumes an input is made of: some of ``swi``, ``phase``, ``magnitude``.
+
+    Raises
+    ------
+    UsageError
+        If the input is none of the five.
+    """
+    if input_name not in INPUTS:
+        raise UsageError(f"input {input_name!r}: expected one of {', '.join(INPUTS)}.")
+    parts = input_name.removesuffix("-averaged").split("+")
+    return tuple("phase" if part == "cphase" else part for part in parts)
+
+
+def average_slices(volume: Volume) -> Volume:
+    """Mean of slices k-1, k, k+1 (equation 11); the first and the last slice average the two that exist.
+
+    Parameters
+    ----------
+    volume : (i, j, k) float32 array
+
+    Returns
+    -------
+    (i, j, k) float32 array
+    """
+    total = volume.copy(order="K")
+    total[..., 1:] += volume[..., :-1]
+    total[..., :-1] += volume[..., 1:]
+    count = np.full(volume.shape[2], 3, np.float32)
+    count[0] -= 1
+    count[-1] -= 1
+    total /= count
+    return total
+
+
+def composite(
+    input_name: str,
+    frame: Frame,
+    *,
+    swi: Volume,
+    phase: Volume | None = None,
+    magnitude: Volume | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:
+    """Network images of every slice.
+
+    Parameters
+    ----------
+    input_name : str
+        One of :data:`cmb_toolkit.model.INPUTS`. ``cphase`` is 1 - phase inside the mask and 0 outside, so that the
+        background stays black; ``averaged`` is :func:`average_slices` of each channel.
+    frame : Frame
+    swi, phase, magnitude : (i, j, k) float32 arrays
+        Normalised to 0..1; those that :func:`needs` names.
+    mask : (i, j, k) bool array
+        The brain; needed where the input has ``cphase``.
+
+    Returns
+    -------
+    (k, row, column, 3) uint8 array
+        RGB; 255 is 1.0, values beyond 0..1 are clipped.
+
+    Raises
+    ------
+    UsageError
+        If the input is unknown or a volume it needs is not given.
+    """
+    given = {"swi": swi, "phase": phase, "magnitude": magnitude}
+    absent = [name for name in needs(input_name) if given[name] is None]
+    if absent or ("cphase" in input_name and mask is None):
+        raise UsageError(f"input {input_name} needs {' and '.join(absent) or 'the brain mask'}, which was not given.")
+    channels: list[Volume] = []
+    for name in needs(input_name):
+        volume = given[name]
+        assert volume is not None
+        if name == "phase" and "cphase" in input_name:
+            volume = np.where(mask, 1 - volume, 0).astype(np.float32, copy=False)
+        channels.append(average_slices(volume) if input_name.endswith("-averaged") else volume)
+    return _stack(channels, frame, swi.shape[2])
+
+
+def _stack(channels: Sequence[Volume], frame: Frame, slices: int) -> NDArray[np.uint8]:
+    """RGB images; one channel becomes grey, a missing one stays 0."""
+    images = np.zeros((slices, frame.size, frame.size, 3), np.uint8)
+    for n, volume in enumerate(channels):
+        for k in range(slices):
+            plane = framing.apply(frame, volume[:, :, k])
+            images[k, :, :, n] = np.clip(plane * 255 + 0.5, 0, 255)
+    if len(channels) == 1:
+        images[..., 1:] = images[..., :1]
+    return images
