@@ -103,12 +103,12 @@ def apply(frame: Frame, data: NDArray[np.generic]) -> NDArray[np.float32]:
 def _plane(frame: Frame, plane: NDArray[np.generic]) -> NDArray[np.float32]:
     ni, nj = frame.shape
     size = frame.size
-    image = plane.T[::-1, ::-1].astype(np.float32, order="C")
+    image: NDArray[np.float32] = plane.T[::-1, ::-1].astype(np.float32, order="C")
     if frame.mode == "resize":
         # axis by axis: OpenCV's area mean needs both factors to shrink
         for width, height, n in ((size, nj, ni), (size, size, nj)):
             method = cv2.INTER_AREA if size < n else cv2.INTER_LINEAR
-            image = cv2.resize(image, (width, height), interpolation=method)
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=method), np.float32)
         return image
     left, top = int(frame.offset_column), int(frame.offset_row)
     canvas = np.zeros((size, size), np.float32)

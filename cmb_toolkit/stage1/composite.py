@@ -90,13 +90,16 @@ def composite(
     """
     given = {"swi": swi, "phase": phase, "magnitude": magnitude}
     absent = [name for name in needs(input_name) if given[name] is None]
-    if absent or ("cphase" in input_name and mask is None):
-        raise UsageError(f"input {input_name} needs {' and '.join(absent) or 'the brain mask'}, which was not given.")
+    if "cphase" in input_name and mask is None:
+        absent.append("mask")
+    if absent:
+        raise UsageError(f"input {input_name} needs {' and '.join(absent)}, not given here.")
     channels: list[Volume] = []
     for name in needs(input_name):
         volume = given[name]
         assert volume is not None
         if name == "phase" and "cphase" in input_name:
+            assert mask is not None
             volume = np.where(mask, 1 - volume, 0).astype(np.float32, copy=False)
         channels.append(average_slices(volume) if input_name.endswith("-averaged") else volume)
     return _stack(channels, frame, swi.shape[2])

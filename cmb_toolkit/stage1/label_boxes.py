@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..imaging.frame import to_image
 from ..model import BOX_SIZE, Frame
 
-__all__ = ["clip_boxes", "choose_negatives", "label_slices", "microbleed_boxes"]
+__all__ = ["choose_negatives", "clip_boxes", "label_slices", "microbleed_boxes"]
 
 
 def microbleed_boxes(frame: Frame, ij: ArrayLike) -> NDArray[np.float64]:
@@ -31,7 +31,8 @@ def microbleed_boxes(frame: Frame, ij: ArrayLike) -> NDArray[np.float64]:
 
 def clip_boxes(boxes: ArrayLike, size: int) -> NDArray[np.float64]:
     """Cut boxes at the border of an image of `size` pixels; (n, 4) in, (n, 4) out."""
-    return np.clip(np.asarray(boxes, float).reshape(-1, 4), 0, size)
+    clipped: NDArray[np.float64] = np.clip(np.asarray(boxes, float).reshape(-1, 4), 0, size)
+    return clipped
 
 
 def label_slices(k: int, slices: int, reach: int) -> range:

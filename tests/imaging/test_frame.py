@@ -56,11 +56,11 @@ def test_auto_crops_up_to_an_eighth_only():
     assert make_frame((398, 448)).mode == "resize"
 
 
-@given(lengths, lengths, lengths, modes, st.floats(-5, 95), st.floats(-5, 95))
-def test_to_voxel_inverts_to_image(ni, nj, size, mode, i, j):
+@given(lengths, lengths, lengths, modes, st.tuples(st.floats(-5, 95), st.floats(-5, 95)))
+def test_to_voxel_inverts_to_image(ni, nj, size, mode, point):
     frame = make_frame((ni, nj), size, mode)
-    assert np.allclose(to_voxel(frame, to_image(frame, (i, j))), (i, j), atol=1e-9)
-    assert np.allclose(to_image(frame, to_voxel(frame, (i, j))), (i, j), atol=1e-9)
+    assert np.allclose(to_voxel(frame, to_image(frame, point)), point, atol=1e-9)
+    assert np.allclose(to_image(frame, to_voxel(frame, point)), point, atol=1e-9)
 
 
 @given(st.data(), lengths, lengths, lengths, modes)
