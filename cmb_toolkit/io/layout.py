@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -138,12 +139,25 @@ class Study:
         if not study.settings.is_file():
             if root.exists() and (not root.is_dir() or any(p for p in root.iterdir() if not p.name.startswith("."))):
                 raise UsageError(f"{root}: exists and is not a study folder. Choose a new or empty folder.")
-            write_text(study.settings, f'# A cmb_toolkit study; docs/study.md says what lies where.\nname = "{name}"\n')
+            quoted = json.dumps(name, ensure_ascii=False)  # a JSON string is a TOML string
+            write_text(study.settings, f"# A cmb_toolkit study; docs/study.md says what lies where.\nname = {quoted}\n")
         return study
 
     @property
     def name(self) -> str:
-        return str(tomllib.loads(self.settings.read_text("utf-8")).get("name", self.root.name))
+        """The study's name in study.toml, by default its folder's.
+
+        Raises
+        ------
+        DataError
+            If study.toml is not TOML.
+        """
+        try:
+            return str(tomllib.loads(self.settings.read_text("utf-8")).get("name", self.root.name))
+        except ValueError as error:
+            raise DataError(
+                f"{self.settings}: not TOML ({error}). Correct it, or write one line: name = 'x'."
+            ) from error
 
     @property
     def settings(self) -> Path:

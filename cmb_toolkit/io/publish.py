@@ -5,28 +5,35 @@ into place, and a sidecar ``<stem>.json`` written beside it with step, version, 
 engine and seconds. The sidecar is removed before the target changes and comes back last, so a target that has one
 is complete. :meth:`Record.is_current` compares it with what a step is about to do, which makes every step
 resumable: finished work is recognised and not redone, changed work is redone whole.
+
+Temporary names are ``.<process>.tmp.<name>``; a folder that is being replaced is ``.<process>.old.<name>`` for a
+moment. What a killed process left under such names is put right by the next run of the same step.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import MissingError, StorageError
+from ..errors import CmbError, MissingError, StorageError
 
 __all__ = ["Record", "publish", "read_record", "sha256", "sidecar", "write_text"]
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG}
+_ALMOST_NOTHING = 1 << 16
+"""A file system with less than this free [byte] is called full where a library does not say why it failed."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,9 @@ class Record:
             return False
         if old["parameters"] != json.loads(json.dumps(dict(self.parameters))) or old["engine"] != self.engine:
             return False
-        known = {entry["file"]: entry for entry in old["sources"]}
-        if len(known) != len(self.sources):
+        if [entry["file"] for entry in old["sources"]] != self._names():
             return False
-        return all(
-            _unchanged(source, known.get(name)) for name, source in zip(self._names(), self.sources, strict=True)
-        )
+        return all(_unchanged(source, entry) for source, entry in zip(self.sources, old["sources"], strict=True))
 
     def _names(self) -> list[str]:
         """File names of the sources, with their folder where a bare name would not be unique."""
@@ -89,8 +93,13 @@ class Record:
 
 
 def sidecar(target: Path) -> Path:
-    """The provenance file of an output: ``a/b.nii.gz`` -> ``a/b.json``, folder ``a/b`` -> ``a/b.json``."""
+    """The provenance file of an output: ``a/b.nii.gz`` -> ``a/b.json``, folder ``a/b`` -> ``a/b.json``.
+
+    A target that is JSON itself keeps its name: ``a/b.json`` -> ``a/b.provenance.json``.
+    """
     name = target.name
+    if target.suffix == ".json":
+        return target.with_name(f"{target.stem}.provenance.json")
     for ending in (".nii.gz", *([target.suffix] if target.suffix else [])):
         if name.endswith(ending):
             name = name[: -len(ending)]
@@ -130,11 +139,12 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         If the disk is full or not writable. Nothing is left behind.
     """
     started = time.monotonic()
-    temporary = target.with_name(f".{os.getpid()}.tmp.{target.name}")
-    note = target.with_name(f".{os.getpid()}.tmp.{sidecar(target).name}.note")
+    temporary = _temporary(target)
+    note = _temporary(sidecar(target))
+    _make_folder(target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
+        _sweep(sidecar(target))
         yield temporary
         if not temporary.exists():
             raise AssertionError(f"step {record.step} did not write {temporary}")
@@ -147,33 +157,73 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         _replace(temporary, target)
         note.replace(sidecar(target))
         _sync_folder(target.parent)
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise _storage_error(target, error) from error
+    except CmbError:
+        raise
+    except Exception as error:
+        if (reason := _storage_reason(error, target.parent)) is not None:
+            raise _storage_error(target, reason) from error
         raise
     finally:
         _remove(temporary)
-        note.unlink(missing_ok=True)
+        _remove(note)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a small text file atomically, without provenance (logs, live histories)."""
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    """Replace a small text file atomically, without provenance (logs, live histories).
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or not writable; the old text stays.
+    """
+    temporary = _temporary(path)
+    _make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise _storage_error(path, error) from error
+        if (reason := _storage_reason(error, path.parent)) is not None:
+            raise _storage_error(path, reason) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
-def _storage_error(path: Path, error: OSError) -> StorageError:
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{os.getpid()}.tmp.{target.name}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in _NO_SPACE | _NO_FOLDER:
+            raise _storage_error(folder, os.strerror(error.errno or 0)) from error
+        raise
+
+
+def _storage_reason(error: Exception, folder: Path) -> str | None:
+    """Why the disk made a write fail, or None if it did not.
+
+    numpy and HDF5 report a short write without an error number, so that a full file system is looked for as well.
+    An input that may not be read is no matter of storage and is left to who reads it.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        denied = error.errno in {errno.EACCES, errno.EPERM} and isinstance(error.filename, str | bytes | os.PathLike)
+        if denied and folder.absolute() not in Path(os.fsdecode(error.filename)).absolute().parents:
+            return None
+        return os.strerror(error.errno) if error.errno in _NO_SPACE else None
+    try:
+        full = shutil.disk_usage(folder).free < _ALMOST_NOTHING
+    except OSError:
+        return None
+    return os.strerror(errno.ENOSPC) if full else None
+
+
+def _storage_error(path: Path, reason: str) -> StorageError:
     return StorageError(
-        f"{path}: could not be written ({os.strerror(error.errno or 0).lower()}). "
+        f"{path}: could not be written ({reason.lower()}). "
         "Free some space or choose another output folder, then run the same command again."
     )
 
@@ -195,9 +245,7 @@ def _fingerprint(name: str, source: Path) -> dict[str, Any]:
     return {"file": name, "bytes": size, "modified_ns": modified, "sha256": sha256(source)}
 
 
-def _unchanged(source: Path, known: dict[str, Any] | None) -> bool:
-    if known is None:
-        return False
+def _unchanged(source: Path, known: dict[str, Any]) -> bool:
     size, modified = _stat(source)
     if size != known["bytes"]:
         return False
@@ -214,20 +262,32 @@ def _stat(source: Path) -> tuple[int, int]:
 
 
 def _replace(temporary: Path, target: Path) -> None:
-    if target.is_dir():
+    if target.is_symlink() and temporary.is_dir():
+        target.unlink()
+    if target.exists() and not target.is_symlink() and (target.is_dir() or temporary.is_dir()):
         retired = target.with_name(f".{os.getpid()}.old.{target.name}")
+        _remove(retired)
         target.replace(retired)
         temporary.replace(target)
-        shutil.rmtree(retired)
+        _remove(retired)
     else:
         temporary.replace(target)
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed runs left beside the target; keep what a living process is writing."""
-    for path in target.parent.glob(f".*.*.{target.name}"):
-        owner = path.name.split(".")[1]
-        if owner.isdigit() and not _alive(int(owner)):
+    """Put right what killed runs left beside the target; keep what another living process is writing.
+
+    A folder is replaced in two renames; a run killed between them leaves the old one aside, which is put back.
+    """
+    for path in target.parent.glob(f".*.*.{glob.escape(target.name)}"):
+        _, owner, role, name = path.name.split(".", 3)
+        if name != target.name or role not in {"tmp", "old"} or not owner.isdigit():
+            continue
+        if int(owner) != os.getpid() and _alive(int(owner)):
+            continue
+        if role == "old" and not target.exists():
+            path.replace(target)
+        else:
             _remove(path)
 
 
@@ -242,10 +302,12 @@ def _alive(process: int) -> bool:
 
 
 def _remove(path: Path) -> None:
+    """Remove a file or folder if it can be removed: tidying up must not hide the error that made it needful."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

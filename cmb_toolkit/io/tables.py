@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pandas as pd
 from ..errors import DataError, MissingError
 
 __all__ = ["read_tsv", "write_tsv"]
+
+_TEXT = {"resolution", "scanner", "group", "role", "magnitude", "phase", "swi", "mask"}
+"""Columns that stay text even where every value looks like a number, beside those ending in ``_id``."""
 
 
 def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -24,19 +28,32 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns whose name ends in ``_id`` are text; ``n/a`` becomes NaN.
+        Identifiers, names and paths are text; ``n/a`` and empty cells become NaN.
 
     Raises
     ------
-    MissingError, DataError
+    MissingError
+        If there is no such file or it may not be read.
+    DataError
+        If it is not a table, or a column is missing.
     """
     if not path.is_file():
         raise MissingError(f"{path}: table not found. Run the step that makes it, or check the folder's name.")
     try:
-        head = pd.read_csv(path, sep="\t", nrows=0).columns
-        text = {name: str for name in head if name.endswith("_id")}
-        frame = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=text)
-    except (ValueError, UnicodeDecodeError) as error:
+        # utf-8-sig: spreadsheets put a byte order mark before the first column's name
+        head = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
+        text = {name: str for name in head if name.endswith("_id") or name in _TEXT}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header's would be dropped
+            frame = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=text, index_col=False, encoding="utf-8-sig")
+    except OSError as error:
+        raise MissingError(f"{path}: cannot be read ({error.strerror}). Check the file's permissions.") from error
+    except pd.errors.ParserWarning as error:
+        raise DataError(
+            f"{path}: rows have more cells than the header's {len(head)}. "
+            "Name every column in the first line, or remove what follows the last one (a trailing tab, for instance)."
+        ) from error
+    except ValueError as error:
         raise DataError(
             f"{path}: not a tab-separated table ({error}). Write it again as TSV with one header line."
         ) from error

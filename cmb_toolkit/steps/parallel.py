@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from ..errors import CmbError
 from ..model import OnProgress
 
 __all__ = ["for_each"]
@@ -38,6 +40,11 @@ def for_each(
         ``on_progress(done, total, label(item))`` after each item.
     label : callable
         What to call an item in progress reports.
+
+    Raises
+    ------
+    CmbError
+        If a worker process was killed.
     """
     results: list[R | None] = [None] * len(items)
     on_progress(0, len(items), "")
@@ -54,6 +61,11 @@ def for_each(
                 n = places[future]
                 results[n] = future.result()
                 on_progress(done, len(items), label(items[n]))
+        except BrokenProcessPool as error:
+            raise CmbError(
+                "A worker process was ended from outside, most often because memory ran out. "
+                "Run the same command again with fewer --jobs; finished subjects are not redone."
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

@@ -1,0 +1,90 @@
+"""Tables: BIDS-like TSV, checked on reading."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+
+from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.io.tables import read_tsv, write_tsv
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "table.tsv"
+
+
+def test_round_trip(path):
+    frame = pd.DataFrame(
+        {"participant_id": ["sub-001", "sub-002"], "k": [3, 4], "x_mm": [1.25, np.nan], "scanner": ["Verio", None]}
+    )
+    write_tsv(frame, path)
+    assert path.read_text() == "participant_id\tk\tx_mm\tscanner\nsub-001\t3\t1.25\tVerio\nsub-002\t4\tn/a\tn/a\n"
+    pd.testing.assert_frame_equal(read_tsv(path), frame, check_dtype=False)
+
+
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda x: x + 0.0), min_size=1))
+@settings(max_examples=50, deadline=None)
+def test_numbers_survive_to_six_digits_and_writing_again_changes_nothing(tmp_path_factory, numbers):
+    path = tmp_path_factory.mktemp("t") / "table.tsv"
+    write_tsv(pd.DataFrame({"x": numbers}), path)
+    text = path.read_text()
+    again = read_tsv(path)
+    np.testing.assert_allclose(again["x"], numbers, rtol=5e-6)
+    write_tsv(again.astype(float), path)
+    assert path.read_text() == text
+
+
+def test_an_empty_table_keeps_its_columns(path):
+    write_tsv(pd.DataFrame(columns=["participant_id", "i"]), path)
+    assert read_tsv(path, ["i"]).empty
+
+
+def test_identifiers_and_names_stay_text(path):
+    path.write_text("participant_id\tcandidate_id\tresolution\tscanner\tk\n007\t01\t3\t15\t2\n")
+    row = read_tsv(path).iloc[0]
+    assert list(row) == ["007", "01", "3", "15", 2]
+
+
+@pytest.mark.parametrize("nothing", ["n/a", "", "NaN"])
+def test_nothing_is_nan(path, nothing):
+    path.write_text(f"participant_id\techo_time_ms\nsub-1\t{nothing}\nsub-2\t20\n")
+    assert read_tsv(path)["echo_time_ms"].isna().tolist() == [True, False]
+
+
+def test_tables_from_spreadsheets(path):
+    """Byte order mark and Windows line ends."""
+    path.write_bytes(b"\xef\xbb\xbfparticipant_id\tk\r\nsub-1\t4\r\n")
+    assert read_tsv(path, ["participant_id", "k"])["k"].tolist() == [4]
+
+
+def test_missing_file_is_named(path):
+    with pytest.raises(MissingError, match=r"table\.tsv: table not found"):
+        read_tsv(path)
+    path.mkdir()
+    with pytest.raises(MissingError, match="not found"):
+        read_tsv(path)
+
+
+def test_missing_columns_are_named_beside_what_was_found(path):
+    path.write_text("participant_id\tx\n")
+    with pytest.raises(DataError, match="columns i, j missing; found participant_id, x") as caught:
+        read_tsv(path, ["participant_id", "i", "j"])
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"a\tb\n1\t2\t3\n", b"a\tb\n1\t2\t3\n4\t5\t6\n", b"a\n\xff\xfe\x00\n", b"PK\x03\x04\x00\x00\x08"],
+)
+def test_what_is_no_table_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"table\.tsv"):
+        read_tsv(path, ["a", "b"])
+
+
+def test_commas_are_no_tabs(path):
+    path.write_text("participant_id,i\nsub-1,2\n")
+    with pytest.raises(DataError, match="tab-separated"):
+        read_tsv(path, ["participant_id"])
