@@ -1,0 +1,322 @@
+"""A Darknet project folder: everything a training or detection needs, in the one layout all Darknets read alike.
+
+::
+
+    darknet/
+      yolo.cfg  yolo.data  yolo.names      LF only: Debian's Darknet does not strip carriage returns
+      train.txt  valid.txt  slices.txt     image lists: relative paths, to be read with the folder as working directory
+      slices/sub-001_slice-034.png + .txt  labels beside the images
+      backup/  results/                    where Darknet writes weights and detections; it does not make them itself
+
+Darknet's exit codes say nothing and its readers do not complain: a missing image becomes a black one, a missing label
+a negative. So :func:`check_project` looks at everything that could go wrong silently.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import DataError, MissingError
+from .cfg import parse_cfg
+from .labels import labels_from_text
+
+__all__ = [
+    "CFG",
+    "CLASS_NAME",
+    "DATA",
+    "NAMES",
+    "SLICES",
+    "SLICES_LIST",
+    "TRAIN_LIST",
+    "VALID_LIST",
+    "check_project",
+    "check_stem",
+    "read_list",
+    "set_net",
+    "write_project",
+]
+
+CFG, DATA, NAMES = "yolo.cfg", "yolo.data", "yolo.names"
+TRAIN_LIST, VALID_LIST, SLICES_LIST = "train.txt", "valid.txt", "slices.txt"
+SLICES = "slices"
+CLASS_NAME = "microbleed"
+
+_NET = re.compile(r"^\s*\[(net|network)\]\s*$")
+_SECTION = re.compile(r"^\s*\[")
+_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
+# Debian's Darknet replaces the first of these anywhere in an image's path to find its label
+_MAGIC = ("images", "JPEGImages", "raw", ".jpg", ".JPG", ".JPEG")
+_LONGEST_PATH = 200  # Darknet's buffers hold 256 bytes, some messages need part of them
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
+def set_net(text: str, values: Mapping[str, object]) -> str:
+    """Set keys of the ``[net]`` section of a network file; the rest stays as it is, with LF line ends.
+
+    Parameters
+    ----------
+    text : str
+        The network file, LF or CRLF.
+    values : mapping
+        Key to value; an existing line is replaced, a new one added at the section's end.
+
+    Raises
+    ------
+    DataError
+        If there is no ``[net]`` section.
+    """
+    lines = text.lstrip("\ufeff").replace("\r\n", "\n").rstrip("\n").split("\n")
+    start = next((n for n, line in enumerate(lines) if _NET.match(line)), None)
+    if start is None:
+        raise DataError("the network file has no [net] section. Give a Darknet .cfg file.")
+    end = next((n for n in range(start + 1, len(lines)) if _SECTION.match(lines[n])), len(lines))
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip()[0] in "#;"):
+        end -= 1  # blank lines and comments before the next section belong to it
+    left = {key: str(value) for key, value in values.items()}
+    section = []
+    for line in lines[start + 1 : end]:
+        key = line.split("=")[0].strip()
+        if key in values and line.lstrip()[:1] not in "#;":
+            if key in left:
+                section.append(f"{key}={left.pop(key)}")
+            continue  # a key's second line would be read by nobody
+        section.append(line)
+    section += [f"{key}={value}" for key, value in left.items()]
+    return "\n".join([*lines[: start + 1], *section, *lines[end:]]) + "\n"
+
+
+def write_project(
+    folder: Path,
+    *,
+    cfg: str,
+    images: Mapping[str, Path],
+    train: Sequence[str],
+    valid: Sequence[str],
+    slices: Sequence[str],
+) -> None:
+    """Write a project into a new folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Created here.
+    cfg : str
+        Text of the network file.
+    images : mapping of stem to Path
+        PNG files with their label ``.txt`` beside them. They are hard-linked, or copied where the file system cannot.
+    train, valid, slices : sequence of str
+        Stems, in the order of the lists. Without `train` the project can only detect; an empty list is not written,
+        as Darknet dies of one.
+
+    Raises
+    ------
+    MissingError
+        If an image or label is not there.
+    """
+    for part in (SLICES, "backup", "results"):
+        (folder / part).mkdir(parents=True)
+    for stem, image in images.items():
+        for source in (image, image.with_suffix(".txt")):
+            _link(source, folder / SLICES / f"{stem}{source.suffix}")
+    lists = {name: stems for name, stems in ((TRAIN_LIST, train), (VALID_LIST, valid), (SLICES_LIST, slices)) if stems}
+    for name, stems in lists.items():
+        _write(folder / name, [f"{SLICES}/{stem}.png" for stem in stems])
+    _write(folder / CFG, cfg.replace("\r\n", "\n").rstrip("\n").split("\n"))
+    _write(folder / NAMES, [CLASS_NAME])
+    _write(
+        folder / DATA,
+        [
+            "classes=1",
+            *[f"{key}={name}" for key, name in (("train", TRAIN_LIST), ("valid", VALID_LIST)) if name in lists],
+            f"names={NAMES}",
+            "backup=backup",
+            "results=results",
+        ],
+    )
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8", newline="\n")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError as error:
+        raise MissingError(
+            f"{source}: not found. Remove the folder {source.parent} and run `cmbtk prepare-yolo` again."
+        ) from error
+    except OSError as error:  # other file system, no hard links, or too many of them
+        if error.errno == errno.ENOSPC:
+            raise
+        shutil.copyfile(source, target)
+
+
+def read_list(path: Path) -> list[str]:
+    """The paths of an image list, as written.
+
+    Raises
+    ------
+    MissingError, DataError
+        If the list is not there, is empty, or has carriage returns, blank lines or blanks around a path: some Darknet
+        crashes on each.
+    """
+    text = _read(path)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if not lines:
+        raise DataError(f"{path}: is empty; Darknet needs at least one image. {_AGAIN}")
+    for number, line in enumerate(lines, 1):
+        if not line or line != line.strip():
+            found = "a blank line" if not line.strip() else f"blanks around {line.strip()!r}"
+            raise DataError(f"{path}, line {number}: {found}; expected one path and nothing else. {_AGAIN}")
+    return lines
+
+
+_AGAIN = "Write the project again with `cmbtk prepare-yolo`."
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: not found. {_AGAIN}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file. {_AGAIN}") from error
+    if "\r" in text:
+        raise DataError(f"{path}: has Windows line ends (CR LF); Debian's Darknet needs LF alone. {_AGAIN}")
+    return text
+
+
+def check_stem(stem: str) -> None:
+    """Refuse an image name that some Darknet would take for something else.
+
+    Raises
+    ------
+    DataError
+        If the stem holds a dot, one of Darknet's magic words, or a character beyond letters, digits, ``_``, ``+``
+        and ``-``.
+    """
+    _check_path(f"{SLICES}/{stem}.png", f"image {stem}")
+
+
+def _check_path(path: str, where: str) -> None:
+    problem = None
+    if not path.endswith(".png"):
+        problem = "does not end in .png (lower case)"
+    elif path.startswith("/") or ".." in path.split("/"):
+        problem = "is not a path relative to the project folder"
+    elif not _PATH.fullmatch(path):
+        problem = "has characters other than letters, digits and . _ + - /"
+    elif len(path) > _LONGEST_PATH:
+        problem = f"is longer than {_LONGEST_PATH} characters"
+    elif "." in path.removesuffix(".png"):
+        problem = "has a second dot; Darknet cuts names there"
+    else:
+        word = next((word for word in _MAGIC if word in path), None)
+        if word:
+            problem = f"holds {word!r}, which Darknet replaces to find the label"
+    if problem:
+        raise DataError(f"{where}: {path} {problem}. Rename the subject (sub-001, say) and run the steps again.")
+
+
+def check_project(folder: Path, *, training: bool = True) -> None:
+    """Look at everything in a project that Darknet would get wrong without saying so.
+
+    Parameters
+    ----------
+    folder : Path
+    training : bool
+        Whether the project must be fit for training, not only for detection.
+
+    Raises
+    ------
+    MissingError
+        If a file, an image or a label is not there.
+    DataError
+        If the network file, a list, an image or a label is not what it must be; the message names the file.
+    """
+    cfg = parse_cfg(_read(folder / CFG), str(folder / CFG))
+    size = cfg.net.width
+    if cfg.net.height != size:
+        raise DataError(f"{folder / CFG}: {size} x {cfg.net.height} px; the images are square. {_AGAIN}")
+    if training and cfg.net.batch < 2:
+        raise DataError(f"{folder / CFG}: batch={cfg.net.batch}; Darknet trains with 2 or more. Set a larger batch.")
+    classes = cfg.region.classes
+    data = _check_data(folder, training)
+    _check_names(folder / data["names"], classes)
+    seen: set[str] = set()
+    lists = [name for name in (data.get("train"), data.get("valid"), SLICES_LIST) if name]
+    for name in lists:
+        stems: set[str] = set()
+        for number, path in enumerate(read_list(folder / name), 1):
+            where = f"{folder / name}, line {number}"
+            _check_path(path, where)
+            stem = Path(path).stem
+            if stem in stems:
+                raise DataError(f"{where}: {stem} stands twice; detections could not be told apart. {_AGAIN}")
+            stems.add(stem)
+            if path not in seen:
+                seen.add(path)
+                _check_image(folder / path, where, size)
+                label = (folder / path).with_suffix(".txt")
+                if not label.is_file():
+                    raise MissingError(f"{label}: no label beside the image of {where}. {_AGAIN}")
+                labels_from_text(label.read_text("utf-8", errors="replace"), size, str(label), classes)
+
+
+def _check_data(folder: Path, training: bool) -> dict[str, str]:
+    data: dict[str, str] = {}
+    for number, line in enumerate(_read(folder / DATA).splitlines(), 1):
+        if not line or line[0] in "#;":
+            continue
+        key, sign, value = line.partition("=")
+        if not sign or any(c.isspace() for c in line.strip()):
+            raise DataError(f"{folder / DATA}, line {number}: {line!r} is not key=value without blanks. {_AGAIN}")
+        data[key] = value
+    if training and "train" not in data:
+        raise DataError(
+            f"{folder / DATA}: no training list; this fold has no subject to train on, so it can only detect. "
+            "Choose another fold, or make folds with `cmbtk split`."
+        )
+    for key in ("names", "backup", "results"):
+        if key not in data:
+            raise DataError(f"{folder / DATA}: no line {key}=... . {_AGAIN}")
+    for key in ("backup", "results"):
+        if not (folder / data[key]).is_dir():
+            raise MissingError(f"{folder / data[key]}: folder not found; Darknet writes there. {_AGAIN}")
+    return data
+
+
+def _check_names(path: Path, classes: int) -> None:
+    names = _read(path).removesuffix("\n").split("\n")
+    if len(names) != classes or not all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names):
+        raise DataError(
+            f"{path}: found {names!r}; expected {classes} name{'s' * (classes > 1)} (classes= of {CFG}), one a line, "
+            f"of letters, digits, _ and -. {_AGAIN}"
+        )
+
+
+def _check_image(path: Path, where: str, size: int) -> None:
+    """An 8-bit grey or RGB PNG of the network's size, whole to its last chunk; the pixels are not decoded."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(26)
+            stream.seek(-len(_PNG_END), os.SEEK_END)
+            end = stream.read()
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: image of {where} not found. {_AGAIN}") from error
+    except OSError:  # shorter than its last chunk
+        head = end = b""
+    if head[:8] != _PNG or end != _PNG_END:
+        raise DataError(f"{path}: not a whole PNG file; Darknet would see a black image. {_AGAIN}")
+    width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    if (width, height) != (size, size):
+        raise DataError(f"{path}: {width} x {height} px, but the network takes {size} x {size}. {_AGAIN}")
+    if bits != 8 or colour not in (0, 2):
+        raise DataError(f"{path}: not an 8-bit grey or RGB image. {_AGAIN}")
