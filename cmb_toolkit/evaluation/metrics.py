@@ -17,7 +17,7 @@ from ..errors import DataError, UsageError
 from ..model import Counts
 from .rules import Matching, Rule, closeness, match, rows_by_subject
 
-__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject", "stage2_counts"]
+__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject"]
 
 
 def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
@@ -69,25 +69,6 @@ def counts(matching: Matching, subjects: Sequence[str]) -> Counts:
     """Pooled counts over `subjects` (all of them, those without a candidate included); duplicates are in none."""
     table = per_subject(matching, subjects)
     return Counts(int(table["tp"].sum()), int(table["fp"].sum()), int(table["fn"].sum()), subjects=len(table))
-
-
-def stage2_counts(stage1: Counts, kept: Counts) -> Counts:
-    """Counts of stage 2 by itself: it can only lose what stage 1 found (paper, section 3.3).
-
-    Parameters
-    ----------
-    stage1 : Counts
-        All of stage 1's candidates against the truth.
-    kept : Counts
-        The candidates that stage 2 kept, against the same truth.
-
-    Returns
-    -------
-    Counts
-        fn: microbleeds that stage 1 found and stage 2 lost; tn: false candidates thrown out. Its sensitivity times
-        stage 1's is the overall one, its specificity is that of the paper's Table 7.
-    """
-    return Counts(kept.tp, kept.fp, stage1.tp - kept.tp, stage1.fp - kept.fp, stage1.subjects)
 
 
 def froc(

@@ -1,0 +1,177 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.evaluation.metrics import bootstrap, choose_threshold, counts, froc, per_subject
+from cmb_toolkit.evaluation.rules import RULES, Rule, match
+from cmb_toolkit.model import Counts
+
+CENTRE = Rule("centre")
+
+
+def table(listed, score=None):
+    """One row per (subject, column, row, k[, score])."""
+    frame = pd.DataFrame([row[:4] for row in listed], columns=["participant_id", "column", "row", "k"])
+    frame = frame.astype({"participant_id": str, "column": float, "row": float, "k": int})
+    for side, axis, offset in (
+        ("left", "column", -10),
+        ("top", "row", -10),
+        ("right", "column", 10),
+        ("bottom", "row", 10),
+    ):
+        frame[side] = frame[axis] + offset
+    frame["x_mm"], frame["y_mm"], frame["z_mm"] = frame["column"] / 2, frame["row"] / 2, frame["k"] * 2.0
+    if score:
+        frame[score] = np.array([row[4] for row in listed], float)
+    return frame
+
+
+def test_every_subject_counts_in_false_positives_per_subject():
+    candidates = table([("a", 0, 0, 0, 0.9), ("a", 99, 0, 0, 0.8), ("b", 50, 0, 0, 0.7)], "confidence")
+    truth = table([("a", 0, 0, 0), ("c", 0, 0, 0)])
+    matching = match(candidates, truth, CENTRE)
+    assert counts(matching, ["a", "b", "c", "d"]) == Counts(tp=1, fp=2, fn=1, subjects=4)
+    assert counts(matching, ["a", "b", "c", "d"]).fp_per_subject == 0.5
+    lines = per_subject(matching, ["d", "c", "b", "a"]).set_index("participant_id")
+    assert lines.loc["a"].to_dict() == {"microbleeds": 1, "candidates": 2, "tp": 1, "fn": 0, "fp": 1, "duplicates": 0}
+    assert lines.loc["c", "fn"] == 1
+    assert lines.loc["d"].sum() == 0
+    assert lines.index.tolist() == ["d", "c", "b", "a"]
+
+
+def test_a_stranger_or_a_subject_listed_twice_is_refused():
+    matching = match(table([("a", 0, 0, 0)]), table([]), CENTRE)
+    with pytest.raises(DataError, match="candidate belongs to a"):
+        counts(matching, ["b"])
+    with pytest.raises(DataError, match="a is listed twice"):
+        counts(matching, ["a", "a"])
+
+
+def test_rates_without_a_denominator_are_nan():
+    nothing = match(table([]), table([]), CENTRE)
+    rates = counts(nothing, ["a"])
+    assert math.isnan(rates.sensitivity)
+    assert math.isnan(rates.precision)
+    assert rates.fp_per_subject == 0
+    assert math.isnan(counts(nothing, []).fp_per_subject)
+
+
+def test_froc_by_hand():
+    candidates = table(
+        [("a", 0, 0, 0, 0.9), ("a", 1, 0, 0, 0.8), ("a", 90, 0, 0, 0.8), ("b", 0, 0, 0, 0.3), ("b", 9, 90, 0, 0.1)],
+        "confidence",
+    )
+    truth = table([("a", 0, 0, 0), ("b", 0, 0, 0)])
+    curve = froc(candidates, truth, CENTRE, ["a", "b", "c", "d"])
+    assert curve["threshold"].tolist() == [math.inf, 0.9, 0.8, 0.3, 0.1]
+    assert curve["sensitivity"].tolist() == [0, 0.5, 0.5, 1, 1]
+    assert curve["fp_per_subject"].tolist() == [0, 0, 0.25, 0.25, 0.5]
+    assert curve["duplicates"].tolist() == [0, 0, 1, 1, 1]
+    paper = froc(candidates, truth, Rule("paper"), ["a", "b", "c", "d"])
+    assert paper["fp"].tolist() == [0, 0, 2, 2, 3]  # a second box on the same lesion is a false positive
+
+
+def test_froc_of_nothing():
+    empty = table([], "confidence")
+    assert len(froc(empty, table([("a", 0, 0, 0)]), CENTRE, ["a"])) == 1
+    no_truth = froc(table([("a", 0, 0, 0, 0.5)], "confidence"), table([]), CENTRE, ["a"])
+    assert no_truth["sensitivity"].isna().all()
+    assert no_truth["fp_per_subject"].tolist() == [0, 1]
+    with pytest.raises(DataError, match="probability holds a value"):
+        froc(table([("a", 0, 0, 0, math.nan)], "probability"), empty, CENTRE, ["a"], "probability")
+
+
+spots = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 9), st.integers(0, 2))
+scored = st.lists(st.tuples(spots, st.sampled_from([0.1, 0.2, 0.5, 0.9])), max_size=14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scored, st.lists(spots, max_size=8), st.sampled_from(RULES))
+def test_every_point_of_the_curve_is_what_matching_gives(found, marked, name):
+    rule, subjects = Rule(name), ["a", "b", "c"]
+    candidates, truth = table([(*spot, score) for spot, score in found], "confidence"), table(marked)
+    curve = froc(candidates, truth, rule, subjects)
+    assert curve["threshold"].is_monotonic_decreasing
+    for column in ("tp", "fp", "duplicates", "fp_per_subject"):
+        assert (np.diff(curve[column]) >= 0).all()
+    assert (np.diff(curve["sensitivity"].dropna()) >= 0).all()
+    for line in curve.itertuples():
+        kept = candidates[candidates["confidence"] >= line.threshold]
+        matching = match(kept, truth, rule)
+        direct = counts(matching, subjects)
+        assert (line.tp, line.fp) == (direct.tp, direct.fp)
+        assert line.duplicates == (matching.outcome == "duplicate").sum()
+        assert line.fp_per_subject == pytest.approx(direct.fp_per_subject)
+    assert curve[["tp", "fp", "duplicates"]].iloc[-1].sum() == len(candidates)
+    shuffled = froc(candidates.iloc[::-1], truth.iloc[::-1], rule, subjects)
+    pd.testing.assert_frame_equal(curve, shuffled)
+
+
+CANDIDATES = table(
+    [
+        ("a", 0, 0, 0, 0.9),
+        ("a", 90, 0, 0, 0.8),
+        ("b", 0, 0, 0, 0.7),
+        ("b", 90, 0, 0, 0.6),
+        ("b", 90, 90, 0, 0.5),
+        ("c", 0, 0, 0, 0.4),
+        ("c", 90, 0, 0, 0.3),
+    ],
+    "confidence",
+)
+TRUTH = table([("a", 0, 0, 0), ("b", 0, 0, 0), ("c", 0, 0, 0), ("c", 50, 50, 1)])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "threshold"),
+    [
+        ({"target_sensitivity": 0.25}, 0.9),
+        ({"target_sensitivity": 0.5}, 0.7),
+        ({"target_sensitivity": 0.6}, 0.4),
+        ({"target_sensitivity": 1.0}, 0.4),  # out of reach: the most there is, at the fewest false positives
+        ({"target_sensitivity": 1.0, "max_fp_per_subject": 0.5}, 0.7),
+        ({"target_sensitivity": "f1"}, 0.4),  # 2*3/(3+3+4) = .600 beats .571 at 0.7
+        ({"target_sensitivity": "f1", "max_fp_per_subject": 0}, 0.9),
+    ],
+)
+def test_thresholds_are_chosen_by_hand_made_cases(wanted, threshold):
+    assert choose_threshold(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"], **wanted) == threshold
+
+
+def test_a_threshold_that_cannot_be_chosen_says_why():
+    with pytest.raises(DataError, match="no microbleed among the 2 subjects"):
+        choose_threshold(CANDIDATES.iloc[:2], TRUTH.iloc[:0], CENTRE, ["a", "b"])
+    with pytest.raises(DataError, match="no candidate among"):
+        choose_threshold(CANDIDATES.iloc[:0], TRUTH, CENTRE, ["a", "b", "c"])
+    with pytest.raises(DataError, match=r"no threshold of confidence has at most 0\.1"):
+        choose_threshold(CANDIDATES.iloc[1:], TRUTH, CENTRE, ["a", "b", "c"], max_fp_per_subject=0.1)
+    with pytest.raises(UsageError, match="target sensitivity 85"):
+        choose_threshold(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"], target_sensitivity=85)
+
+
+def test_bootstrap_is_seeded_and_covers_the_pooled_rate():
+    lines = pd.DataFrame({"tp": [9, 3, 0, 7], "fp": [1, 0, 6, 2], "fn": [0, 1, 0, 2]})
+    interval = bootstrap(lines)
+    assert interval == bootstrap(lines)
+    assert bootstrap(lines, level=0.3) != bootstrap(lines, level=0.3, seed=1)
+    low, high = interval["sensitivity"]
+    assert 0.5 < low < 19 / 22 < high <= 1
+    low, high = interval["fp_per_subject"]
+    assert 0 <= low < 9 / 4 < high <= 6
+    wide, narrow = (np.diff(bootstrap(lines, level=level)["f1"])[0] for level in (0.95, 0.5))
+    assert wide > narrow
+
+
+def test_bootstrap_of_one_kind_of_subject_has_no_width_and_of_nobody_is_nan():
+    same = pd.DataFrame({"tp": [2] * 5, "fp": [1] * 5, "fn": [0] * 5})
+    assert bootstrap(same)["sensitivity"] == (1, 1)
+    assert bootstrap(same)["fp_per_subject"] == (1, 1)
+    assert np.isnan(bootstrap(same.iloc[:0])["sensitivity"]).all()
+    controls = bootstrap(same.assign(tp=0))
+    assert np.isnan(controls["sensitivity"]).all()
+    assert controls["fp_per_subject"] == (1, 1)

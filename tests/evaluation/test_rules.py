@@ -1,0 +1,174 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.evaluation.rules import OUTCOMES, RULES, Rule, match
+
+PAPER, CENTRE = Rule("paper"), Rule("centre")
+
+
+def rows(*points, subject="sub-a", spacing=(0.5, 0.5, 2.0)):
+    """One row per (column, row, k): a 20x20 box around it, world coordinates by the spacing."""
+    column, row, k = np.array(points, float).reshape(-1, 3).T
+    return pd.DataFrame(
+        {
+            "participant_id": pd.Series([subject] * len(k), dtype=str),
+            "k": k.astype(int),
+            "left": column - 10,
+            "top": row - 10,
+            "right": column + 10,
+            "bottom": row + 10,
+            "x_mm": column * spacing[0],
+            "y_mm": row * spacing[1],
+            "z_mm": k * spacing[2],
+        }
+    )
+
+
+def both(*tables):
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("shift", "hit"),
+    [
+        ((0, 0), True),
+        ((2, 0), True),  # 360 / 440 = .818
+        ((0, -2), True),
+        ((1, 1), True),  # 361 / 439 = .822
+        ((2, 1), False),  # 342 / 458 = .747
+        ((3, 0), False),  # 340 / 460 = .739
+        ((20 / 9, 0), False),  # IoU exactly 0.8 does not exceed it
+        ((20 / 9 - 1e-6, 0), True),
+    ],
+)
+def test_the_papers_overlap_allows_about_two_pixels(shift, hit):
+    truth = rows((100, 100, 30))
+    found = match(rows((100 + shift[0], 100 + shift[1], 30)), truth, PAPER)
+    assert found.found.tolist() == [hit]
+    assert found.outcome.tolist() == ["tp" if hit else "fp"]
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (18, 22), (23, 23)])
+def test_the_papers_rule_also_asks_for_the_size(shape):
+    candidate = rows((100, 100, 30))
+    candidate[["left", "right"]] = 100 - shape[0] / 2, 100 + shape[0] / 2
+    candidate[["top", "bottom"]] = 100 - shape[1] / 2, 100 + shape[1] / 2
+    inside = min(shape[0], 20) * min(shape[1], 20)
+    expected = inside / (400 + shape[0] * shape[1] - inside) > 0.8
+    assert match(candidate, rows((100, 100, 30)), PAPER).found.tolist() == [expected]
+
+
+def test_the_papers_rule_is_two_dimensional_and_counts_boxes():
+    matching = match(rows((100, 100, 29), (100, 100, 30), (101, 100, 30), (100, 100, 31)), rows((100, 100, 30)), PAPER)
+    assert matching.outcome.tolist() == ["fp", "tp", "fp", "fp"]
+    assert matching.truth["candidate"].tolist() == [1]
+    assert matching.candidates["microbleed"].tolist() == [-1, 0, -1, -1]
+
+
+def test_the_centre_rule_sees_neighbouring_slices_as_duplicates():
+    matching = match(rows((100, 100, 29), (100, 101, 30), (100, 100, 31), (100, 100, 32)), rows((100, 100, 30)), CENTRE)
+    assert matching.outcome.tolist() == ["duplicate", "tp", "duplicate", "fp"]  # 2, 0.5, 2 and 4 mm away
+    assert matching.candidates["microbleed"].tolist() == [0, 0, 0, -1]
+    assert matching.truth["candidate"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("millimetres", "hit"), [(2.999, True), (3.0, True), (3.001, False)])
+def test_a_distance_equal_to_the_limit_still_counts(millimetres, hit):
+    truth = rows((100, 100, 30))
+    candidate = rows((100 + 2 * millimetres, 100, 30))
+    assert match(candidate, truth, CENTRE).found.tolist() == [hit]
+    assert match(candidate, truth, Rule("centre", distance_mm=4)).found.tolist() == [True]
+
+
+def test_candidates_of_another_subject_never_count():
+    truth = rows((100, 100, 30))
+    for rule in (PAPER, CENTRE):
+        matching = match(rows((100, 100, 30), subject="sub-b"), truth, rule)
+        assert matching.found.tolist() == [False]
+        assert matching.outcome.tolist() == ["fp"]
+
+
+def test_one_candidate_finds_one_microbleed_and_as_many_as_possible_are_found():
+    # the left candidate is nearest to both marks; the right one reaches the right mark only
+    truth = rows((100, 100, 30), (104, 100, 30))
+    one = match(rows((102.5, 100, 30)), truth, CENTRE)
+    assert one.found.tolist() == [False, True]
+    two = match(rows((103.5, 100, 30), (108, 100, 30)), truth, CENTRE)
+    assert two.found.tolist() == [True, True]
+    assert two.truth["candidate"].tolist() == [0, 1]
+
+
+def test_the_index_of_the_tables_is_kept():
+    candidates = rows((0, 0, 1), (100, 100, 30)).set_index(pd.Index([7, 3]))
+    matching = match(candidates, rows((100, 100, 30)).set_index(pd.Index(["m"])), CENTRE)
+    assert matching.candidates.index.tolist() == [7, 3]
+    assert matching.truth.index.tolist() == ["m"]
+    assert matching.truth["candidate"].tolist() == [1]
+
+
+@pytest.mark.parametrize("rule", [PAPER, CENTRE])
+def test_nothing_against_nothing(rule):
+    nothing, something = rows(), rows((1, 1, 1), (50, 1, 1))
+    assert match(nothing, nothing, rule).outcome.tolist() == []
+    assert match(nothing, something, rule).found.tolist() == [False, False]
+    assert match(something, nothing, rule).outcome.tolist() == ["fp", "fp"]
+
+
+points = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 12), st.integers(0, 12), st.integers(0, 3)), max_size=12
+)
+
+
+def table(listed):
+    parts = [rows((c, r, k), subject=s) for s, c, r, k in listed]
+    return both(*parts) if parts else rows()
+
+
+@settings(max_examples=60, deadline=None)
+@given(points, points, st.sampled_from(RULES), st.randoms(use_true_random=False))
+def test_counts_add_up_whatever_the_order(found, marked, name, random):
+    rule, candidates, truth = Rule(name), table(found), table(marked)
+    matching = match(candidates, truth, rule)
+    numbers = matching.candidates["outcome"].value_counts().reindex(OUTCOMES, fill_value=0)
+    assert numbers.sum() == len(candidates)
+    assert numbers["tp"] == matching.found.sum() <= len(truth)
+    assert not (name == "paper" and numbers["duplicate"])
+    hits = matching.truth["candidate"].to_numpy()
+    assert len(set(hits[hits >= 0])) == (hits >= 0).sum()  # one to one
+    assert (matching.candidates["microbleed"].to_numpy()[hits[hits >= 0]] == np.flatnonzero(hits >= 0)).all()
+    a, b = random.sample(range(len(candidates)), len(candidates)), random.sample(range(len(truth)), len(truth))
+    shuffled = match(candidates.iloc[a], truth.iloc[b], rule)
+    assert shuffled.candidates["outcome"].value_counts().reindex(OUTCOMES, fill_value=0).equals(numbers)
+    if len(candidates):  # fewer candidates never find more
+        fewer = match(candidates.iloc[:-1], truth, rule)
+        assert fewer.found.sum() in (numbers["tp"] - 1, numbers["tp"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(points, points)
+def test_a_wider_distance_finds_no_less_and_alarms_no_more(found, marked):
+    narrow, wide = (match(table(found), table(marked), Rule("centre", distance_mm=d)) for d in (1, 4))
+    assert narrow.found.sum() <= wide.found.sum()
+    assert (narrow.outcome == "fp").sum() >= (wide.outcome == "fp").sum()
+
+
+def test_rules_say_what_they_are():
+    assert Rule("paper").label == "paper rule: IoU > 0.8 on the labelled slice"
+    assert Rule("centre", distance_mm=2.5).label == "centre rule: within 2.5 mm"
+    for wrong in ({"name": "valdo"}, {"distance_mm": 0}, {"distance_mm": float("nan")}, {"iou": 1.0}):
+        with pytest.raises(UsageError):
+            Rule(**wrong)
+
+
+def test_missing_columns_and_nan_are_named():
+    with pytest.raises(DataError, match=r"truth table: columns left, top missing.*paper rule"):
+        match(rows((1, 1, 1)), rows((1, 1, 1)).drop(columns=["left", "top"]), PAPER)
+    broken = rows((1, 1, 1), (2, 2, 2))
+    broken.loc[1, "z_mm"] = np.nan
+    with pytest.raises(DataError, match=r"candidates table: row 2 \(subject sub-a\).*not a finite number"):
+        match(broken, rows((1, 1, 1)), CENTRE)
+    assert match(broken, rows((1, 1, 1)), PAPER).found.tolist() == [True]  # the paper's rule does not read z_mm
