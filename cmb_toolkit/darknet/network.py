@@ -1,0 +1,265 @@
+"""A Darknet network in Keras: the same layers, the same numbers, channels last.
+
+Two builds share nothing but the cfg: :class:`Network` for training (batch norm with the statistics of the
+minibatch, as Darknet computes them) and :func:`detector` for detection (batch norm folded into the convolutions).
+Both end before the region layer; :mod:`cmb_toolkit.darknet.region` reads their output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from ..errors import UsageError
+from .cfg import Cfg, Convolutional, Maxpool, Reorg, Route
+from .weights import ConvWeights, Weights
+
+if keras.backend.backend() != "tensorflow":
+    raise UsageError(
+        f"Keras is set to the backend {keras.backend.backend()!r}; the embedded YOLO needs TensorFlow. "
+        "Unset KERAS_BACKEND, or set it to tensorflow."
+    )
+
+__all__ = ["BN_EPSILON", "BN_MOMENTUM", "BatchNormalization", "Network", "detector", "folded"]
+
+BN_EPSILON = 1e-5
+"""Added to the variance under the root, as AlexeyAB's Darknet does (the original adds 1e-6 after the root)."""
+
+BN_MOMENTUM = 0.9
+"""What a minibatch leaves of the rolling statistics (AlexeyAB's CPU code; 0.99 on its GPU lags in short trainings)."""
+
+_LEAK = 0.1
+
+
+@keras.saving.register_keras_serializable("cmb_toolkit")
+class BatchNormalization(keras.layers.Layer):
+    """Batch norm over all but the last axis, with Darknet's training arithmetic.
+
+    In training it normalises with the minibatch's mean and *unbiased* variance (Keras uses the biased one), keeps
+    those in the rolling statistics, and its backward pass divides by N as Darknet's does. Betas are learned, as on
+    Darknet's GPU; AlexeyAB's CPU build leaves them at their start by mistake.
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        one = (int(shape[-1] or 0),)
+        self.gamma = self.add_weight(shape=one, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=one, initializer="zeros", name="beta")
+        self.mean = self.add_weight(shape=one, initializer="zeros", trainable=False, name="mean")
+        self.variance = self.add_weight(shape=one, initializer="zeros", trainable=False, name="variance")
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            scale = self.gamma * keras.ops.rsqrt(self.variance + BN_EPSILON)
+            return x * scale + (self.beta - self.mean * scale)
+        y, mean, variance = _normalise(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
+        self.mean.assign(BN_MOMENTUM * self.mean + (1 - BN_MOMENTUM) * mean)
+        self.variance.assign(BN_MOMENTUM * self.variance + (1 - BN_MOMENTUM) * variance)
+        return y
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _normalise(x: Any, gamma: Any, beta: Any) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+    """Fused batch norm with the unbiased variance: (y, mean, variance) and Darknet's gradient.
+
+    The fused kernel divides by sqrt(b + e), b the biased variance. With c = N / (N - 1), e = eps / c and gamma /
+    sqrt(c) that is gamma / sqrt(c b + eps), Darknet's. Its gradient kernel, given the unbiased variance and eps,
+    computes Darknet's backward pass: sums over N divided by N, times powers of 1 / sqrt(variance + eps).
+    """
+    count = int(np.prod(x.shape[:-1]))
+    c = count / max(count - 1, 1)
+    empty = tf.zeros([0])
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma / np.float32(np.sqrt(c)), offset=beta, mean=empty, variance=empty,
+        epsilon=BN_EPSILON / c, is_training=True,
+    )  # fmt: skip
+
+    def backward(dy: Any, _mean: Any, _variance: Any) -> tuple[Any, Any, Any]:
+        dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=dy, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance, reserve_space_3=empty,
+            epsilon=BN_EPSILON, is_training=True,
+        )  # fmt: skip
+        return dx, dgamma, dbeta
+
+    return (y, mean, variance), backward
+
+
+def _maxpool(layer: Maxpool, x: Any) -> Any:
+    front = layer.padding // 2
+    ends = []
+    for side in x.shape[1:3]:
+        out = (side + layer.padding - layer.size) // layer.stride + 1
+        ends.append(max((out - 1) * layer.stride + layer.size - side - front, 0))
+    if front or any(ends):
+        pads = ((0, 0), (front, ends[0]), (front, ends[1]), (0, 0))
+        x = keras.ops.pad(x, pads, constant_values=np.float32(-np.inf))
+    return keras.ops.max_pool(x, layer.size, layer.stride, padding="valid")
+
+
+def _reorg(layer: Reorg, x: Any) -> Any:
+    """Darknet's permutation: the (c, h, w) buffer is read as (c/s^2, h s, w s) before it is taken apart."""
+    s = layer.stride
+    _, h, w, c = x.shape
+    x = keras.ops.transpose(x, (0, 3, 1, 2))
+    x = keras.ops.reshape(x, (-1, c // s**2, h, s, w, s))
+    x = keras.ops.transpose(x, (0, 3, 5, 1, 2, 4))
+    x = keras.ops.reshape(x, (-1, c * s**2, h // s, w // s))
+    return keras.ops.transpose(x, (0, 2, 3, 1))
+
+
+def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convolutional, Any], Any]) -> keras.Model:
+    """The functional model of a cfg for inputs of `size` (height, width); `convolution` applies one of them."""
+    x = image = keras.Input((*size, cfg.net.channels))
+    outputs: list[Any] = []
+    place = 0
+    for layer in cfg.layers[:-1]:
+        if isinstance(layer, Convolutional):
+            x = convolution(place, layer, x)
+            place += 1
+        elif isinstance(layer, Maxpool):
+            x = _maxpool(layer, x)
+        elif isinstance(layer, Route):
+            parts = [outputs[n] for n in layer.layers]
+            x = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+        else:
+            assert isinstance(layer, Reorg)
+            x = _reorg(layer, x)
+        outputs.append(x)
+    return keras.Model(image, x)
+
+
+def _conv_layer(layer: Convolutional, use_bias: bool) -> Callable[[Any], Any]:
+    same = layer.stride == 1 and 2 * layer.padding == layer.size - 1
+    conv = keras.layers.Conv2D(
+        layer.filters, layer.size, layer.stride, padding="same" if same else "valid", use_bias=use_bias
+    )
+    if same or not layer.padding:
+        return conv
+    pad = keras.layers.ZeroPadding2D(layer.padding)
+
+    def padded(x: Any) -> Any:
+        return conv(pad(x))
+
+    padded.conv = conv  # type: ignore[attr-defined]
+    return padded
+
+
+class Network:
+    """The network for training: its Keras layers, which models of several input sizes share.
+
+    Parameters
+    ----------
+    cfg : Cfg
+    weights : Weights
+        Of all layers or of the first ones; the rest must come from :func:`~cmb_toolkit.darknet.weights.initial_weights`.
+    """
+
+    def __init__(self, cfg: Cfg, weights: Weights) -> None:
+        self.cfg = cfg
+        self._apply = [_conv_layer(layer, not layer.batch_normalize) for _, layer, _ in cfg.convolutions()]
+        self._conv = [getattr(apply, "conv", apply) for apply in self._apply]
+        self._norm = [BatchNormalization() if layer.batch_normalize else None for _, layer, _ in cfg.convolutions()]
+        self._models: dict[tuple[int, int], keras.Model] = {}
+        self.model()
+        self.set_weights(weights)
+
+    def model(self, size: tuple[int, int] | None = None) -> keras.Model:
+        """The functional Keras model for inputs of `size` (height, width); all sizes share their weights."""
+        size = size or (self.cfg.net.height, self.cfg.net.width)
+        if size not in self._models:
+
+            def convolution(place: int, layer: Convolutional, x: Any) -> Any:
+                x = self._apply[place](x)
+                norm = self._norm[place]
+                x = norm(x) if norm is not None else x
+                return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
+
+            self._models[size] = _assemble(self.cfg, size, convolution)
+        return self._models[size]
+
+    def trainable(self) -> tuple[list[Any], list[Any]]:
+        """Variables that decay (kernels) and those that do not (biases, betas, gammas)."""
+        kernels = [conv.kernel for conv in self._conv]
+        others: list[Any] = []
+        for conv, norm in zip(self._conv, self._norm, strict=True):
+            others += [conv.bias] if norm is None else [norm.beta, norm.gamma]
+        return kernels, others
+
+    def get_weights(self, seen: int = 0) -> Weights:
+        """The current weights in Darknet's layout."""
+        layers = []
+        for conv, norm in zip(self._conv, self._norm, strict=True):
+            kernel = np.ascontiguousarray(np.transpose(conv.kernel.numpy(), (3, 2, 0, 1)))
+            if norm is None:
+                layers.append(ConvWeights(conv.bias.numpy(), kernel))
+            else:
+                arrays = (norm.gamma.numpy(), norm.mean.numpy(), norm.variance.numpy())
+                layers.append(ConvWeights(norm.beta.numpy(), kernel, *arrays))
+        return Weights(tuple(layers), seen)
+
+    def set_weights(self, weights: Weights) -> None:
+        """Take the weights of all layers, or of the first ones."""
+        for conv, norm, layer in zip(self._conv, self._norm, weights.layers, strict=False):
+            conv.kernel.assign(np.transpose(layer.weights, (2, 3, 1, 0)))
+            if norm is None:
+                conv.bias.assign(layer.biases)
+            else:
+                norm.beta.assign(layer.biases)
+                norm.gamma.assign(layer.scales)
+                norm.mean.assign(layer.mean)
+                norm.variance.assign(layer.variance)
+
+
+def folded(layer: ConvWeights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel (row, column, in, out) and bias of a convolution with its batch norm multiplied in (in double)."""
+    weights, bias = layer.weights.astype(float), layer.biases.astype(float)
+    if layer.scales is not None and layer.mean is not None and layer.variance is not None:
+        scale = layer.scales.astype(float) / np.sqrt(layer.variance.astype(float) + BN_EPSILON)
+        weights = weights * scale[:, None, None, None]
+        bias = bias - layer.mean * scale
+    return np.transpose(weights, (2, 3, 1, 0)).astype(np.float32), bias.astype(np.float32)
+
+
+def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """The network for detection.
+
+    Parameters
+    ----------
+    cfg, weights
+    batch : int
+        Images that the compiled function takes at once.
+
+    Returns
+    -------
+    callable
+        (batch, height, width, 3) uint8 RGB -> (batch, rows, columns, num * (5 + classes)) raw output.
+    """
+    layers: list[Any] = []
+
+    def convolution(place: int, layer: Convolutional, x: Any) -> Any:
+        apply = _conv_layer(layer, use_bias=True)
+        layers.append(getattr(apply, "conv", apply))
+        x = apply(x)
+        return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
+
+    model = _assemble(cfg, (cfg.net.height, cfg.net.width), convolution)
+    for conv, arrays in zip(layers, weights.layers, strict=True):
+        kernel, bias = folded(arrays)
+        conv.kernel.assign(kernel)
+        conv.bias.assign(bias)
+    shape = (batch, cfg.net.height, cfg.net.width, cfg.net.channels)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])  # type: ignore[untyped-decorator]
+    def run(images: Any) -> Any:
+        return model(tf.cast(images, tf.float32) / 255, training=False)
+
+    return lambda images: run(tf.convert_to_tensor(images)).numpy()
