@@ -1,0 +1,206 @@
+"""Microbleeds and what is mistaken for them: where they lie, how large they are, what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .anatomy import Head
+from .grid import Grid
+from .signal import Array, sphere_field
+
+__all__ = ["Lesion", "MicrobleedSites", "Sphere", "draw_microbleed", "draw_mimics"]
+
+Kind = Literal["microbleed", "calcification", "mineralised vessel"]
+
+_REGIONS = {"lobar": 0.62, "deep": 0.24, "infratentorial": 0.14}
+"""Where microbleeds lie, as shares (docs/simulator.md)."""
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A ball in scanner axes [mm]."""
+
+    centre: tuple[float, float, float]
+    radius: float
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A susceptibility source made of balls.
+
+    Attributes
+    ----------
+    kind, region : str
+    centre : 3 floats
+        [mm], scanner axes.
+    spheres : tuple of Sphere
+        They may overlap.
+    susceptibility_ppm : float
+        Relative to brain; positive (paramagnetic) for blood products, negative for calcium.
+    t2star_ms, proton_density : float
+        Of the inside.
+    """
+
+    kind: Kind
+    region: str
+    centre: tuple[float, float, float]
+    spheres: tuple[Sphere, ...]
+    susceptibility_ppm: float
+    t2star_ms: float
+    proton_density: float
+
+    @property
+    def radius(self) -> float:
+        """Radius of one ball of the same volume (overlaps counted twice) [mm]."""
+        return float(sum(s.radius**3 for s in self.spheres) ** (1 / 3))
+
+    @property
+    def extent(self) -> float:
+        """Radius about `centre` that holds every ball [mm]."""
+        return max(float(np.linalg.norm(np.subtract(s.centre, self.centre))) + s.radius for s in self.spheres)
+
+    @property
+    def far_reach(self) -> float:
+        """Distance beyond which its field does not matter [mm]."""
+        return 8 + 9 * self.radius
+
+    def patch_reach(self, phase_per_ppm: float) -> float:
+        """Distance within which the signal needs fine sampling [mm].
+
+        Where the phase changes by pi across a 2 mm voxel, half as far again, and the lesion itself.
+        """
+        strength = 4 * phase_per_ppm * abs(self.susceptibility_ppm) * self.radius**3 / np.pi
+        return float(1.5 * strength**0.25 + max(self.radius, self.extent) + 1.5)
+
+    def field(self, axes: Sequence[Array]) -> Array:
+        """Field shift [ppm] on the grid of three axes [mm], exact for each ball."""
+        total = np.zeros(tuple(len(a) for a in axes), np.float32)
+        for sphere in self.spheres:
+            total += sphere_field(
+                *_offsets(axes, sphere), radius_mm=sphere.radius, susceptibility_ppm=self.susceptibility_ppm
+            )
+        return total
+
+    def volume_fractions(self, axes: Sequence[Array]) -> list[Array]:
+        """Share of each voxel of a fine grid that lies in each ball, with edges one voxel wide."""
+        edge = float(np.mean([a[1] - a[0] for a in axes]))
+        fractions = []
+        for sphere in self.spheres:
+            dx, dy, dz = _offsets(axes, sphere)
+            distance = np.sqrt(dx * dx + dy * dy + dz * dz)
+            fractions.append(np.clip((sphere.radius - distance) / edge + 0.5, 0, 1).astype(np.float32))
+        return fractions
+
+
+def _offsets(axes: Sequence[Array], sphere: Sphere) -> tuple[Array, Array, Array]:
+    x, y, z = (np.asarray(a - c, np.float32) for a, c in zip(axes, sphere.centre, strict=True))
+    return x[:, None, None], y[None, :, None], z[None, None, :]
+
+
+@dataclass(frozen=True)
+class MicrobleedSites:
+    """The voxels of the anatomy where a microbleed may lie, by region."""
+
+    grid: Grid
+    voxels: dict[str, Array]
+
+    @classmethod
+    def of(cls, head: Head, low: Sequence[float], high: Sequence[float]) -> MicrobleedSites:
+        """Sites between two corners [mm]."""
+        f = head.fractions
+        allowed = np.zeros(head.grid.shape, bool)
+        allowed[head.grid.box(low, high)] = True
+        in_cerebrum = (head.cerebrum < head.cerebellum) & (head.cerebrum < -2.5) & (head.cerebrum > -24)
+        masks = {
+            "lobar": in_cerebrum & (f["cortex"] + f["white matter"] > 0.8),
+            "deep": f["putamen"] + f["thalamus"] + f["caudate"] + f["pallidum"] > 0.5,
+            "infratentorial": ((head.cerebellum < -4) | (head.brainstem < -3))
+            & (f["white matter"] + f["cerebellar cortex"] > 0.8),
+        }
+        found = {name: np.flatnonzero(mask & allowed) for name, mask in masks.items()}
+        return cls(head.grid, {name: voxels for name, voxels in found.items() if len(voxels)})
+
+    def draw(self, rng: np.random.Generator) -> tuple[str, Array]:
+        """A region and a point (3,) [mm] in it."""
+        names = list(self.voxels)
+        shares = np.array([_REGIONS[n] for n in names])
+        region = names[rng.choice(len(names), p=shares / shares.sum())]
+        voxel = self.voxels[region][rng.integers(len(self.voxels[region]))]
+        index = np.array(np.unravel_index(voxel, self.grid.shape))
+        return region, self.grid.position(index + rng.uniform(-0.5, 0.5, 3))
+
+
+def draw_microbleed(rng: np.random.Generator, sites: MicrobleedSites, median_radius_mm: float) -> Lesion:
+    """Draw a microbleed: a ball of haemosiderin, in 30 % of cases with a second one on it.
+
+    Radius log-normal (sigma 0.42, 0.35 to 3.5 mm), susceptibility log-normal about 1.3 ppm (0.4 to 4).
+    """
+    region, centre = sites.draw(rng)
+    radius = float(np.clip(rng.lognormal(np.log(median_radius_mm), 0.42), 0.35, 3.5))
+    susceptibility = float(np.clip(rng.lognormal(np.log(1.3), 0.45), 0.4, 4))
+    spheres = [_sphere(centre, radius)]
+    if rng.random() < 0.3 and radius > 0.6:
+        spheres.append(_sphere(centre + rng.normal(0, 0.7 * radius, 3), radius * rng.uniform(0.5, 0.8)))
+    return Lesion(
+        "microbleed",
+        region,
+        spheres[0].centre,
+        tuple(spheres),
+        susceptibility,
+        t2star_ms=float(rng.uniform(4, 12)),
+        proton_density=float(rng.uniform(0.5, 0.9)),
+    )
+
+
+def draw_mimics(rng: np.random.Generator, head: Head) -> list[Lesion]:
+    """Draw what looks like a microbleed and is none: calcifications and mineralised vessels.
+
+    Calcifications are diamagnetic: dark on magnitude, opposite in phase. Mineralised vessels of the pallidum are
+    paramagnetic and elongated. (Veins, the most frequent mimics, are :mod:`cmb_toolkit.simulation.veins`' matter.)
+    """
+    place = head.pose.to_scanner
+    found: list[Lesion] = []
+
+    def calcify(
+        region: str, centre: Array, radius: tuple[float, float], ppm: tuple[float, float], n: int = 1, spread: float = 0
+    ) -> None:
+        size = rng.uniform(*radius)
+        spheres = [_sphere(centre, size)]
+        for _ in range(n - 1):
+            spheres.append(_sphere(centre + rng.normal(0, spread, 3), size * rng.uniform(0.5, 1)))
+        ppm_drawn = -float(rng.uniform(*ppm))
+        found.append(Lesion("calcification", region, spheres[0].centre, tuple(spheres), ppm_drawn, 12.0, 0.35))
+
+    if rng.random() < 0.75:
+        calcify("pineal", place(rng.normal((0, -31, 3), 1)), (0.9, 2.2), (0.8, 2.5), 3, 1.2)
+    for side in (-1, 1):
+        if rng.random() < 0.65:
+            calcify("choroid plexus", place(rng.normal((side * 25, -46, 8), (1, 2, 1.5))), (0.7, 2), (0.6, 2), 4, 1.8)
+        for _ in range(rng.poisson(0.5)):
+            calcify("pallidum", place(rng.normal((side * 19, -1, 0), (1.5, 4, 3))), (0.4, 0.9), (0.6, 2), 2, 0.8)
+    if rng.random() < 0.25:
+        spot = (rng.normal(0, 0.4), rng.uniform(10, 50), rng.uniform(35, 55))
+        calcify("falx", place(spot), (0.8, 2), (0.8, 2.5), 2, 1.5)
+    f = head.fractions
+    parenchyma = (head.cerebrum < -4) & (head.cerebrum < head.cerebellum) & (f["cortex"] + f["white matter"] > 0.8)
+    voxels = np.flatnonzero(parenchyma)
+    for _ in range(rng.poisson(0.7 * len(voxels) * float(np.prod(head.grid.spacing)) / 900e3)):
+        index = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], head.grid.shape))
+        calcify("parenchyma", head.grid.position(index), (0.5, 1.6), (0.6, 2.2))
+    for _ in range(rng.poisson(1.2)):
+        centre = place(rng.normal((rng.choice((-1, 1)) * 19, -1, -1), (2, 5, 3)))
+        along = rng.normal(size=3)
+        along /= np.linalg.norm(along)
+        radius = rng.uniform(0.25, 0.45)
+        spheres = tuple(_sphere(centre + along * t, radius) for t in np.linspace(-2, 2, 7))
+        ppm = float(rng.uniform(0.5, 1.0))
+        found.append(Lesion("mineralised vessel", "pallidum", spheres[3].centre, spheres, ppm, 15.0, 0.8))
+    return found
+
+
+def _sphere(centre: Array, radius: float) -> Sphere:
+    return Sphere((float(centre[0]), float(centre[1]), float(centre[2])), float(radius))

@@ -1,0 +1,364 @@
+"""`cmbtk simulate`: a study of simulated subjects with known microbleeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import __version__
+from ..errors import UsageError
+from ..io.layout import Study
+from ..io.publish import Record, publish, read_record, sidecar, write_text
+from ..io.tables import read_tsv, write_tsv
+from ..model import OnProgress
+from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
+from ..simulation.constants import FIELD_STRENGTH_T
+from ..simulation.scan import PlacedLesion, Scan, simulate_scan
+from .parallel import for_each
+
+__all__ = ["simulate"]
+
+MOST_MICROBLEEDS = 30.0
+"""Highest mean per patient; more do not find room 12 mm apart in a slab."""
+
+_MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "tiny": 0.5}
+
+_PARTICIPANT_COLUMNS = {
+    "participant_id": "Subject",
+    "resolution": "Protocol: HR, LR, slab or tiny",
+    "scanner": "Simulated scanner; they differ in noise, non-uniformity, sign and storage of the phase, axis order",
+    "group": "patient (has microbleeds) or control",
+    "magnitude": "Path relative to the study",
+    "phase": "Path relative to the study",
+    "swi": "Not simulated",
+    "mask": "None: `cmbtk preprocess` makes it",
+    "echo_time_ms": "Echo time [ms]",
+    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative",
+    "phase_range": "n/a: to be recognised by `cmbtk preprocess`",
+    "microbleeds": "How many the subject has",
+}
+_MICROBLEED_COLUMNS = {
+    "participant_id": "Subject",
+    "i": "Voxel, 0-based, closest canonical axes: grows to the right",
+    "j": "grows to anterior",
+    "k": "Slice on which the microbleed shows best; grows to superior",
+    "x_mm": "World position of the voxel's centre [mm]",
+    "y_mm": "[mm]",
+    "z_mm": "[mm]",
+    "diameter_mm": "Apparent diameter on that slice [mm]",
+    "contrast": "Largest relative loss of magnitude",
+    "snr": "Matched-filter signal to noise of the loss",
+    "region": "lobar, deep or infratentorial",
+}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One subject to be simulated."""
+
+    id: str
+    number: int
+    group: Literal["patient", "control"]
+    microbleeds: int
+    scanner: str
+
+
+def simulate(
+    out: Path,
+    *,
+    resolution: str = "slab",
+    subjects: int = 24,
+    healthy: int = 0,
+    scanners: int = 2,
+    seed: int = 0,
+    microbleeds: float = 4.0,
+    difficulty: str = "paper",
+    jobs: int | None = None,
+    on_progress: OnProgress,
+) -> Path:
+    """Write a study of simulated subjects; finished subjects of an interrupted run are kept.
+
+    Parameters
+    ----------
+    out : Path
+        The study folder, new or made by this step.
+    resolution : str
+        Protocol: HR, LR, slab or tiny.
+    subjects, healthy : int
+        Subjects in all, and how many of them (the last ones) are controls without microbleeds.
+    scanners : int
+        1 or 2 simulated scanners, taken in turn.
+    seed : int
+        Equal seeds give equal studies, whatever `jobs` is; subject n has its own random numbers.
+    microbleeds : float
+        Mean number per patient: one, and Poisson-distributed more.
+    difficulty : str
+        easy, paper or hard.
+    jobs : int, optional
+        Worker processes; by default as many as processors and free memory allow.
+
+    Returns
+    -------
+    Path
+        The study folder.
+
+    Raises
+    ------
+    UsageError
+        If the arguments do not go together or the folder holds something else.
+    """
+    _check(resolution, subjects, healthy, scanners, microbleeds, difficulty, jobs)
+    study = Study.create(out, name=f"simulated {resolution}")
+    _refuse_foreign(study)
+    plans = _plan(subjects, healthy, scanners, seed, microbleeds)
+    common = {"resolution": resolution, "seed": seed, "difficulty": difficulty}
+    whole = Record(
+        "simulate",
+        {**common, "subjects": subjects, "healthy": healthy, "scanners": scanners, "microbleeds": microbleeds},
+    )
+    tables = {study.participants: _PARTICIPANT_COLUMNS, study.microbleeds: _MICROBLEED_COLUMNS}
+    if not all(whole.is_current(table) for table in tables):
+        for table in tables:  # a study that is being changed has no tables, so that no other step takes it for whole
+            table.unlink(missing_ok=True)
+            sidecar(table).unlink(missing_ok=True)
+    _remove_stale(study, {plan.id for plan in plans})
+    for_each(
+        partial(_subject, study=study, common=common),
+        plans,
+        jobs=jobs or _jobs(resolution),
+        on_progress=on_progress,
+        label=lambda plan: plan.id,
+    )
+    _write_tables(study, plans, whole, tables)
+    return out
+
+
+def _check(
+    resolution: str, subjects: int, healthy: int, scanners: int, microbleeds: float, difficulty: str, jobs: int | None
+) -> None:
+    for given, known, what in (
+        (resolution, PROTOCOLS, "resolution"),
+        (difficulty, DIFFICULTIES, "difficulty"),
+    ):
+        if given not in known:
+            raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
+    if subjects < 1:
+        raise UsageError(f"{subjects} subjects asked for; a study needs at least one (--subjects).")
+    if not 0 <= healthy < subjects:
+        raise UsageError(
+            f"{healthy} healthy of {subjects} subjects asked for; at least one subject must be a patient. "
+            "--subjects counts all, --healthy says how many of them are controls."
+        )
+    if not 1 <= scanners <= len(SCANNERS):
+        raise UsageError(f"{scanners} scanners asked for; there are {len(SCANNERS)} (--scanners 1 or 2).")
+    if not 1 <= microbleeds <= MOST_MICROBLEEDS:
+        raise UsageError(
+            f"{microbleeds:g} microbleeds per patient asked for; the mean must be from 1 to {MOST_MICROBLEEDS:g} "
+            "(--microbleeds)."
+        )
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
+
+
+def _refuse_foreign(study: Study) -> None:
+    """Stop before writing into a study that holds real or imported scans."""
+    record = read_record(study.participants)
+    if study.participants.exists() and (record is None or record["step"] != "simulate"):
+        raise UsageError(
+            f"{study.root}: holds subjects that were not simulated ({study.participants.name} was not written by "
+            "`cmbtk simulate`). Choose a new folder for the simulated study."
+        )
+
+
+def _plan(subjects: int, healthy: int, scanners: int, seed: int, microbleeds: float) -> list[_Plan]:
+    names = list(SCANNERS)[:scanners]
+    plans = []
+    for n in range(subjects):
+        control = n >= subjects - healthy
+        drawn = 1 + int(np.random.default_rng((seed, n)).poisson(microbleeds - 1))
+        group: Literal["patient", "control"] = "control" if control else "patient"
+        plans.append(_Plan(f"sub-{n + 1:03d}", n, group, 0 if control else drawn, names[n % scanners]))
+    return plans
+
+
+def _remove_stale(study: Study, wanted: set[str]) -> None:
+    """Remove simulated scans that an earlier, larger run of this step left."""
+    for folder in sorted(study.scans.glob("sub-*")) if study.scans.is_dir() else []:
+        record = read_record(folder) if folder.is_dir() and folder.name not in wanted else None
+        if record is not None and record["step"] == "simulate":
+            sidecar(folder).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+
+
+def _jobs(resolution: str) -> int:
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return max(1, min(len(os.sched_getaffinity(0)), int(free / _MEMORY_GB[resolution])))
+
+
+# -- one subject -------------------------------------------------------------------------------------------------
+
+
+def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
+    record = Record(
+        "simulate",
+        {
+            **common,
+            "subject": plan.number,
+            "microbleeds": plan.microbleeds,
+            "group": plan.group,
+            "scanner": plan.scanner,
+        },
+    )
+    target = study.scans / plan.id
+    if record.is_current(target):
+        return
+    scan = simulate_scan(
+        np.random.SeedSequence(common["seed"], spawn_key=(plan.number,)),
+        common["resolution"],
+        microbleeds=plan.microbleeds,
+        healthy=plan.group == "control",
+        scanner=plan.scanner,
+        difficulty=common["difficulty"],
+    )
+    with publish(target, record) as folder:
+        folder.mkdir()
+        _write_scan(folder, plan, scan)
+
+
+def _write_scan(folder: Path, plan: _Plan, scan: Scan) -> None:
+    stem = folder / plan.id
+    magnitude = np.clip(np.round(scan.magnitude * scan.scanner.white_matter), 0, 32767).astype(np.int16)
+    _write_nifti(_named(stem, "part-mag_T2starw"), magnitude, scan)
+    stored = store_phase(scan.phase, scan.scanner)
+    _write_nifti(_named(stem, "part-phase_T2starw"), stored.data, scan, stored.slope, stored.intercept)
+    _write_nifti(_named(stem, "desc-intracranial_mask"), scan.intracranial.astype(np.uint8), scan)
+    protocol = scan.protocol
+    for part in ("mag", "phase"):
+        _write_json(
+            folder / f"{plan.id}_part-{part}_T2starw.json",
+            {
+                "EchoTime": protocol.echo_time_ms / 1000,
+                "RepetitionTime": protocol.repetition_time_ms / 1000,
+                "FlipAngle": protocol.flip_angle_deg,
+                "MagneticFieldStrength": FIELD_STRENGTH_T,
+                "Manufacturer": "simulated",
+                "ManufacturersModelName": scan.scanner.name,
+            },
+        )
+    _write_json(
+        folder / f"{plan.id}_truth.json",
+        {
+            "subject": asdict(plan),
+            "protocol": asdict(protocol),
+            "scanner": asdict(scan.scanner),
+            "difficulty": asdict(scan.difficulty),
+            "affine": scan.affine.tolist(),
+            "drawn": scan.drawn,
+            "microbleeds": [_lesion(p, scan) for p in scan.microbleeds],
+            "mimics": [_lesion(p, scan) for p in scan.mimics],
+        },
+    )
+
+
+def _named(stem: Path, ending: str) -> Path:
+    return stem.with_name(f"{stem.name}_{ending}.nii.gz")
+
+
+def _write_nifti(
+    path: Path, data: npt.NDArray[Any], scan: Scan, slope: float | None = None, intercept: float | None = None
+) -> None:
+    """Write a volume in the axis order of its scanner."""
+    canonical = nib.Nifti1Image(data, scan.affine)
+    target = nib.orientations.axcodes2ornt(tuple(scan.scanner.axes))
+    turn = nib.orientations.ornt_transform(nib.orientations.io_orientation(scan.affine), target)
+    image = canonical.as_reoriented(turn)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = b"simulated"
+    image.set_qform(image.affine, code=1)
+    image.set_sform(image.affine, code=1)
+    if slope is not None:
+        image.header.set_slope_inter(slope, intercept)
+    nib.save(image, path)
+
+
+def _lesion(placed: PlacedLesion, scan: Scan) -> dict[str, Any]:
+    i, j, k = placed.voxel
+    return {
+        "i": i,
+        "j": j,
+        "k": k,
+        **_world(placed, scan),
+        "position_voxel": list(placed.position),
+        "diameter_mm": placed.diameter_mm,
+        "contrast": placed.contrast,
+        "snr": placed.snr,
+        **asdict(placed.lesion),
+    }
+
+
+def _world(placed: PlacedLesion, scan: Scan) -> dict[str, float]:
+    point = nib.affines.apply_affine(scan.affine, placed.voxel)
+    return {f"{axis}_mm": round(float(value), 4) for axis, value in zip("xyz", point, strict=True)}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+# -- the study's tables ------------------------------------------------------------------------------------------
+
+
+def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Mapping[str, str]]) -> None:
+    if all(whole.is_current(table) for table in tables):
+        return
+    truths = {
+        plan.id: json.loads((study.scans / plan.id / f"{plan.id}_truth.json").read_text("utf-8")) for plan in plans
+    }
+    participants = [
+        {
+            "participant_id": plan.id,
+            "resolution": truth["protocol"]["name"],
+            "scanner": plan.scanner,
+            "group": plan.group,
+            "magnitude": f"scans/{plan.id}/{plan.id}_part-mag_T2starw.nii.gz",
+            "phase": f"scans/{plan.id}/{plan.id}_part-phase_T2starw.nii.gz",
+            "swi": None,
+            "mask": None,
+            "echo_time_ms": truth["protocol"]["echo_time_ms"],
+            "phase_sign": truth["scanner"]["phase_sign"],
+            "phase_range": None,
+            "microbleeds": plan.microbleeds,
+        }
+        for plan, truth in zip(plans, truths.values(), strict=True)
+    ]
+    microbleeds = [
+        {"participant_id": subject, **{name: m[name] for name in list(_MICROBLEED_COLUMNS)[1:]}}
+        for subject, truth in truths.items()
+        for m in truth["microbleeds"]
+    ]
+    _write_json(
+        study.description,
+        {
+            "Name": study.name,
+            "BIDSVersion": "1.9.0",
+            "DatasetType": "raw",
+            "GeneratedBy": [{"Name": "cmb_toolkit", "Version": __version__, "Description": "cmbtk simulate"}],
+            "HowToAcknowledge": "Simulated data: scores on them show that software works, not clinical performance.",
+        },
+    )
+    rows = (participants, microbleeds)
+    for (table, columns), content in zip(tables.items(), rows, strict=True):
+        record = Record(whole.step, whole.parameters, extra={"columns": dict(columns)})
+        with publish(table, record) as path:
+            write_tsv(pd.DataFrame(content, columns=list(columns)), path)
