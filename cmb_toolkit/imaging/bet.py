@@ -112,12 +112,13 @@ def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, grad
     voxel = size * factor
     levels = _Levels.measure(coarse, voxel)
     head, below, above = _with_caps(coarse, voxel, levels)
-    centre = levels.centre + (0, 0, below)
+    centre = levels.centre + np.array([0, 0, below])
 
+    balloon = _Balloon(head, voxel, levels, centre, fraction, gradient)
     smoothing, passes = 1.0, 0
     while True:
         passes += 1
-        start, points, faces = _grow(head, voxel, levels, centre, fraction, gradient, smoothing)
+        start, points, faces = balloon.grow(smoothing)
         folded = _folded(start, points, faces)
         if folded <= _MAX_FOLDED or passes == _MAX_PASSES:
             break
@@ -249,14 +250,14 @@ def _edges(faces: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.asarray(np.unique(np.sort(both, axis=1), axis=0), np.intp)
 
 
-def _subdivide(vertices: NDArray[np.float64], faces: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def _subdivide(vertices: NDArray[Any], faces: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Midpoints of all edges (to be appended to the vertices) and the four times as many triangles."""
     sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     edges, place = np.unique(sides, axis=0, return_inverse=True)
     ab, bc, ca = place.reshape(3, -1) + len(vertices)
     a, b, c = faces.T
     finer = [np.stack(t, 1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))]
-    return vertices[edges].mean(1), np.concatenate(finer)
+    return vertices[edges].mean(1, dtype=vertices.dtype), np.concatenate(finer)
 
 
 @dataclass(frozen=True)
@@ -290,86 +291,75 @@ class _Mesh:
         corners = self.faces.T.reshape(-1)
         for axis in range(3):
             total[:, axis] = np.bincount(corners, np.tile(area[:, axis], 3), len(points))
-        return total / (np.linalg.norm(total, axis=1)[:, None] + np.float32(1e-12))
+        total /= np.linalg.norm(total, axis=1)[:, None] + np.float32(1e-12)
+        return total
 
     def mean_edge(self, points: Float) -> float:
         return float(np.linalg.norm(points[self.edges[:, 0]] - points[self.edges[:, 1]], axis=1).mean())
 
 
-def _grow(
-    volume: Float,
-    voxel: NDArray[np.float64],
-    levels: _Levels,
-    centre: NDArray[np.float64],
-    fraction: float,
-    gradient: float,
-    smoothing: float,
-) -> tuple[Float, Float, NDArray[np.intp]]:
-    """Run the surface; return the start sphere, the final vertices [mm from the centre] and the triangles."""
-    sphere, faces = _icosphere(_LEVELS[0][0])
-    start = sphere.astype(np.float32)
-    points = start * np.float32(levels.radius / 2)
-    for level, (_, iterations) in enumerate(_LEVELS):
-        if level:
-            halfway, _ = _subdivide(start.astype(np.float64), faces)
-            start = np.concatenate([start, (halfway / np.linalg.norm(halfway, axis=1)[:, None]).astype(np.float32)])
-            middle, faces = _subdivide(points.astype(np.float64), faces)
-            points = np.concatenate([points, middle.astype(np.float32)])
-        mesh = _Mesh.of(faces, len(points))
-        points = _evolve(points, mesh, volume, voxel, levels, centre, fraction, gradient, smoothing, iterations)
-    return start, points, faces
+@dataclass(frozen=True)
+class _Balloon:
+    """The growing surface in its head; vertices are in mm from the centre."""
 
+    volume: Float
+    voxel: NDArray[np.float64]
+    levels: _Levels
+    centre: NDArray[np.float64]  # [voxel]
+    fraction: float
+    gradient: float
 
-def _evolve(
-    points: Float,
-    mesh: _Mesh,
-    volume: Float,
-    voxel: NDArray[np.float64],
-    levels: _Levels,
-    centre: NDArray[np.float64],
-    fraction: float,
-    gradient: float,
-    smoothing: float,
-    iterations: int,
-) -> Float:
-    """Smith's iteration; the names follow the paper: s, its tangential and normal parts, f2, f3, t2, tm, tl."""
-    shape = np.array(volume.shape)
-    # a border of zeros around the volume, and indices clipped into it: outside the field of view there is no signal
-    flat = np.pad(volume, 1).reshape(-1)
-    stride = np.array([(shape[1] + 2) * (shape[2] + 2), shape[2] + 2, 1], np.int32)
-    inverse, offset = (1 / voxel).astype(np.float32), (centre + 1.5).astype(np.float32)
-    limit = (shape + 1).astype(np.float32)
-    steps = np.arange(0, _DEPTH_MIN_MM + 0.5, dtype=np.float32)[:, None]
-    near = int(_DEPTH_MAX_MM) + 1
-    low, tissue, threshold = (np.float32(x) for x in (levels.low, levels.median, levels.threshold))
-    edge = mesh.mean_edge(points)
-    for iteration in range(iterations):
-        if iteration % 25 == 0 or iteration < 5:
-            edge = mesh.mean_edge(points)
-        normal = mesh.normals(points)
-        s = (points[mesh.neighbours] * mesh.weights).sum(0) - points
-        s_n = (s * normal).sum(1)
-        normal_part = s_n[:, None] * normal
-        curvature = 2 * np.abs(s_n) / np.float32(edge * edge)
-        f2 = (1 + np.tanh(np.float32(_STEEPNESS) * (curvature - np.float32(_CURVATURE)))) / 2
-        if smoothing > 1:  # concave places (the mean of the neighbours lies outside) are pulled out harder
-            f2 = np.where(s_n > 0, np.minimum(f2 * np.float32(smoothing), 1), f2)
-        position = points * inverse + offset
-        inward = normal * inverse
-        index = np.zeros((len(steps), len(points)), np.int32)
-        for axis in range(3):
-            along = position[:, axis] - steps * inward[:, axis]
-            np.clip(along, 0, limit[axis], out=along)
-            index += along.astype(np.int32) * stride[axis]
-        below = flat[index]
-        i_min = np.maximum(low, np.minimum(tissue, below.min(0)))
-        i_max = np.minimum(tissue, np.maximum(threshold, below[:near].max(0)))
-        local = np.clip(fraction + gradient * points[:, 2] / np.float32(levels.radius), 0, 1).astype(np.float32)
-        t_l = (i_max - low) * local + low
-        f3 = 2 * (i_min - t_l) / np.maximum(i_max - low, np.float32(1e-6) * tissue)
-        points = points + np.float32(0.5) * (s - normal_part) + f2[:, None] * normal_part
-        points += (np.float32(0.05 * edge) * f3)[:, None] * normal
-    return points
+    def grow(self, smoothing: float) -> tuple[Float, Float, NDArray[np.intp]]:
+        """Run the surface; return the start sphere, the final vertices and the triangles."""
+        sphere, faces = _icosphere(_LEVELS[0][0])
+        start = sphere.astype(np.float32)
+        points = start * np.float32(self.levels.radius / 2)
+        for level, (_, iterations) in enumerate(_LEVELS):
+            if level:
+                halfway, _ = _subdivide(start, faces)
+                start = np.concatenate([start, halfway / np.linalg.norm(halfway, axis=1)[:, None]])
+                middle, faces = _subdivide(points, faces)
+                points = np.concatenate([points, middle])
+            points = self._evolve(points, _Mesh.of(faces, len(points)), smoothing, iterations)
+        return start, points, faces
+
+    def _evolve(self, points: Float, mesh: _Mesh, smoothing: float, iterations: int) -> Float:
+        """Smith's iteration; the names follow the paper: s, its normal part, f2, f3, Imin, Imax, tl."""
+        # a border of zeros, and indices clipped into it: outside the field of view there is no signal
+        flat = np.pad(self.volume, 1).reshape(-1)
+        shape = np.array(self.volume.shape)
+        stride = np.array([(shape[1] + 2) * (shape[2] + 2), shape[2] + 2, 1], np.int32)
+        limit = (shape + 1).astype(np.float32)
+        inverse, offset = (1 / self.voxel).astype(np.float32), (self.centre + 1.5).astype(np.float32)
+        depths = np.arange(0, _DEPTH_MIN_MM + 0.5, dtype=np.float32)[:, None]
+        near = int(_DEPTH_MAX_MM) + 1
+        low, tissue, threshold = (np.float32(x) for x in (self.levels.low, self.levels.median, self.levels.threshold))
+        for iteration in range(iterations):
+            if iteration % 25 == 0 or iteration < 5:
+                edge = np.float32(mesh.mean_edge(points))
+            normal = mesh.normals(points)
+            s = (points[mesh.neighbours] * mesh.weights).sum(0) - points
+            outward = (s * normal).sum(1)
+            normal_part = outward[:, None] * normal
+            curvature = 2 * np.abs(outward) / edge**2
+            f2 = (1 + np.tanh(np.float32(_STEEPNESS) * (curvature - np.float32(_CURVATURE)))) / 2
+            if smoothing > 1:  # concave places (the mean of the neighbours lies outside) are pulled out harder
+                f2 = np.where(outward > 0, np.minimum(f2 * np.float32(smoothing), 1), f2)
+            position, inward = points * inverse + offset, normal * inverse
+            index = np.zeros((len(depths), len(points)), np.int32)
+            for axis in range(3):
+                along = position[:, axis] - depths * inward[:, axis]
+                np.clip(along, 0, limit[axis], out=along)
+                index += along.astype(np.int32) * stride[axis]
+            below = flat[index]
+            i_min = np.maximum(low, np.minimum(tissue, below.min(0)))
+            i_max = np.minimum(tissue, np.maximum(threshold, below[:near].max(0)))
+            height = points[:, 2] / np.float32(self.levels.radius)
+            t_l = (i_max - low) * np.clip(self.fraction + self.gradient * height, 0, 1).astype(np.float32) + low
+            f3 = 2 * (i_min - t_l) / np.maximum(i_max - low, np.float32(1e-6) * tissue)
+            points = points + np.float32(0.5) * (s - normal_part) + f2[:, None] * normal_part
+            points += (np.float32(0.05) * edge * f3)[:, None] * normal
+        return points
 
 
 def _folded(start: Float, points: Float, faces: NDArray[np.intp]) -> float:

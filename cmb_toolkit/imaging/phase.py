@@ -36,6 +36,7 @@ TOLERANCE = 0.02
 _TWO_PI = 2 * np.pi
 _UNWRAPPED_MAX_RAD = 200.0
 _WRAP_SHARE = 1e-4
+_SIGN_SLICES = 24  # about so many slices are enough to see the sign
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ def phase_scale(values: NDArray[Any], given: str | float | None = None) -> Phase
     for known in _KNOWN:
         slack = TOLERANCE * (known.high - known.low)
         if abs(low - known.low) <= slack and abs(high - known.high) <= slack:
-            warnings = (known.warning,) if known.warning else ()
-            return PhaseScale(known.unit, known.slope, known.intercept, warnings=warnings)
+            return PhaseScale(
+                known.unit, known.slope, known.intercept, warnings=(known.warning,) if known.warning else ()
+            )
     twice = _KNOWN[-1]
     slack = TOLERANCE * (twice.high - twice.low)
     if abs(high - twice.high) <= slack and twice.low - slack <= low <= _TWICE_LOWEST + slack:
@@ -154,7 +156,7 @@ def _given_scale(values: NDArray[Any], low: float, high: float, given: str | flo
             f"the phase spans only {low:.6g} .. {high:.6g}, {cycles:.2%} of the given cycle of {span:.6g}. Give the "
             "file units of one full cycle with --phase-range."
         )
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if cycles < 0.5:
         warnings = (f"the phase fills only {cycles:.0%} of the given cycle of {span:.6g}: check --phase-range",)
     # 0..span instead of -span/2..span/2: keep radians within -pi..pi
@@ -224,8 +226,8 @@ def sign_evidence(highpassed: Float, magnitude: Float, mask: Mask, zooms: Sequen
 
     The darkest half percent of the voxels is looked at: against their in-plane surroundings, away from the rim of the
     mask and from places where the phase is disturbed (many voxels beyond 1 rad nearby, as over the sinuses). On
-    simulated scans 70 to 85 % of them are positive. Veins across the slices show the true sign; those within a slice too, as soon as the voxel is taller
-    than wide (Xu and Haacke, 2006). Calcifications are diamagnetic, but few.
+    simulated scans 70 to 85 % of them are positive. Veins across the slices show the true sign; those within a slice
+    too, as soon as the voxel is taller than wide (Xu and Haacke, 2006). Calcifications are diamagnetic, but few.
 
     Parameters
     ----------
@@ -239,7 +241,9 @@ def sign_evidence(highpassed: Float, magnitude: Float, mask: Mask, zooms: Sequen
     found = ndimage.find_objects(mask.astype(np.uint8))
     if not found:
         return SignEvidence(0, float("nan"), float("nan"), 0)
-    phase, signal, inside = (x[found[0]] for x in (highpassed, magnitude, mask))
+    i, j, k = found[0]
+    box = (i, j, slice(k.start, k.stop, max(1, (k.stop - k.start) // _SIGN_SLICES)))
+    phase, signal, inside = highpassed[box], magnitude[box], mask[box]
     weight = inside.astype(np.float32)
     around = in_plane_mean(signal, weight, zooms, 2.0)
     darkness = 1 - signal / np.maximum(around, np.float32(1e-6) * signal.max())

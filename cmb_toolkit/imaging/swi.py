@@ -29,7 +29,8 @@ def phase_mask(phase: Float) -> Float:
     float32 array
         Values in 0..1 (Haacke et al., Magnetic Resonance in Medicine 52:612, 2004).
     """
-    return np.clip(1 - np.asarray(phase, np.float32) / np.float32(np.pi), 0, 1)
+    weight = 1 - np.asarray(phase, np.float32) / np.float32(np.pi)
+    return np.clip(weight, 0, 1, out=weight)
 
 
 def swi(magnitude: Float, phase: Float, *, power: int = 4) -> Float:

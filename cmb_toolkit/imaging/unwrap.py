@@ -37,7 +37,8 @@ def unwrap_path(phase: Float, mask: Mask) -> Float:
     # the unwrapper expects -pi..pi; a constant offset or another cycle does not matter
     part = np.angle(np.exp(1j * phase[box].astype(np.float32)))
     if part.shape[2] == 1:
-        solved = unwrap_phase(np.ma.array(part[:, :, 0], mask=~inside[:, :, 0]), rng=0)[:, :, None]
+        planar = np.ma.array(part[:, :, 0], mask=~inside[:, :, 0])
+        solved = unwrap_phase(planar, rng=0)[:, :, None]
     else:
         solved = unwrap_phase(np.ma.array(part, mask=~inside), rng=0)
     result = np.zeros(phase.shape, np.float32)

@@ -1,0 +1,295 @@
+"""NIfTI volumes: read on the closest canonical axes, write back on the file's own grid.
+
+A volume is an array (i, j, k) of float32 with i towards the patient's right, j anterior, k superior, so that k is the
+slice. The file's own order of axes is kept beside it, and what is written ``like`` a volume lies on the same grid as
+its file, voxel by voxel. The header's slope and intercept are applied exactly once. Nothing of a header but its
+geometry is copied to an output: descriptions and extensions may hold names.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+from numpy.typing import DTypeLike, NDArray
+
+from ..errors import DataError, MissingError
+
+__all__ = ["AFFINE_TOLERANCE", "Volume", "check_same_grid", "read_mask", "read_volume", "write_volume"]
+
+AFFINE_TOLERANCE = 1e-3
+"""Largest difference of two affines' entries [mm] that still counts as the same grid."""
+
+_THICKER = 1.25  # the slice axis may not be thinner than the others by more than this
+_FEW_FINITE = 0.01
+_CANONICAL = np.array([[0, 1], [1, 1], [2, 1]])
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume on the closest canonical axes, and what is needed to write another one like it.
+
+    Attributes
+    ----------
+    data : (i, j, k) float32 array
+        Finite values; voxels that were NaN or infinite are 0 and marked in `invalid`.
+    affine : (4, 4) array
+        From canonical voxel indices to the file's world coordinates [mm].
+    path : Path
+    file_affine : (4, 4) array
+        From the file's own voxel indices to world coordinates [mm].
+    codes : (int, int)
+        The file's qform and sform codes.
+    invalid : (i, j, k) bool array or None
+        Where the file held NaN or infinity; None where everything was finite.
+    notes : tuple of str
+        What was strange about the file but could be dealt with.
+    """
+
+    data: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    path: Path
+    file_affine: NDArray[np.float64]
+    codes: tuple[int, int] = (1, 1)
+    invalid: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        i, j, k = self.data.shape
+        return i, j, k
+
+    @property
+    def zooms(self) -> tuple[float, float, float]:
+        """Voxel size along i, j, k [mm]."""
+        i, j, k = (float(x) for x in np.sqrt((self.affine[:3, :3] ** 2).sum(0)))
+        return i, j, k
+
+
+def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude", "phase"] | None = None) -> Volume:
+    """Read one three-dimensional volume.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz`` (or ``.hdr/.img``).
+    echo : int, optional
+        Which volume of a 4-D file, counted from 1. Needed for such a file; a 3-D file has only echo 1.
+    part : {"magnitude", "phase"}, optional
+        What to take of complex values: their modulus, or their angle [rad]. Real files are read as they are.
+
+    Returns
+    -------
+    Volume
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    DataError
+        If the file is damaged, is no NIfTI, or does not hold one volume of axial slices with some signal.
+    """
+    image = _open(path)
+    values, codes = _load(path, image, echo, part), (int(image.header["qform_code"]), int(image.header["sform_code"]))
+    volume = _canonical(path, values, np.asarray(image.affine, float), codes, _header_notes(image, codes))
+    invalid = ~np.isfinite(volume.data)
+    notes = volume.notes
+    if invalid.any():
+        share = float(invalid.mean())
+        if 1 - share < _FEW_FINITE:
+            raise DataError(
+                f"{path}: {share:.0%} of its values are NaN or infinite, so there is no image in it. "
+                "Convert or export the scan again."
+            )
+        notes += (f"{share:.2%} of its values were NaN or infinite and were set to 0",)
+        volume.data[invalid] = 0
+    low, high = float(volume.data.min()), float(volume.data.max())
+    if low == high:
+        raise DataError(
+            f"{path}: every voxel is {low:g}, so there is no image in it. Convert or export the scan again."
+        )
+    return Volume(
+        volume.data,
+        volume.affine,
+        path,
+        volume.file_affine,
+        codes,
+        invalid if invalid.any() else None,
+        notes,
+    )
+
+
+def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
+    """Read a mask (voxels that are not 0) and check that it lies on the grid of `like`.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    image = _open(path)
+    codes = (int(image.header["qform_code"]), int(image.header["sform_code"]))
+    volume = _canonical(path, _load(path, image, None, None), np.asarray(image.affine, float), codes, ())
+    check_same_grid(like, volume)
+    mask: NDArray[np.bool_] = np.nan_to_num(volume.data) > 0
+    if not mask.any():
+        raise DataError(f"{path}: the mask is empty; voxels of the brain must be above 0.")
+    return mask
+
+
+def write_volume(path: Path, data: NDArray[Any], like: Volume, dtype: DTypeLike = np.float32) -> None:
+    """Write an array on the grid and in the orientation of the file that `like` was read from.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii.gz`` (compressed quickly, at level 1) or ``.nii``.
+    data : (i, j, k) array
+        On the canonical axes of `like`.
+    like : Volume
+    dtype : dtype, default=float32
+        As which to store the values, without scaling.
+    """
+    if data.shape != like.shape:
+        raise ValueError(f"{path}: shape {data.shape} is not that of {like.path.name}, {like.shape}")
+    back = ornt_transform(_CANONICAL, io_orientation(like.file_affine))
+    stored = np.asarray(apply_orientation(data, back), dtype)
+    image = nib.Nifti1Image(stored, like.file_affine)
+    qform, sform = like.codes if any(like.codes) else (1, 1)
+    image.set_qform(like.file_affine, code=qform)
+    image.set_sform(like.file_affine, code=sform)
+    image.header.set_xyzt_units("mm")
+    image.header.set_slope_inter(1, 0)
+    nib.save(image, path)
+
+
+def check_same_grid(first: Volume, second: Volume) -> None:
+    """Check that two volumes have the same voxels.
+
+    Raises
+    ------
+    DataError
+        Naming both files, if shapes differ or affines do by more than `AFFINE_TOLERANCE`.
+    """
+    if first.shape != second.shape:
+        raise DataError(
+            f"{first.path} and {second.path}: shapes {_times(first.shape)} and {_times(second.shape)} disagree. "
+            "Both must come from the same scan on the same grid; resample or export one of them again."
+        )
+    difference = float(np.abs(first.affine - second.affine).max())
+    if not difference <= AFFINE_TOLERANCE:
+        raise DataError(
+            f"{first.path} and {second.path}: their affines differ by {difference:.3g} mm (at most "
+            f"{AFFINE_TOLERANCE:g} allowed), so their voxels are not in the same places. Export both from the same "
+            "scan with the same converter."
+        )
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "not found"
+        raise MissingError(f"{path}: {what}. Check the path; a NIfTI file (.nii or .nii.gz) is needed.")
+    try:
+        image = nib.load(path)
+    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, ValueError) as error:
+        raise DataError(f"{path}: not a NIfTI file. Convert the scan with a converter such as dcm2niix.") from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(image, nib.Nifti1Pair):
+        raise DataError(
+            f"{path}: a {type(image).__name__}, not a NIfTI file. Convert the scan with a converter such as dcm2niix."
+        )
+    return image
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path}: damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__}). "
+        "Copy or export the file again."
+    )
+
+
+def _load(path: Path, image: Any, echo: int | None, part: Literal["magnitude", "phase"] | None) -> NDArray[np.float32]:
+    """The values of one volume in the file's order of axes, slope and intercept applied."""
+    shape = tuple(image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise DataError(f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes).")
+    count = shape[3] if len(shape) == 4 else 1
+    if count > 1 and echo is None:
+        raise DataError(
+            f"{path}: has 4 dimensions, {_times(shape)}: {count} echoes (or other volumes). "
+            f"Say which with --echo N, 1 to {count}."
+        )
+    if echo is not None and not 1 <= echo <= count:
+        raise DataError(
+            f"{path}: has no echo {echo}; it holds {count} volume{'s' * (count > 1)}. Give --echo 1 to {count}."
+        )
+    kind = image.get_data_dtype()
+    if kind.fields is not None:
+        raise DataError(f"{path}: holds colours, not measured values. Export the scan itself, not a screenshot.")
+    if kind.kind == "c" and part is None:
+        raise DataError(f"{path}: holds complex values where real ones are needed. Split it into magnitude and phase.")
+    index = (slice(None), slice(None), slice(None), *([(echo or 1) - 1] if len(shape) == 4 else []))
+    try:
+        values = np.asarray(image.dataobj[(*index, *[0] * (len(image.shape) - len(index)))])
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    if values.dtype.kind == "c":
+        values = np.abs(values) if part == "magnitude" else np.angle(values)
+    return np.asarray(values, np.float32)
+
+
+def _canonical(
+    path: Path,
+    values: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    codes: tuple[int, int],
+    notes: tuple[str, ...],
+) -> Volume:
+    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise DataError(f"{path}: its header has no usable geometry (affine). Convert the scan again.")
+    if not np.all((sizes > 0.01) & (sizes < 100)):
+        raise DataError(f"{path}: voxels of {_times(sizes.round(4))} mm cannot be. Check the header's voxel size.")
+    orientation = io_orientation(affine)
+    data = np.ascontiguousarray(apply_orientation(values, orientation), np.float32)
+    canonical = affine @ inv_ornt_aff(orientation, values.shape)
+    volume = Volume(data, canonical, path, affine, codes, None, notes)
+    i, j, k = volume.zooms
+    if max(i, j) > _THICKER * k:
+        plane = "sagittal" if i > j else "coronal"
+        raise DataError(
+            f"{path}: its voxels are thickest along the {'left-right' if i > j else 'front-back'} axis "
+            f"({i:.3g} x {j:.3g} x {k:.3g} mm), so it is a {plane} scan. The method works on axial slices; "
+            "use an axial scan."
+        )
+    return volume
+
+
+def _header_notes(image: Any, codes: tuple[int, int]) -> tuple[str, ...]:
+    notes = []
+    if not any(codes):
+        notes.append("its header gives no orientation (qform and sform codes are 0); nibabel's default was taken")
+    if all(codes):
+        difference = float(np.abs(image.get_qform() - image.get_sform()).max())
+        if difference > 0.1:
+            notes.append(f"its qform and sform differ by {difference:.3g} mm; the sform was taken")
+    sizes = np.sqrt((np.asarray(image.affine)[:3, :3] ** 2).sum(0))
+    declared = np.asarray(image.header.get_zooms()[:3], float)
+    if np.any(np.abs(sizes - declared) > 0.02 * sizes):
+        notes.append(
+            f"its header gives voxels of {_times(declared.round(4))} mm, its affine {_times(sizes.round(4))} mm; "
+            "the affine was taken"
+        )
+    return tuple(notes)
+
+
+def _times(numbers: Sequence[Any] | NDArray[Any]) -> str:
+    return " x ".join(f"{n:g}" for n in numbers)
