@@ -24,6 +24,7 @@ from .cfg import Cfg
 __all__ = ["augment", "is_plain", "network_size"]
 
 _STEP = 32
+_MIRROR = np.array([[-1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], np.float32)
 
 
 def is_plain(cfg: Cfg) -> bool:
@@ -87,10 +88,10 @@ def augment(
         top, bottom = (round(random.uniform(-1, 1) * jitter * rows) for _ in range(2))
         image, boxes = _cut(image, boxes, (left, top, columns - right, rows - bottom))
     if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     if net.flip and random.random() < 0.5:
         image = image[:, ::-1]
-        boxes = boxes * [-1, 1, 1, 1, 1] + [1, 0, 0, 0, 0]
+        boxes = boxes * _MIRROR[0] + _MIRROR[1]
     hue = random.uniform(-net.hue, net.hue) if net.hue else 0.0
     saturation, exposure = (_factor(limit, random) for limit in (net.saturation, net.exposure))
     if hue or saturation != 1 or exposure != 1:
@@ -128,5 +129,4 @@ def _recolour(image: NDArray[np.uint8], hue: float, saturation: float, exposure:
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.float32)
     hsv[..., 0] = (hsv[..., 0] + 180 * hue) % 180
     hsv[..., 1:] = np.clip(hsv[..., 1:] * [saturation, exposure], 0, 255)
-    back: NDArray[np.uint8] = cv2.cvtColor(np.round(hsv).astype(np.uint8), cv2.COLOR_HSV2RGB)
-    return back
+    return cv2.cvtColor(np.round(hsv).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.uint8, copy=False)

@@ -503,11 +503,11 @@ _LAYERS: Mapping[str, Callable[[_Section, int], Layer]] = {
 def _output(layer: Layer, shape: Shape, shapes: list[Shape], s: _Section) -> Shape:
     channels, height, width = shape
     if isinstance(layer, Convolutional):
-        sides = [(side + 2 * layer.padding - layer.size) // layer.stride + 1 for side in (height, width)]
-        shape = layer.filters, *sides
+        rows, columns = ((side + 2 * layer.padding - layer.size) // layer.stride + 1 for side in (height, width))
+        shape = layer.filters, rows, columns
     elif isinstance(layer, Maxpool):
-        sides = [(side + layer.padding - layer.size) // layer.stride + 1 for side in (height, width)]
-        shape = channels, *sides
+        rows, columns = ((side + layer.padding - layer.size) // layer.stride + 1 for side in (height, width))
+        shape = channels, rows, columns
     elif isinstance(layer, Route):
         parts = [shapes[n] for n in layer.layers]
         if len({part[1:] for part in parts}) > 1:

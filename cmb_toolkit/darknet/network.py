@@ -7,28 +7,15 @@ Both end before the region layer; :mod:`cmb_toolkit.darknet.region` reads their 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-import tensorflow as tf
-
-from ..errors import UsageError
+from ..backend import keras, tf
 from .cfg import Cfg, Convolutional, Maxpool, Reorg, Route
 from .weights import ConvWeights, Weights
-
-if keras.backend.backend() != "tensorflow":
-    raise UsageError(
-        f"Keras is set to the backend {keras.backend.backend()!r}; the embedded YOLO needs TensorFlow. "
-        "Unset KERAS_BACKEND, or set it to tensorflow."
-    )
 
 __all__ = ["BN_EPSILON", "BN_MOMENTUM", "BatchNormalization", "Network", "detector", "folded"]
 
@@ -42,7 +29,7 @@ _LEAK = 0.1
 
 
 @keras.saving.register_keras_serializable("cmb_toolkit")
-class BatchNormalization(keras.layers.Layer):
+class BatchNormalization(keras.layers.Layer):  # type: ignore[misc]
     """Batch norm over all but the last axis, with Darknet's training arithmetic.
 
     In training it normalises with the minibatch's mean and *unbiased* variance (Keras uses the biased one), keeps
@@ -137,20 +124,17 @@ def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convo
     return keras.Model(image, x)
 
 
-def _conv_layer(layer: Convolutional, use_bias: bool) -> Callable[[Any], Any]:
-    same = layer.stride == 1 and 2 * layer.padding == layer.size - 1
-    conv = keras.layers.Conv2D(
-        layer.filters, layer.size, layer.stride, padding="same" if same else "valid", use_bias=use_bias
-    )
-    if same or not layer.padding:
-        return conv
-    pad = keras.layers.ZeroPadding2D(layer.padding)
+class _Convolution:
+    """A Keras convolution with Darknet's padding: the same number of zeros on every side."""
 
-    def padded(x: Any) -> Any:
-        return conv(pad(x))
+    def __init__(self, layer: Convolutional, use_bias: bool) -> None:
+        same = layer.stride == 1 and 2 * layer.padding == layer.size - 1
+        self._pad = None if same or not layer.padding else keras.layers.ZeroPadding2D(layer.padding)
+        padding = "same" if same else "valid"
+        self.keras = keras.layers.Conv2D(layer.filters, layer.size, layer.stride, padding, use_bias=use_bias)
 
-    padded.conv = conv  # type: ignore[attr-defined]
-    return padded
+    def __call__(self, x: Any) -> Any:
+        return self.keras(self._pad(x) if self._pad is not None else x)
 
 
 class Network:
@@ -160,13 +144,13 @@ class Network:
     ----------
     cfg : Cfg
     weights : Weights
-        Of all layers or of the first ones; the rest must come from :func:`~cmb_toolkit.darknet.weights.initial_weights`.
+        Of all layers or of the first ones; what the rest begins with is up to Keras.
     """
 
     def __init__(self, cfg: Cfg, weights: Weights) -> None:
         self.cfg = cfg
-        self._apply = [_conv_layer(layer, not layer.batch_normalize) for _, layer, _ in cfg.convolutions()]
-        self._conv = [getattr(apply, "conv", apply) for apply in self._apply]
+        self._convolutions = [_Convolution(layer, not layer.batch_normalize) for _, layer, _ in cfg.convolutions()]
+        self._conv = [convolution.keras for convolution in self._convolutions]
         self._norm = [BatchNormalization() if layer.batch_normalize else None for _, layer, _ in cfg.convolutions()]
         self._models: dict[tuple[int, int], keras.Model] = {}
         self.model()
@@ -178,7 +162,7 @@ class Network:
         if size not in self._models:
 
             def convolution(place: int, layer: Convolutional, x: Any) -> Any:
-                x = self._apply[place](x)
+                x = self._convolutions[place](x)
                 norm = self._norm[place]
                 x = norm(x) if norm is not None else x
                 return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
@@ -246,9 +230,9 @@ def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uin
     layers: list[Any] = []
 
     def convolution(place: int, layer: Convolutional, x: Any) -> Any:
-        apply = _conv_layer(layer, use_bias=True)
-        layers.append(getattr(apply, "conv", apply))
-        x = apply(x)
+        applied = _Convolution(layer, use_bias=True)
+        layers.append(applied.keras)
+        x = applied(x)
         return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
 
     model = _assemble(cfg, (cfg.net.height, cfg.net.width), convolution)

@@ -18,7 +18,7 @@ from ..model import Box
 from .cfg import Region
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from ..backend import tf
 
 __all__ = ["WARM_UP_IMAGES", "decode", "region_delta", "select_boxes"]
 
@@ -60,12 +60,7 @@ def decode(
 
 
 def select_boxes(
-    boxes: NDArray[np.float64],
-    confidence: NDArray[np.float64],
-    threshold: float,
-    overlap: float,
-    width: int,
-    height: int,
+    boxes: NDArray[np.float64], confidence: NDArray[np.float64], threshold: float, overlap: float, side: int
 ) -> list[Box]:
     """The boxes of one image above `threshold`, greedily thinned out, strongest first, clipped to the image.
 
@@ -77,17 +72,17 @@ def select_boxes(
         Confidence in 0..1; equal or above is kept.
     overlap : float
         IoU above which the weaker of two boxes is dropped.
-    width, height : int
+    side : int
         Of the image [px].
     """
     strong = confidence >= threshold
     boxes, confidence = boxes[strong], confidence[strong]
     kept = nms(boxes, confidence, overlap)
-    corners = np.clip(boxes[kept], 0, [width, height, width, height])
+    corners = np.clip(boxes[kept], 0, side)
     return [
-        Box(*map(float, corner), float(score))
-        for corner, score in zip(corners, confidence[kept], strict=True)
-        if corner[2] > corner[0] and corner[3] > corner[1]
+        Box(float(left), float(top), float(right), float(bottom), float(score))
+        for (left, top, right, bottom), score in zip(corners, confidence[kept], strict=True)
+        if right > left and bottom > top
     ]
 
 
@@ -115,72 +110,34 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
     -------
     tensor of the output's shape
     """
-    import tensorflow as tf
+    from ..backend import tf
 
     n, rows, columns, _ = output.shape
     num, features = len(region.anchors), 5 + region.classes
+    grid = tf.constant([columns, rows], tf.float32)
     anchors = tf.constant(region.anchors, tf.float32)
     t = tf.reshape(output, (n, rows, columns, num, features))
-    s = tf.sigmoid(t[..., :2])
-    objectness = tf.sigmoid(t[..., 4])
-    slope = objectness * (1 - objectness)
-
-    # Predicted boxes, relative to the image.
-    grid = tf.constant([columns, rows], tf.float32)
-    cell = tf.stack(tf.meshgrid(tf.range(columns), tf.range(rows)), axis=-1)[None, :, :, None, :]
-    centre = (tf.cast(cell, tf.float32) + s) / grid
-    size = tf.exp(t[..., 2:4]) * anchors / grid
-
-    # 1. No object, wherever no truth overlaps enough.
-    there = truths[..., 2] > 0
-    best = tf.zeros_like(objectness)
-    if truths.shape[1]:
-        overlap = _iou(
-            centre[..., None, :], size[..., None, :],
-            truths[:, None, None, None, :, :2], truths[:, None, None, None, :, 2:4],
-        )  # fmt: skip
-        best = tf.reduce_max(tf.where(there[:, None, None, None, :], overlap, 0.0), axis=-1)
-    d_object = tf.where(best > region.thresh, 0.0, -region.noobject_scale * objectness * slope)
-
-    # 2. Warm-up: every anchor towards its cell's centre and its own size.
-    warm = tf.cast(seen < WARM_UP_IMAGES, tf.float32) * 0.01
-    d_centre = warm * (0.5 - s) * s * (1 - s)
-    d_size = -warm * t[..., 2:4]
-    delta = tf.concat(
-        [d_centre, d_size, d_object[..., None], tf.zeros((n, rows, columns, num, region.classes))], axis=-1
-    )
+    delta = _background_delta(t, truths, seen, region)
     boxes = truths.shape[1]
     if not boxes:
         return tf.reshape(delta, output.shape)
 
-    # 3. The responsible anchor of every truth.
-    place = tf.cast(truths[..., :2] * grid, tf.int32)
-    place = tf.minimum(place, tf.constant([columns - 1, rows - 1]))  # a centre on the very edge
+    # 3. Every truth's cell and its responsible anchor.
+    there = truths[..., 2] > 0
+    centre, size = truths[..., :2], truths[..., 2:4]
+    cell = tf.minimum(tf.cast(centre * grid, tf.int32), tf.constant([columns - 1, rows - 1]))
     image = tf.tile(tf.range(n)[:, None], (1, boxes))
-    here = tf.gather_nd(t, tf.stack([image, place[..., 1], place[..., 0]], axis=-1))  # (n, boxes, num, features)
+    here = tf.gather_nd(t, tf.stack([image, cell[..., 1], cell[..., 0]], axis=-1))  # (n, boxes, num, features)
     shape = anchors / grid if region.bias_match else tf.exp(here[..., 2:4]) * anchors / grid
-    zero = tf.zeros_like(truths[..., None, :2])
-    anchor = tf.argmax(_iou(zero, shape, zero, truths[..., None, 2:4]), axis=-1, output_type=tf.int32)
+    origin = tf.zeros((2,))
+    anchor = tf.argmax(_iou(origin, shape, origin, size[..., None, :]), axis=-1, output_type=tf.int32)
     mine = tf.gather(here, anchor, batch_dims=2)
-    own = tf.gather(anchors, anchor)
+    values = _truth_delta(mine, tf.gather(anchors, anchor), truths, tf.cast(cell, tf.float32), grid, region)
 
-    sxy = tf.sigmoid(mine[..., :2])
-    obj = tf.sigmoid(mine[..., 4])
-    placed = tf.cast(place, tf.float32)
-    predicted = (placed + sxy) / grid, tf.exp(mine[..., 2:4]) * own / grid
-    target = _iou(*predicted, truths[..., :2], truths[..., 2:4]) if region.rescore else tf.ones_like(obj)
-    wanted = tf.math.log(tf.maximum(truths[..., 2:4], 1e-12) * grid / own)
-    t_centre = region.coord_scale * (truths[..., :2] * grid - placed - sxy) * sxy * (1 - sxy)
-    t_size = region.coord_scale * (wanted - mine[..., 2:4])
-    t_object = region.object_scale * (target - obj) * obj * (1 - obj)
-    hot = tf.one_hot(tf.cast(truths[..., 4], tf.int32), region.classes)
-    t_class = region.class_scale * (hot - tf.nn.softmax(mine[..., 5:]))
-    values = tf.concat([t_centre, t_size, t_object[..., None], t_class], axis=-1)
-
-    # The last truth of a cell and anchor wins; all others go to one row more, which is cut off again.
+    # The last truth of a cell and anchor wins; the others, and empty places, go to one row more, cut off again.
     cells = n * rows * columns * num
-    row = ((image * rows + place[..., 1]) * columns + place[..., 0]) * num + anchor
-    later = tf.linalg.band_part(tf.ones((boxes, boxes), tf.bool), 0, -1) & ~tf.eye(boxes, dtype=tf.bool)
+    row = ((image * rows + cell[..., 1]) * columns + cell[..., 0]) * num + anchor
+    later = tf.constant(np.triu(np.ones((boxes, boxes), bool), 1))
     beaten = tf.reduce_any((row[:, :, None] == row[:, None, :]) & later & there[:, None, :], axis=-1)
     row = tf.where(there & ~beaten, row, cells)
     flat = tf.concat([tf.reshape(delta, (cells, features)), tf.zeros((1, features))], axis=0)
@@ -188,8 +145,53 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
     return tf.reshape(flat[:cells], output.shape)
 
 
+def _background_delta(t: Any, truths: Any, seen: Any, region: Region) -> Any:
+    """What every cell and anchor gets: no object where no truth overlaps enough, and the warm-up."""
+    from ..backend import tf
+
+    n, rows, columns, num, _ = t.shape
+    grid = tf.constant([columns, rows], tf.float32)
+    s = tf.sigmoid(t[..., :2])
+    objectness = tf.sigmoid(t[..., 4])
+    best = tf.zeros_like(objectness)
+    if truths.shape[1]:
+        cell = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)[:, :, None, :]
+        centre = (tf.constant(cell, tf.float32) + s) / grid
+        size = tf.exp(t[..., 2:4]) * tf.constant(region.anchors, tf.float32) / grid
+        every = truths[:, None, None, None]
+        overlap = _iou(centre[..., None, :], size[..., None, :], every[..., :2], every[..., 2:4])
+        best = tf.reduce_max(tf.where(every[..., 2] > 0, overlap, 0.0), axis=-1)
+    # 1. No object.
+    slope = objectness * (1 - objectness)
+    d_object = tf.where(best > region.thresh, 0.0, -region.noobject_scale * objectness * slope)
+    # 2. Warm-up: towards the cell's centre and the anchor's own size.
+    warm = tf.cast(seen < WARM_UP_IMAGES, tf.float32) * 0.01
+    d_centre = warm * (0.5 - s) * s * (1 - s)
+    d_size = -warm * t[..., 2:4]
+    d_class = tf.zeros((n, rows, columns, num, region.classes))
+    return tf.concat([d_centre, d_size, d_object[..., None], d_class], axis=-1)
+
+
+def _truth_delta(mine: Any, anchor: Any, truths: Any, cell: Any, grid: Any, region: Region) -> Any:
+    """What the responsible anchors get: `mine` is their output, `anchor` their size [cells]."""
+    from ..backend import tf
+
+    s, objectness = tf.sigmoid(mine[..., :2]), tf.sigmoid(mine[..., 4])
+    centre, size = truths[..., :2], truths[..., 2:4]
+    target = tf.ones_like(objectness)
+    if region.rescore:
+        target = _iou((cell + s) / grid, tf.exp(mine[..., 2:4]) * anchor / grid, centre, size)
+    wanted = tf.math.log(tf.maximum(size, 1e-12) * grid / anchor)
+    d_centre = region.coord_scale * (centre * grid - cell - s) * s * (1 - s)
+    d_size = region.coord_scale * (wanted - mine[..., 2:4])
+    d_object = region.object_scale * (target - objectness) * objectness * (1 - objectness)
+    hot = tf.one_hot(tf.cast(truths[..., 4], tf.int32), region.classes)
+    d_class = region.class_scale * (hot - tf.nn.softmax(mine[..., 5:]))
+    return tf.concat([d_centre, d_size, d_object[..., None], d_class], axis=-1)
+
+
 def _iou(centre_a: Any, size_a: Any, centre_b: Any, size_b: Any) -> Any:
-    import tensorflow as tf
+    from ..backend import tf
 
     low = tf.maximum(centre_a - size_a / 2, centre_b - size_b / 2)
     high = tf.minimum(centre_a + size_a / 2, centre_b + size_b / 2)

@@ -78,8 +78,7 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
             f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but the network in yolo.cfg takes {width}x{height}. "
             "Run `cmbtk prepare-yolo` with this cfg."
         )
-    rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def read_boxes(path: Path, side: int) -> NDArray[np.float32]:
@@ -192,7 +191,8 @@ class Trainer:
     """
 
     def __init__(self, cfg: Cfg, weights: Weights) -> None:
-        from .network import Network, tf
+        from ..backend import tf
+        from .network import Network
 
         self.cfg = cfg
         self.network = Network(cfg, weights)
@@ -221,7 +221,7 @@ class Trainer:
         float
             Darknet's loss: the sum of the squared deltas per image.
         """
-        import tensorflow as tf
+        from ..backend import tf
 
         net = self.cfg.net
         size = (images.shape[1], images.shape[2])
@@ -238,8 +238,7 @@ class Trainer:
         return loss / net.batch
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
-        import tensorflow as tf
-
+        from ..backend import tf
         from .region import region_delta
 
         model = self.network.model((images.shape[1], images.shape[2]))
@@ -261,7 +260,7 @@ class Trainer:
             buffer.assign(net.momentum * u)
 
     def _adam(self, rate: Any, iteration: Any) -> None:
-        import tensorflow as tf
+        from ..backend import tf
 
         net = self.cfg.net
         correction = 1 - tf.pow(net.b1, iteration), 1 - tf.pow(net.b2, iteration)
@@ -356,7 +355,8 @@ def train_project(
         rows.append((iteration, loss, average, rate, iteration * cfg.net.batch, before + now - started))
         on_progress(iteration, total, f"loss {average:.3f} rate {rate:.2g}")
         if checkpoint is not None and now - last_save >= checkpoint_every_s and iteration < total:
-            _save(checkpoint, run.hexdigest(), trainer, iteration, rows, project)
+            if not _save(checkpoint, run.hexdigest(), trainer, iteration, rows):
+                raise _diverged(project, f"weights are not finite after iteration {iteration}", checkpoint)
             last_save = time.monotonic()
     result = trainer.network.get_weights(seen=total * cfg.net.batch)
     if not result.is_finite():
@@ -379,12 +379,11 @@ class _Saved:
     rows: list[tuple[float, ...]]
 
 
-def _save(
-    path: Path, run: str, trainer: Trainer, iteration: int, rows: Sequence[tuple[float, ...]], project: Path
-) -> None:
+def _save(path: Path, run: str, trainer: Trainer, iteration: int, rows: Sequence[tuple[float, ...]]) -> bool:
+    """Save the state of a training; False, and the older one is kept, if its weights are no longer finite."""
     weights = trainer.network.get_weights()
     if not weights.is_finite():
-        raise _diverged(project, f"weights are not finite after iteration {iteration}", path)
+        return False
     arrays = {f"weights_{n}": a for n, a in enumerate(a for layer in weights.layers for a in layer.arrays())}
     arrays |= {f"optimiser_{n}": array for n, array in enumerate(trainer.optimiser_state())}
     temporary = path.with_name(f".tmp.{path.name}")
@@ -399,6 +398,7 @@ def _save(
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+    return True
 
 
 def _load(path: Path, run: str, cfg: Cfg) -> _Saved | None:

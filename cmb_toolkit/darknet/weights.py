@@ -120,7 +120,7 @@ def read_weights(path: Path, cfg: Cfg, *, partial: bool = False) -> Weights:
     counts = [sum(int(np.prod(shape)) for shape in _shapes(layer, c)) for _, layer, c in cfg.convolutions()]
     ends = np.cumsum(counts)
     if left or floats not in ends[:-1].tolist() * partial + [cfg.floats]:
-        raise DataError(f"{path}: {_size_problem(len(content), header, floats, cfg, ends.tolist(), partial)}")
+        raise DataError(f"{path}: {_size_problem(len(content), header, cfg, ends.tolist(), partial)}")
     flat = np.frombuffer(content, "<f4", offset=header)
     layers, place = [], 0
     for (_, layer, channels), end in zip(cfg.convolutions(), ends, strict=True):
@@ -142,7 +142,8 @@ def read_weights(path: Path, cfg: Cfg, *, partial: bool = False) -> Weights:
     return weights
 
 
-def _size_problem(size: int, header: int, floats: int, cfg: Cfg, ends: list[int], partial: bool) -> str:
+def _size_problem(size: int, header: int, cfg: Cfg, ends: list[int], partial: bool) -> str:
+    floats = (size - header) // 4
     expected = header + 4 * cfg.floats
     text = f"{size:,} bytes, but the network in the cfg needs exactly {expected:,}"
     if floats in ends[:-1] and not partial:
