@@ -41,6 +41,7 @@ from .progress import progress
 )
 def command(
     study: Path,
+    *,
     resolution: str,
     subjects: int,
     healthy: int,

@@ -69,10 +69,10 @@ class Pose:
             np.asarray(p, np.float32) - np.float32(c + s)
             for p, c, s in zip(points, self.centre, self.shift, strict=True)
         ]
-        turned = []
+        turned: list[Array] = []
         for a in range(3):
-            row = [np.float32(v / self.scale[a]) for v in self.rotation[a]]
-            turned.append(sum(r * o for r, o in zip(row, offsets, strict=True)) + np.float32(self.centre[a]))
+            x, y, z = (np.float32(v / self.scale[a]) * o for v, o in zip(self.rotation[a], offsets, strict=True))
+            turned.append(x + y + z + np.float32(self.centre[a]))
         return turned
 
     def to_scanner(self, points: npt.ArrayLike) -> Array:
@@ -232,7 +232,7 @@ class _Builder:
 
     def _fissures(self) -> Array:
         """Interhemispheric and Sylvian fissures: sheets of CSF."""
-        x, y, z, side = self.x, self.y, self.z, self.side
+        y, z, side = self.y, self.z, self.side
         over_callosum = (y > _CALLOSUM_BACK) & (y < _CALLOSUM_FRONT)
         self.callosum_top = np.where(over_callosum, 26 - np.float32(0.012) * (y + 4) ** 2, np.float32(-40))
         width = np.float32(0.7 + 0.5 * self.atrophy)
@@ -241,12 +241,11 @@ class _Builder:
 
         def sylvian(p: list[Array]) -> Array:
             lateral = np.abs(p[0])
-            sheet = np.abs(
-                p[2] - (-10 + np.float32(0.32) * (-p[1] - 5) + np.float32(0.25) * (lateral - 40))
-            ) - np.float32(0.3 + 0.45 * self.atrophy)
-            return np.maximum(sheet, np.maximum(31 - lateral, np.abs(p[1] + 6) - 32))
+            height = p[2] - (-10 + np.float32(0.32) * (-p[1] - 5) + np.float32(0.25) * (lateral - 40))
+            sheet: Array = np.abs(height) - np.float32(0.3 + 0.45 * self.atrophy)
+            bounded: Array = np.maximum(sheet, np.maximum(31 - lateral, np.abs(p[1] + 6) - 32))
+            return bounded
 
-        del x
         return np.minimum(midline, self._within((-80, -40, -40), (80, 28, 20), sylvian))
 
     def _sulci(self) -> Array:
@@ -270,9 +269,10 @@ class _Builder:
         values = folds(*moved)
         sheet = np.zeros(self.grid.shape, np.float32)
         sheet[near] = values
-        slope = np.zeros(self.grid.shape, np.float32)
+        slope: Array = np.zeros(self.grid.shape, np.float32)
         for a in range(3):
-            slope += np.gradient(sheet, self.grid.spacing[a], axis=a) ** 2
+            along: Array = np.asarray(np.gradient(sheet, self.grid.spacing[a], axis=a))
+            slope += along * along
         distance = np.abs(values) / (np.sqrt(slope[near]) + np.float32(0.02))
         depth = -self.cerebrum[near]
         from_midline = np.where(z > self.callosum_top[near] + 4, np.abs(x) - 1, np.float32(99))
@@ -303,7 +303,7 @@ class _Builder:
             )
             slit = [np.maximum(m[0] - np.float32(0.6 * size), 0), m[1], m[2]]
             third = superellipsoid(slit, (0, -12, 0), (1.6 * size, 17, 11))
-            return np.minimum.reduce([body, occipital, temporal, third])
+            return np.minimum(np.minimum(body, occipital), np.minimum(temporal, third))
 
         self.ventricle = self._within((-46, -92, -32), (46, 44, 38), lateral)
         self.fourth_ventricle = self._within(
@@ -387,8 +387,8 @@ class _Builder:
         air = partial_volume(self._sinuses(), 0.8) * in_head * (self.hull > 3)
         bone = np.clip(in_head * partial_volume(self.hull - 9) - inside, 0, 1) * (self.z > -62)
         bone *= 1 - air
-        for name in fractions:
-            fractions[name] = fractions[name] * (1 - air)
+        for share in fractions.values():
+            np.multiply(share, 1 - air, out=share)
         soft = np.clip(in_head - inside - bone - air, 0, 1)
         fractions["scalp"] = soft * partial_volume(-skin - np.float32(6.5), 1.28)
         fractions["muscle"] = soft - fractions["scalp"]

@@ -69,7 +69,8 @@ class Grid:
             offset = np.zeros(3)
             offset[a] = step_mm
             gradient[:, a] = self.lookup(volume, points + offset) - self.lookup(volume, points - offset)
-        return gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
+        unit: Array = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
+        return unit
 
     def resample(self, volume: Array, axes: Sequence[Array]) -> Array:
         """Linear interpolation of a volume on this grid at the points of another axis-parallel grid.
@@ -84,8 +85,14 @@ class Grid:
         -------
         array (len(x), len(y), len(z)), float32
         """
+        places = [(np.asarray(axes[a], float) - self.origin[a]) / self.spacing[a] for a in range(3)]
+        for a, n in enumerate(self.shape):  # only what is needed
+            first = int(np.clip(np.floor(places[a].min()), 0, n - 2))
+            last = int(np.clip(np.ceil(places[a].max()), first + 1, n - 1))
+            volume = np.moveaxis(np.moveaxis(volume, a, 0)[first : last + 1], 0, a)
+            places[a] = places[a] - first
         for a in (2, 0, 1):  # z first: most calls ask for few planes
-            volume = _interpolated(volume, a, (np.asarray(axes[a], float) - self.origin[a]) / self.spacing[a])
+            volume = _interpolated(volume, a, places[a])
         return volume
 
     def box(self, low: Sequence[float], high: Sequence[float]) -> tuple[slice, slice, slice]:
@@ -103,12 +110,12 @@ def _interpolated(volume: Array, axis: int, indices: Array) -> Array:
     clamped = np.clip(indices, 0, volume.shape[axis] - 1)
     low = np.minimum(clamped.astype(int), volume.shape[axis] - 2)
     share = (clamped - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-    first = np.take(volume, low, axis)
-    second = np.take(volume, low + 1, axis)
-    second -= first
-    second *= share
-    second += first
-    return second
+    first: Array = np.take(volume, low, axis)
+    result: Array = np.take(volume, low + 1, axis)
+    result -= first
+    result *= share
+    result += first
+    return result
 
 
 def band_noise(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .anatomy import Head
 from .grid import Grid
@@ -106,7 +107,7 @@ class MicrobleedSites:
     """The voxels of the anatomy where a microbleed may lie, by region."""
 
     grid: Grid
-    voxels: dict[str, Array]
+    voxels: dict[str, npt.NDArray[np.integer[Any]]]
 
     @classmethod
     def of(cls, head: Head, low: Sequence[float], high: Sequence[float]) -> MicrobleedSites:
@@ -166,7 +167,13 @@ def draw_mimics(rng: np.random.Generator, head: Head) -> list[Lesion]:
     found: list[Lesion] = []
 
     def calcify(
-        region: str, centre: Array, radius: tuple[float, float], ppm: tuple[float, float], n: int = 1, spread: float = 0
+        region: str,
+        centre: Array,
+        *,
+        radius: tuple[float, float],
+        ppm: tuple[float, float],
+        n: int = 1,
+        spread: float = 0,
     ) -> None:
         size = rng.uniform(*radius)
         spheres = [_sphere(centre, size)]
@@ -176,21 +183,35 @@ def draw_mimics(rng: np.random.Generator, head: Head) -> list[Lesion]:
         found.append(Lesion("calcification", region, spheres[0].centre, tuple(spheres), ppm_drawn, 12.0, 0.35))
 
     if rng.random() < 0.75:
-        calcify("pineal", place(rng.normal((0, -31, 3), 1)), (0.9, 2.2), (0.8, 2.5), 3, 1.2)
+        calcify("pineal", place(rng.normal((0, -31, 3), 1)), radius=(0.9, 2.2), ppm=(0.8, 2.5), n=3, spread=1.2)
     for side in (-1, 1):
         if rng.random() < 0.65:
-            calcify("choroid plexus", place(rng.normal((side * 25, -46, 8), (1, 2, 1.5))), (0.7, 2), (0.6, 2), 4, 1.8)
+            calcify(
+                "choroid plexus",
+                place(rng.normal((side * 25, -46, 8), (1, 2, 1.5))),
+                radius=(0.7, 2),
+                ppm=(0.6, 2),
+                n=4,
+                spread=1.8,
+            )
         for _ in range(rng.poisson(0.5)):
-            calcify("pallidum", place(rng.normal((side * 19, -1, 0), (1.5, 4, 3))), (0.4, 0.9), (0.6, 2), 2, 0.8)
+            calcify(
+                "pallidum",
+                place(rng.normal((side * 19, -1, 0), (1.5, 4, 3))),
+                radius=(0.4, 0.9),
+                ppm=(0.6, 2),
+                n=2,
+                spread=0.8,
+            )
     if rng.random() < 0.25:
         spot = (rng.normal(0, 0.4), rng.uniform(10, 50), rng.uniform(35, 55))
-        calcify("falx", place(spot), (0.8, 2), (0.8, 2.5), 2, 1.5)
+        calcify("falx", place(spot), radius=(0.8, 2), ppm=(0.8, 2.5), n=2, spread=1.5)
     f = head.fractions
     parenchyma = (head.cerebrum < -4) & (head.cerebrum < head.cerebellum) & (f["cortex"] + f["white matter"] > 0.8)
     voxels = np.flatnonzero(parenchyma)
     for _ in range(rng.poisson(0.7 * len(voxels) * float(np.prod(head.grid.spacing)) / 900e3)):
         index = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], head.grid.shape))
-        calcify("parenchyma", head.grid.position(index), (0.5, 1.6), (0.6, 2.2))
+        calcify("parenchyma", head.grid.position(index), radius=(0.5, 1.6), ppm=(0.6, 2.2))
     for _ in range(rng.poisson(1.2)):
         centre = place(rng.normal((rng.choice((-1, 1)) * 19, -1, -1), (2, 5, 3)))
         along = rng.normal(size=3)

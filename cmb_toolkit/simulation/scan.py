@@ -25,6 +25,7 @@ from .signal import Array, dipole_field
 from .veins import grow_veins, vein_fraction
 
 T = TypeVar("T")
+Window = tuple[slice, slice, slice]
 
 __all__ = ["PlacedLesion", "Scan", "simulate_scan"]
 
@@ -39,6 +40,8 @@ _PATCH_LIMIT_MM = 16.0
 _FIELD_PADDING_MM = 16.0
 _VEIN_MARGIN_MM = 6.0
 _LESION_T1_MS = 1200.0
+_SMOOTH_FIELD_MM = 4.0
+"""Beyond this distance from its surface a lesion's field may be interpolated."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,19 @@ def simulate_scan(
     grid = _acquisition_grid(protocol, anatomy)
     atrophy = float(anatomy.uniform(0.5, 1.0) if healthy else anatomy.uniform(0.6, 1.8))
     head = make_head(anatomy, _anatomy_grid(protocol, grid), atrophy=atrophy)
-    scene = _Scene.make(protocol, scanner, difficulty, grid, head, tissue, veins)
-    false_lesions = [m for m in draw_mimics(mimics, head) if scene.window(m) is not None]
+    scene = _Scene.make(
+        protocol=protocol,
+        scanner=scanner,
+        difficulty=difficulty,
+        grid=grid,
+        head=head,
+        rng=tissue,
+        vein_rng=veins,
+    )
+    false_lesions = draw_mimics(mimics, head)
     true_lesions = _place_microbleeds(bleeds, scene, head, false_lesions, microbleeds)
-    lesions = false_lesions + [placed.lesion for placed in true_lesions]
-    image = acquire(scene.image(lesions), protocol, noise=scene.noise, rng=noise)
+    ideal, placed = scene.image([*false_lesions, *(t.lesion for t in true_lesions)])
+    image = acquire(ideal, protocol, noise=scene.noise, rng=noise)
     axes = grid.axes
     return Scan(
         protocol=protocol,
@@ -166,7 +177,7 @@ def simulate_scan(
         veins=scene.vein_share(),
         affine=_affine(grid),
         microbleeds=tuple(true_lesions),
-        mimics=tuple(p for m in false_lesions if (p := scene.appearance(m, lesions)) is not None),
+        mimics=tuple(p for p in placed if p.lesion.kind != "microbleed"),
         drawn={
             "atrophy": atrophy,
             "pose": {k: np.round(getattr(head.pose, k), 6).tolist() for k in ("scale", "rotation", "shift")},
@@ -236,6 +247,7 @@ class _Scene:
     @classmethod
     def make(
         cls,
+        *,
         protocol: Protocol,
         scanner: Scanner,
         difficulty: Difficulty,
@@ -288,8 +300,8 @@ class _Scene:
 
     # -- the image -----------------------------------------------------------------------------------------------
 
-    def image(self, lesions: Sequence[Lesion]) -> npt.NDArray[np.complex64]:
-        """Noise-free complex image on the acquisition grid, before k-space."""
+    def image(self, lesions: Sequence[Lesion]) -> tuple[npt.NDArray[np.complex64], list[PlacedLesion]]:
+        """Noise-free complex image on the acquisition grid, before k-space, and how each lesion inside it shows."""
         image = self._without_veins()
         phase = self.vein_phase.copy()
         for lesion in lesions:
@@ -300,23 +312,25 @@ class _Scene:
                 phase[near] += np.float32(self.protocol.phase_per_ppm) * lesion.field(axes)
         self._add_brain(image, phase)
         del phase
+        placed = []
         for lesion in lesions:
             window = self.window(lesion)
             if window is not None:
-                image[window] = self.patch(window, lesions)[0]
-        return image
+                present, absent = self.patch(window, lesion, lesions)
+                image[window] = present
+                placed.append(self._appearance(lesion, window, present, absent))
+        return image, placed
 
     def _without_veins(self) -> npt.NDArray[np.complex64]:
-        """The whole head from two sub-slices: good enough outside the brain."""
+        """The whole head without sub-voxels: good enough outside the brain, where it stays."""
         x, y, z = self.grid.axes
         image = np.zeros(self.grid.shape, np.complex64)
-        for k, centre in enumerate(z):
-            for offset in (-0.25, 0.25):
-                plane = [x, y, np.array([centre + offset * self.grid.spacing[2]])]
-                signal = self.coarse.resample(self.signal, plane)[:, :, 0]
-                phase = self.coarse.resample(self.background_phase, plane)[:, :, 0]
-                image.real[:, :, k] += np.float32(0.5) * signal * np.cos(phase)
-                image.imag[:, :, k] += np.float32(0.5) * signal * np.sin(phase)
+        for k in range(len(z)):
+            plane = [x, y, z[k : k + 1]]
+            signal = self.coarse.resample(self.signal, plane)[:, :, 0]
+            phase = self.coarse.resample(self.background_phase, plane)[:, :, 0]
+            image.real[:, :, k] = signal * np.cos(phase)
+            image.imag[:, :, k] = signal * np.sin(phase)
         return image
 
     def _add_brain(self, image: npt.NDArray[np.complex64], phase: Array) -> None:
@@ -348,7 +362,7 @@ class _Scene:
 
     # -- lesions -------------------------------------------------------------------------------------------------
 
-    def window(self, lesion: Lesion) -> tuple[slice, slice, slice] | None:
+    def window(self, lesion: Lesion) -> Window | None:
         """Acquisition voxels round a lesion that need fine sampling; None if it lies outside the volume."""
         reach = min(lesion.patch_reach(self.protocol.phase_per_ppm), _PATCH_LIMIT_MM)
         low = np.floor(self.grid.index(np.subtract(lesion.centre, reach))).astype(int)
@@ -357,9 +371,9 @@ class _Scene:
         return (i, j, k) if all(s.stop > s.start for s in (i, j, k)) else None
 
     def patch(
-        self, window: tuple[slice, slice, slice], lesions: Sequence[Lesion], without: Lesion | None = None
-    ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64] | None]:
-        """Noise-free voxels of a window with all `lesions`, and the same without one of them."""
+        self, window: Window, lesion: Lesion, lesions: Sequence[Lesion]
+    ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]]:
+        """Noise-free voxels of a window with all `lesions`, and with all but `lesion`."""
         factors = self.protocol.lesion_fine
         axes = []
         for a in range(3):
@@ -367,47 +381,56 @@ class _Scene:
             step = self.grid.spacing[a] / factors[a]
             axes.append(edge + step * (np.arange((window[a].stop - window[a].start) * factors[a]) + 0.5))
         per_ppm = np.float32(self.protocol.phase_per_ppm)
-        phase = self.fine.resample(self.vein_phase, axes) + self.coarse.resample(self.background_phase, axes)
+        phase = self.fine.resample(self.vein_phase, axes)
+        phase += self.coarse.resample(self.background_phase, axes)
         veins = self.fine.resample(self.veins, axes)
-        signal = self.coarse.resample(self.signal, axes) * (1 - veins) + veins * np.float32(self.blood)
+        signal = self.coarse.resample(self.signal, axes)
+        signal += veins * (np.float32(self.blood) - signal)
         low, high = (np.array([axis[end] for axis in axes]) for end in (0, -1))
-        dry, dry_phase = (None, None) if without is None else (signal.copy(), None)
-        for lesion in lesions:
-            gap = np.maximum(np.maximum(low - lesion.centre, np.subtract(lesion.centre, high)), 0)
-            if np.linalg.norm(gap) > lesion.far_reach:
+        for other in lesions:
+            if other is lesion:
                 continue
-            field = per_ppm * lesion.field(axes)
-            phase += field
-            if lesion is without:
-                dry_phase = field
-            inside = np.float32(
-                self.protocol.signal(Tissue(_LESION_T1_MS, lesion.t2star_ms, lesion.proton_density, 0.0))
-            )
-            for share in lesion.volume_fractions(axes) if np.linalg.norm(gap) < lesion.extent + 1 else ():
-                signal += share * (inside - signal)
-                if dry is not None and lesion is not without:
-                    dry += share * (inside - dry)
+            gap = float(np.linalg.norm(np.maximum(np.maximum(low - other.centre, np.subtract(other.centre, high)), 0)))
+            if gap > other.far_reach:
+                continue
+            if gap > other.extent + _SMOOTH_FIELD_MM:
+                phase += per_ppm * _interpolated_field(other, axes)
+                continue
+            phase += per_ppm * other.field(axes)
+            self._fill(signal, other, axes)
         shape = [n for f, s in zip(factors, window, strict=True) for n in (s.stop - s.start, f)]
 
-        def voxels(signal: Array, phase: Array) -> npt.NDArray[np.complex64]:
-            real = (signal * np.cos(phase)).reshape(shape).mean((1, 3, 5))
-            imaginary = (signal * np.sin(phase)).reshape(shape).mean((1, 3, 5))
-            return (real + np.complex64(1j) * imaginary).astype(np.complex64)
+        def voxels() -> npt.NDArray[np.complex64]:
+            image = np.empty([s.stop - s.start for s in window], np.complex64)
+            image.real = (signal * np.cos(phase)).reshape(shape).mean((1, 3, 5))
+            image.imag = (signal * np.sin(phase)).reshape(shape).mean((1, 3, 5))
+            return image
 
-        wet = voxels(signal, phase)
-        if dry is None:
-            return wet, None
-        return wet, voxels(dry, phase if dry_phase is None else phase - dry_phase)
+        absent = voxels()
+        phase += per_ppm * lesion.field(axes)
+        self._fill(signal, lesion, axes)
+        return voxels(), absent
+
+    def _fill(self, signal: Array, lesion: Lesion, axes: Sequence[Array]) -> None:
+        """Give the inside of a lesion its own signal, in place."""
+        inside = self.protocol.signal(Tissue(_LESION_T1_MS, lesion.t2star_ms, lesion.proton_density, 0.0))
+        for share in lesion.volume_fractions(axes):
+            signal += share * (np.float32(inside) - signal)
 
     def appearance(self, lesion: Lesion, lesions: Sequence[Lesion]) -> PlacedLesion | None:
         """How a lesion shows among `lesions` (of which it is one); None if it lies outside the volume."""
         window = self.window(lesion)
-        if window is None:
-            return None
-        wet, dry = self.patch(window, lesions, without=lesion)
-        assert dry is not None
-        before = np.abs(dry)
-        loss = before - np.abs(dry + _through_kspace(wet - dry, self.protocol))
+        return None if window is None else self._appearance(lesion, window, *self.patch(window, lesion, lesions))
+
+    def _appearance(
+        self,
+        lesion: Lesion,
+        window: Window,
+        present: npt.NDArray[np.complex64],
+        absent: npt.NDArray[np.complex64],
+    ) -> PlacedLesion:
+        before = np.abs(absent)
+        loss = before - np.abs(absent + _through_kspace(present - absent, self.protocol))
         contrast = float((loss / np.maximum(before, 0.2 * self.white_matter)).max())
         seen = np.maximum(loss, 0)
         k = int(np.argmax((seen**2).sum((0, 1))))
@@ -424,6 +447,18 @@ class _Scene:
             snr=float(np.sqrt((seen**2).sum()) / self.noise),
             diameter_mm=float(2 * np.sqrt(area / np.pi)),
         )
+
+
+def _interpolated_field(lesion: Lesion, axes: Sequence[Array], step: int = 4) -> Array:
+    """Field of a lesion that is some way off, from every fourth point along each axis."""
+    spacing = [float(a[1] - a[0]) * step for a in axes]
+    shape = [(len(a) - 1) // step + 2 for a in axes]
+    sparse = Grid(
+        (float(axes[0][0]), float(axes[1][0]), float(axes[2][0])),
+        (spacing[0], spacing[1], spacing[2]),
+        (shape[0], shape[1], shape[2]),
+    )
+    return sparse.resample(lesion.field(sparse.axes), axes)
 
 
 def _place_microbleeds(
@@ -564,6 +599,7 @@ def _through_kspace(change: npt.NDArray[np.complex64], protocol: Protocol) -> np
     support = kspace_support(nx, nz, protocol)[:, None, :]
     padded = np.zeros((nx, change.shape[1], nz), np.complex64)
     padded[: change.shape[0], :, : change.shape[2]] = change
-    blurred = scipy.fft.ifftn(scipy.fft.fftn(padded, axes=(0, 2)) * support, axes=(0, 2))
-    result: npt.NDArray[np.complex64] = blurred[: change.shape[0], :, : change.shape[2]]
-    return result
+    spectrum = scipy.fft.fftn(padded, axes=(0, 2))
+    spectrum *= support
+    blurred: npt.NDArray[np.complex64] = scipy.fft.ifftn(spectrum, axes=(0, 2))
+    return blurred[: change.shape[0], :, : change.shape[2]]

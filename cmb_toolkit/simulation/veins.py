@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from .anatomy import Head
@@ -87,23 +88,31 @@ def _sampled(veins: Sequence[Vein], step_mm: float) -> tuple[Array, Array]:
 
 def _stamp(volume: Array, places: Array, radii: Array, spacing: Array) -> None:
     """Raise `volume` to the fraction of balls of the given radii at fractional places."""
-    shape = np.asarray(volume.shape)
-    mean_spacing = spacing.mean()
-    centres = np.round(places).astype(np.int64)
-    drawn = np.maximum(radii, 0.55 * mean_spacing)
-    share = np.minimum(1, (radii / drawn) ** 2)
+    mean_spacing = np.float32(spacing.mean())
     reach = np.ceil(radii.max() / spacing + 0.6).astype(int)
-    flat = volume.reshape(-1)
     offsets = [np.arange(-r, r + 1) for r in reach]
-    for dx in offsets[0]:
-        for dy in offsets[1]:
-            for dz in offsets[2]:
-                voxels = centres + (dx, dy, dz)
-                distance = np.sqrt((((voxels - places) * spacing) ** 2).sum(1))
-                fraction = (np.clip((drawn - distance) / mean_spacing + 0.5, 0, 1) * share).astype(np.float32)
-                chosen = (fraction > 0.01) & (voxels >= 0).all(1) & (voxels < shape).all(1)
-                if chosen.any():
-                    np.maximum.at(flat, np.ravel_multi_index(tuple(voxels[chosen].T), volume.shape), fraction[chosen])
+    chunk = max(1, 2_000_000 // int(np.prod(2 * reach + 1)))
+    flat = volume.reshape(-1)
+    for start in range(0, len(places), chunk):
+        place, radius = places[start : start + chunk], radii[start : start + chunk]
+        drawn = np.maximum(radius, 0.55 * mean_spacing).astype(np.float32)
+        share = np.minimum(1, (radius / drawn) ** 2).astype(np.float32)
+        centre = np.round(place).astype(np.int64)
+        square = np.zeros((len(place), 1, 1, 1), np.float32)
+        index = np.zeros((len(place), 1, 1, 1), np.int64)
+        inside = np.ones((len(place), 1, 1, 1), bool)
+        for a, stride in enumerate((volume.shape[1] * volume.shape[2], volume.shape[2], 1)):
+            voxel = centre[:, a, None] + offsets[a]
+            axis = [slice(None), None, None, None]
+            axis[a + 1] = slice(None)
+            square = square + (((voxel - place[:, a, None]) * spacing[a]) ** 2).astype(np.float32)[tuple(axis)]
+            index = index + (voxel * stride)[tuple(axis)]
+            inside = inside & ((voxel >= 0) & (voxel < volume.shape[a]))[tuple(axis)]
+        column = (slice(None), None, None, None)
+        near = np.flatnonzero((square < ((drawn + mean_spacing / 2) ** 2)[column]) & inside)
+        owner = near // (square.size // len(place))
+        edge = np.clip((drawn[owner] - np.sqrt(square.reshape(-1)[near])) / mean_spacing + np.float32(0.5), 0, 1)
+        np.maximum.at(flat, index.reshape(-1)[near], edge * share[owner])
 
 
 # -- kinds of veins ----------------------------------------------------------------------------------------------
@@ -128,7 +137,7 @@ def _sulcal(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
     ):
         start = _seeds(rng, grid, where, density * per_ml)
         heading = _unit(rng.standard_normal(start.shape) - grid.direction(depth, start))
-        paths = _walk(rng, start, heading, steps, 0.5, steer, inertia=0.8, jitter=0.16)
+        paths = _walk(rng, start, heading, steer, steps=steps, step_mm=0.5, inertia=0.8, jitter=0.16)
         first, last = rng.uniform(*thin, len(start)), rng.uniform(*thick, len(start))
         for path, a, b in zip(paths, first, last, strict=True):
             length = _stops(grid.lookup(depth, path) > -1.0)
@@ -148,10 +157,13 @@ def _pial(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
         wish = np.stack([-0.03 * points[:, 0], -0.012 * (points[:, 1] + 18), np.full(len(points), 0.6)], 1)
         along = wish - (wish * normal).sum(1, keepdims=True) * normal
         off_surface = np.clip(0.3 - grid.lookup(depth, points), -1.5, 1.5)[:, None]
-        return _unit(along) + 0.6 * off_surface * normal
+        wanted: Array = _unit(along) + 0.6 * off_surface * normal
+        return wanted
 
     start = _seeds(rng, grid, where, density * 0.55)
-    paths = _walk(rng, start, _unit(rng.standard_normal(start.shape)), 90, 0.6, steer, inertia=0.85, jitter=0.12)
+    paths = _walk(
+        rng, start, _unit(rng.standard_normal(start.shape)), steer, steps=90, step_mm=0.6, inertia=0.85, jitter=0.12
+    )
     veins = []
     for path in paths:
         length = _stops(np.abs(path[:, 0]) > 2.0)
@@ -172,7 +184,7 @@ def _medullary(rng: np.random.Generator, head: Head, density: float) -> list[Vei
         return -grid.direction(ventricle, points)
 
     veins = []
-    for path in _walk(rng, start, steer(start, start), 60, 0.5, steer, inertia=0.85, jitter=0.05):
+    for path in _walk(rng, start, steer(start, start), steer, steps=60, step_mm=0.5, inertia=0.85, jitter=0.05):
         length = _stops(grid.lookup(ventricle, path) > 0.3)
         radii = np.linspace(rng.uniform(0.09, 0.20), rng.uniform(0.16, 0.42), length)
         if length > 8:
@@ -190,9 +202,12 @@ def _cerebellar(rng: np.random.Generator, head: Head, density: float) -> list[Ve
         normal = grid.direction(cerebellum, points)
         along = heading - (heading * normal).sum(1, keepdims=True) * normal
         off_surface = np.clip(grid.lookup(cerebellum, points) + 0.8, -1.5, 1.5)[:, None]
-        return _unit(along) - 0.6 * off_surface * normal
+        wanted: Array = _unit(along) - 0.6 * off_surface * normal
+        return wanted
 
-    paths = _walk(rng, start, _unit(rng.standard_normal(start.shape)), 40, 0.5, steer, inertia=0.85, jitter=0.15)
+    paths = _walk(
+        rng, start, _unit(rng.standard_normal(start.shape)), steer, steps=40, step_mm=0.5, inertia=0.85, jitter=0.15
+    )
     return [Vein(path, np.linspace(0.12, rng.uniform(0.25, 0.6), len(path)), "cerebellar") for path in paths]
 
 
@@ -235,7 +250,7 @@ def _central_and_dural(rng: np.random.Generator, head: Head) -> list[Vein]:
 # -- walking -----------------------------------------------------------------------------------------------------
 
 
-def _seeds(rng: np.random.Generator, grid: Grid, where: Array, per_ml: float) -> Array:
+def _seeds(rng: np.random.Generator, grid: Grid, where: npt.NDArray[np.bool_], per_ml: float) -> Array:
     """Random points (n, 3) [mm] in the voxels of a mask, so many per millilitre of it."""
     voxels = np.flatnonzero(where)
     n = round(per_ml * len(voxels) * float(np.prod(grid.spacing)) / 1000)
@@ -250,10 +265,10 @@ def _walk(
     rng: np.random.Generator,
     start: Array,
     heading: Array,
-    steps: int,
-    step_mm: float,
     steer: Callable[[Array, Array], Array],
     *,
+    steps: int,
+    step_mm: float,
     inertia: float,
     jitter: float,
 ) -> Array:
@@ -274,6 +289,6 @@ def _unit(vectors: Array) -> Array:
     return unit
 
 
-def _stops(going: Array) -> int:
+def _stops(going: npt.NDArray[np.bool_]) -> int:
     """How many steps are taken before the first that is not `going`."""
     return int(np.argmin(going)) if not going.all() else len(going)

@@ -20,7 +20,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..io.layout import Study
 from ..io.publish import Record, publish, read_record, sidecar, write_text
-from ..io.tables import read_tsv, write_tsv
+from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
@@ -118,7 +118,12 @@ def simulate(
     UsageError
         If the arguments do not go together or the folder holds something else.
     """
-    _check(resolution, subjects, healthy, scanners, microbleeds, difficulty, jobs)
+    _check_cohort(subjects, healthy, scanners, microbleeds)
+    for given, known, what in ((resolution, PROTOCOLS, "resolution"), (difficulty, DIFFICULTIES, "difficulty")):
+        if given not in known:
+            raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
     study = Study.create(out, name=f"simulated {resolution}")
     _refuse_foreign(study)
     plans = _plan(subjects, healthy, scanners, seed, microbleeds)
@@ -144,15 +149,7 @@ def simulate(
     return out
 
 
-def _check(
-    resolution: str, subjects: int, healthy: int, scanners: int, microbleeds: float, difficulty: str, jobs: int | None
-) -> None:
-    for given, known, what in (
-        (resolution, PROTOCOLS, "resolution"),
-        (difficulty, DIFFICULTIES, "difficulty"),
-    ):
-        if given not in known:
-            raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
+def _check_cohort(subjects: int, healthy: int, scanners: int, microbleeds: float) -> None:
     if subjects < 1:
         raise UsageError(f"{subjects} subjects asked for; a study needs at least one (--subjects).")
     if not 0 <= healthy < subjects:
@@ -167,8 +164,6 @@ def _check(
             f"{microbleeds:g} microbleeds per patient asked for; the mean must be from 1 to {MOST_MICROBLEEDS:g} "
             "(--microbleeds)."
         )
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
 
 
 def _refuse_foreign(study: Study) -> None:
