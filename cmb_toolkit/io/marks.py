@@ -1,0 +1,232 @@
+"""Marks of readers: the authors' Excel sheets, tables of points, and the way onto the canonical voxel grid.
+
+Foreign conventions end here: 1-based counting, slice first, columns and rows of a displayed image. What leaves this
+module is 0-based (i, j, k) on the closest canonical (RAS+) axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DataError, MissingError
+from .tables import read_tsv
+
+__all__ = [
+    "LABEL_AXES",
+    "LabelAxes",
+    "canonical_grid",
+    "inside",
+    "labels_to_canonical",
+    "read_marks",
+    "read_sheet",
+    "voxels_to_canonical",
+    "world_to_canonical",
+]
+
+LabelAxes = Literal["voxel", "array", "image"]
+LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
+"""What a label's x and y count, see :func:`labels_to_canonical`."""
+
+_SHEETS = (".xlsx", ".xlsm")
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """Read one subject's labels from an Excel file: slice, x (column), y (row), one microbleed a row.
+
+    Lines of headings above the first number, empty rows, empty sheets and columns beyond the third are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        ``.xlsx`` or ``.xlsm``.
+
+    Returns
+    -------
+    DataFrame
+        row (as Excel counts), slice, x, y: whole numbers, counted as the reader counted. Empty where the sheet is.
+
+    Raises
+    ------
+    MissingError
+        If the file is not there.
+    DataError
+        If it is no Excel file, more than one sheet holds rows, or a row is not three whole numbers.
+    """
+    if not path.is_file():
+        raise MissingError(f"{path}: not found. Check the name of the label file.")
+    if path.suffix.lower() not in _SHEETS:
+        raise DataError(f"{path}: only .xlsx can be read. Open it in a spreadsheet program and save it as .xlsx.")
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, data_only=True)
+        sheets = {
+            sheet.title: [[cell.value for cell in row[:3]] for row in sheet.iter_rows()] for sheet in book.worksheets
+        }
+    except Exception as error:  # openpyxl lets errors of zipfile, XML and its own pass through
+        raise DataError(f"{path}: not a readable Excel file ({error}). Save it again as .xlsx.") from error
+    found = {title: rows for title, cells in sheets.items() if (rows := _rows(path, cells))}
+    if len(found) > 1:
+        raise DataError(
+            f"{path}: sheets {', '.join(found)} all hold rows, and one is expected. Remove the others, or merge them."
+        )
+    return pd.DataFrame(next(iter(found.values()), []), columns=["row", "slice", "x", "y"], dtype=int)
+
+
+def _rows(path: Path, cells: Iterable[Sequence[Any]]) -> list[tuple[int, int, int, int]]:
+    rows: list[tuple[int, int, int, int]] = []
+    for number, row in enumerate(cells, 1):
+        values = [_number(value) for value in row]
+        if all(value is None or value == "" for value in row):
+            continue
+        if not rows and all(value is None for value in values):
+            continue  # a heading
+        if len(values) < 3 or not all(value is not None and value.is_integer() for value in values):
+            content = ", ".join("empty" if value is None else repr(value) for value in row)
+            raise DataError(
+                f"{path}: row {number} holds {content}; expected three whole numbers: slice, x (column), y (row). "
+                "Correct or remove the row."
+            )
+        rows.append((number, *(int(value) for value in values if value is not None)))  # type: ignore[arg-type]
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    """A cell as a number; numbers typed as text count, dates and truth values do not."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def read_marks(path: Path) -> pd.DataFrame:
+    """Read a table of marks of many subjects.
+
+    Parameters
+    ----------
+    path : Path
+        TSV with participant_id and either i, j, k (whole voxel indices along the file's own axes) or x_mm, y_mm, z_mm
+        (world coordinates). Where all six are there, the voxel indices count.
+
+    Returns
+    -------
+    DataFrame
+        participant_id and the three columns found.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    frame = read_tsv(path, ["participant_id"])
+    for names in (["i", "j", "k"], ["x_mm", "y_mm", "z_mm"]):
+        if set(names) <= set(frame.columns):
+            break
+    else:
+        raise DataError(
+            f"{path}: found the columns {', '.join(frame.columns)}; expected participant_id and either i, j, k (voxel) "
+            "or x_mm, y_mm, z_mm (world)."
+        )
+    numbers = np.column_stack([pd.to_numeric(frame[name], errors="coerce").to_numpy(float) for name in names])
+    wrong = frame["participant_id"].isna().to_numpy() | ~np.isfinite(numbers).all(axis=1)
+    if names[0] == "i":
+        wrong |= (numbers != np.floor(numbers)).any(axis=1)
+    if wrong.any():
+        line = int(np.flatnonzero(wrong)[0])
+        content = ", ".join(str(value) for value in frame.iloc[line][["participant_id", *names]])
+        kind = "whole voxel indices" if names[0] == "i" else "millimetres"
+        raise DataError(
+            f"{path}: line {line + 2} holds {content}; expected a participant_id and three {kind} "
+            f"({', '.join(names)}). Correct or remove the line."
+        )
+    marks = pd.DataFrame(numbers.astype(int if names[0] == "i" else float), columns=names)
+    marks.insert(0, "participant_id", frame["participant_id"])
+    return marks
+
+
+def labels_to_canonical(
+    labels: ArrayLike, shape: Sequence[int], affine: ArrayLike, *, base: int, axes: LabelAxes
+) -> NDArray[np.int_]:
+    """Put labels (slice, x, y) on the canonical voxel grid. They are not checked against the grid's bounds.
+
+    Parameters
+    ----------
+    labels : (n, 3) array-like of int
+        slice, x, y as the reader counted. The slice counts along the file's slice axis, in the file's order.
+    shape : (int, int, int)
+        Voxels along the file's own axes.
+    affine : (4, 4) array-like
+        The file's.
+    base : {0, 1}
+        What the first slice, column and row are called.
+    axes : {"voxel", "array", "image"}
+        ``voxel``: x counts along the file's first axis and y along its second, as voxel viewers show them.
+        ``array``: x counts along the second and y along the first, as MATLAB or numpy show ``volume(:, :, slice)``.
+        ``image``: x counts columns from the left and y rows from the top of a radiological view (the patient's
+        right on the image's left, anterior on top), whatever the order of the axes in the file.
+
+    Returns
+    -------
+    (n, 3) integer array
+        i, j, k from 0 on the closest canonical axes.
+    """
+    slices, x, y = (np.asarray(labels, dtype=int).reshape(-1, 3) - base).T
+    if axes == "image":
+        (ni, nj, nk), _ = canonical_grid(shape, affine)
+        direction = next(direction for canonical, direction in _orientation(affine) if canonical == 2)
+        k = slices if direction > 0 else nk - 1 - slices
+        return np.stack([ni - 1 - x, nj - 1 - y, k], axis=1)
+    first, second = (x, y) if axes == "voxel" else (y, x)
+    return voxels_to_canonical(np.stack([first, second, slices], axis=1), shape, affine)
+
+
+def voxels_to_canonical(voxels: ArrayLike, shape: Sequence[int], affine: ArrayLike) -> NDArray[np.int_]:
+    """Turn (n, 3) voxel indices along a file's own axes, from 0, into indices on the closest canonical axes."""
+    points = np.asarray(voxels, dtype=int).reshape(-1, 3)
+    turned = np.empty_like(points)
+    for axis, (canonical, direction) in enumerate(_orientation(affine)):
+        turned[:, canonical] = points[:, axis] if direction > 0 else shape[axis] - 1 - points[:, axis]
+    return turned
+
+
+def world_to_canonical(points_mm: ArrayLike, shape: Sequence[int], affine: ArrayLike) -> NDArray[np.int_]:
+    """Find the voxels, on the closest canonical axes of a file's grid, nearest to (n, 3) world positions [mm]."""
+    _, canonical = canonical_grid(shape, affine)
+    points = np.asarray(points_mm, dtype=float).reshape(-1, 3)
+    voxels = points @ np.linalg.inv(canonical)[:3, :3].T + np.linalg.inv(canonical)[:3, 3]
+    nearest: NDArray[np.int_] = np.floor(voxels + 0.5).astype(int)
+    return nearest
+
+
+def canonical_grid(shape: Sequence[int], affine: ArrayLike) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    """Shape and affine that a file's first three axes have after reorientation to the closest canonical axes."""
+    canonical_affine = np.asarray(affine, dtype=float).copy()
+    turned = [0, 0, 0]
+    for axis, (canonical, direction) in enumerate(_orientation(affine)):
+        column = np.asarray(affine, dtype=float)[:, axis]
+        turned[canonical] = int(shape[axis])
+        canonical_affine[:, canonical] = direction * column
+        if direction < 0:
+            canonical_affine[:, 3] += (shape[axis] - 1) * column
+    return (turned[0], turned[1], turned[2]), canonical_affine
+
+
+def inside(voxels: ArrayLike, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """Which of (n, 3) voxel indices lie in a volume of this shape."""
+    points = np.asarray(voxels).reshape(-1, 3)
+    return np.asarray(((points >= 0) & (points < np.asarray(shape[:3]))).all(axis=1))
+
+
+def _orientation(affine: ArrayLike) -> list[tuple[int, int]]:
+    """For each of the file's axes the canonical axis closest to it, and 1 or -1 for its direction."""
+    orientation = nib.io_orientation(np.asarray(affine, dtype=float))
+    return [(int(canonical), int(direction)) for canonical, direction in orientation]

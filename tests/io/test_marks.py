@@ -1,0 +1,249 @@
+"""Readers' marks: sheets and tables as people make them, and their way onto the canonical grid."""
+
+from itertools import permutations, product
+
+import hypothesis.strategies as st
+import nibabel as nib
+import numpy as np
+import openpyxl
+import pytest
+from hypothesis import given, settings
+
+from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.imaging.frame import apply, make_frame
+from cmb_toolkit.io.marks import (
+    LABEL_AXES,
+    canonical_grid,
+    inside,
+    labels_to_canonical,
+    read_marks,
+    read_sheet,
+    voxels_to_canonical,
+    world_to_canonical,
+)
+
+
+def sheet(path, *sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for n, rows in enumerate(sheets):
+        page = book.create_sheet(f"Sheet{n + 1}")
+        for row in rows:
+            page.append(row)
+    book.save(path)
+    return path
+
+
+# -- sheets -----------------------------------------------------------------------------------------------------
+
+
+def test_the_authors_sheet(tmp_path):
+    frame = read_sheet(sheet(tmp_path / "a.xlsx", [[34, 120, 200], [35, 7, 9]]))
+    assert frame.to_numpy().tolist() == [[1, 34, 120, 200], [2, 35, 7, 9]]
+    assert list(frame.columns) == ["row", "slice", "x", "y"]
+
+
+def test_what_people_do_to_sheets(tmp_path):
+    rows = [
+        ["Labels", "of reader 1"],
+        [],
+        ["slice", "x", "y", "remark"],
+        [34, "120", 200.0, "sure"],
+        [None, None, None],
+        ["", "", ""],
+        [35, 7, 9],
+    ]
+    frame = read_sheet(sheet(tmp_path / "a.xlsx", rows, [], [[None]]))
+    assert frame.to_numpy().tolist() == [[4, 34, 120, 200], [7, 35, 7, 9]]
+
+
+@pytest.mark.parametrize("sheets", [[[]], [[], []], [[["slice", "x", "y"]]]])
+def test_no_rows_is_no_microbleed(tmp_path, sheets):
+    frame = read_sheet(sheet(tmp_path / "a.xlsx", *sheets))
+    assert frame.empty
+    assert list(frame.columns) == ["row", "slice", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ([34, "abc", 200], "34, 'abc', 200"),
+        ([34, None, 200], "34, empty, 200"),
+        ([34, 120], "34, 120"),
+        ([34.5, 120, 200], "34.5, 120, 200"),
+        ([34, 120, True], "34, 120, True"),
+        ([34, 120, "nan"], "34, 120, 'nan'"),
+        (["total", "", ""], "'total'"),
+    ],
+)
+def test_garbage_rows_are_named(tmp_path, row, shown):
+    path = sheet(tmp_path / "kim.xlsx", [["slice", "x", "y"], [1, 2, 3], row])
+    with pytest.raises(DataError, match=r"kim\.xlsx: row 3 holds .*expected three whole numbers") as caught:
+        read_sheet(path)
+    assert shown in str(caught.value)
+
+
+def test_garbage_in_the_first_row_is_no_heading(tmp_path):
+    with pytest.raises(DataError, match="row 1 holds 34, 'abc', 200"):
+        read_sheet(sheet(tmp_path / "a.xlsx", [[34, "abc", 200], [1, 2, 3]]))
+
+
+def test_two_sheets_with_rows(tmp_path):
+    with pytest.raises(DataError, match="Sheet1, Sheet3 all hold rows"):
+        read_sheet(sheet(tmp_path / "a.xlsx", [[1, 2, 3]], [], [[1, 2, 3]]))
+
+
+@pytest.mark.parametrize("content", [b"", b"slice,x,y\n1,2,3\n", b"PK\x03\x04broken"])
+def test_files_that_only_look_like_excel(tmp_path, content):
+    (tmp_path / "a.xlsx").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.xlsx: not a readable Excel file"):
+        read_sheet(tmp_path / "a.xlsx")
+
+
+def test_truncated_excel(tmp_path):
+    path = sheet(tmp_path / "a.xlsx", [[1, 2, 3]])
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(DataError, match="not a readable Excel file"):
+        read_sheet(path)
+
+
+def test_old_excel_and_no_excel(tmp_path):
+    (tmp_path / "a.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    with pytest.raises(DataError, match=r"save it as \.xlsx"):
+        read_sheet(tmp_path / "a.xls")
+    with pytest.raises(MissingError, match=r"b\.xlsx: not found"):
+        read_sheet(tmp_path / "b.xlsx")
+
+
+# -- tables -----------------------------------------------------------------------------------------------------
+
+
+def test_marks_by_voxel_or_world(tmp_path):
+    path = tmp_path / "marks.tsv"
+    path.write_text("participant_id\treader\ti\tj\tk\n007\tA\t1\t2\t3\n")
+    frame = read_marks(path)
+    assert list(frame.columns) == ["participant_id", "i", "j", "k"]
+    assert frame.iloc[0].tolist() == ["007", 1, 2, 3]
+    path.write_text("participant_id\tx_mm\ty_mm\tz_mm\n1\t-1.5\t2\t3\n")
+    assert read_marks(path).iloc[0].tolist() == ["1", -1.5, 2.0, 3.0]
+    path.write_text("participant_id\tx_mm\ty_mm\tz_mm\n")
+    assert read_marks(path).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("participant_id\ti\tj\n1\t2\t3\n", "expected participant_id and either i, j, k"),
+        ("id\ti\tj\tk\n", "column participant_id missing"),
+        ("participant_id\ti\tj\tk\n1\t2\t3\t4\n1\t2\t3.5\t4\n", "line 3 holds 1, 2.*3.5.*whole voxel"),
+        ("participant_id\ti\tj\tk\n1\t2\tx\t4\n", "line 2 holds 1, 2, x, 4"),
+        ("participant_id\ti\tj\tk\nn/a\t2\t3\t4\n", "line 2 holds nan, 2, 3, 4"),
+        ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tn/a\t4\n", "line 2 holds .*millimetres"),
+        ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tinf\t4\n", "line 2 holds .*inf"),
+    ],
+)
+def test_bad_marks_are_named(tmp_path, text, expected):
+    (tmp_path / "marks.tsv").write_text(text)
+    with pytest.raises(DataError, match=expected) as caught:
+        read_marks(tmp_path / "marks.tsv")
+    assert "marks.tsv" in str(caught.value)
+
+
+# -- geometry ---------------------------------------------------------------------------------------------------
+
+CODES = ["".join(pick) for order in permutations(("LR", "AP", "SI")) for pick in product(*order)]
+
+
+@st.composite
+def grids(draw):
+    """A file's grid: shape, and an affine with any axis order and some obliqueness."""
+    shape = tuple(draw(st.integers(2, 12)) for _ in range(3))
+    zooms = np.array([draw(st.floats(0.3, 3)) for _ in range(3)])
+    ornt = nib.orientations.axcodes2ornt(tuple(draw(st.sampled_from(CODES))))
+    rotation = np.zeros((3, 3))
+    for axis, (canonical, direction) in enumerate(ornt):
+        rotation[int(canonical), axis] = direction
+    angle = draw(st.floats(-0.4, 0.4))
+    tilt = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    affine = np.eye(4)
+    affine[:3, :3] = tilt @ rotation * zooms
+    affine[:3, 3] = [draw(st.floats(-100, 100)) for _ in range(3)]
+    return shape, affine
+
+
+@given(grids())
+@settings(max_examples=60, deadline=None)
+def test_voxels_go_where_nibabel_puts_them(grid):
+    shape, affine = grid
+    data = np.arange(np.prod(shape)).reshape(shape)
+    image = nib.as_closest_canonical(nib.Nifti1Image(data.astype(np.int32), affine))
+    voxels = np.argwhere(data >= 0)
+    turned = voxels_to_canonical(voxels, shape, affine)
+    assert (np.asarray(image.dataobj)[tuple(turned.T)] == data[tuple(voxels.T)]).all()
+    canonical_shape, canonical_affine = canonical_grid(shape, affine)
+    assert canonical_shape == image.shape
+    np.testing.assert_allclose(canonical_affine, image.affine, atol=1e-4)
+    world = nib.affines.apply_affine(affine, voxels)
+    assert (world_to_canonical(world, shape, affine) == turned).all()
+    assert inside(turned, canonical_shape).all()
+
+
+@given(grids(), st.sampled_from([0, 1]), st.sampled_from(LABEL_AXES))
+@settings(max_examples=60, deadline=None)
+def test_every_convention_reaches_every_voxel_once(grid, base, axes):
+    shape, affine = grid
+    canonical_shape, _ = canonical_grid(shape, affine)
+    if axes == "image":
+        ni, nj, nk = canonical_shape
+        counts = (nk, ni, nj)
+    else:
+        counts = (shape[2], *(shape[:2] if axes == "voxel" else shape[1::-1]))
+    labels = np.argwhere(np.ones(counts)) + base
+    voxels = labels_to_canonical(labels, shape, affine, base=base, axes=axes)
+    assert inside(voxels, canonical_shape).all()
+    assert len(np.unique(voxels, axis=0)) == len(voxels) == np.prod(shape)
+
+
+@given(grids(), st.sampled_from([0, 1]))
+@settings(max_examples=30, deadline=None)
+def test_voxel_and_array_labels_name_voxels_of_the_file(grid, base):
+    shape, affine = grid
+    data = np.arange(np.prod(shape)).reshape(shape)
+    x, y, s = (n // 2 for n in shape)
+    for axes, label in (("voxel", (s, x, y)), ("array", (s, y, x))):
+        voxel = labels_to_canonical([np.add(label, base)], shape, affine, base=base, axes=axes)
+        assert (voxel == voxels_to_canonical([(x, y, s)], shape, affine)).all()
+    assert data[x, y, s] == data[x, y, s]
+
+
+@given(st.sampled_from(["RAS", "LPS", "LAS", "PIR", "ASL", "ARI"]), st.integers(0, 5), st.integers(0, 7))
+@settings(max_examples=40, deadline=None)
+def test_image_labels_are_columns_and_rows_of_the_network_image(code, column, row):
+    """The same place by the toolkit's own image: a bright voxel where the label says shows in that pixel."""
+    canonical = nib.Nifti1Image(np.zeros((6, 8, 4), np.float32), np.diag([0.5, 0.5, 2, 1]))
+    ornt = nib.orientations.ornt_transform(
+        nib.io_orientation(canonical.affine), nib.orientations.axcodes2ornt(tuple(code))
+    )
+    image = canonical.as_reoriented(ornt)
+    ((i, j, k),) = labels_to_canonical([(1, column, row)], image.shape, image.affine, base=0, axes="image")
+    data = np.zeros((6, 8))
+    data[i, j] = 1
+    shown = apply(make_frame((6, 8), 8, "crop"), data)
+    assert np.argwhere(shown).tolist() == [[row, column + 1]], "6 columns are centred in 8 pixels"
+    assert k == (1 if "S" in code else 2), "slices count in the file's order"
+
+
+def test_the_conventions_by_hand():
+    """An LPS file of 4 x 6 x 3 voxels: its first axis grows to the left, its second to posterior."""
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])
+    label = [(3, 2, 5)]  # third slice, x = 2, y = 5
+    shape = (4, 6, 3)
+    assert labels_to_canonical(label, shape, affine, base=1, axes="voxel").tolist() == [[2, 1, 2]]
+    assert labels_to_canonical(label, shape, affine, base=1, axes="image").tolist() == [[2, 1, 2]]
+    assert labels_to_canonical([(3, 5, 2)], shape, affine, base=1, axes="array").tolist() == [[2, 1, 2]]
+    assert labels_to_canonical(label, shape, affine, base=0, axes="voxel").tolist() == [[1, 0, 3]]
+
+
+def test_inside():
+    assert inside([[0, 0, 0], [3, 5, 2], [4, 0, 0], [0, -1, 0]], (4, 6, 3)).tolist() == [True, True, False, False]
+    assert inside(np.empty((0, 3)), (4, 6, 3)).shape == (0,)
