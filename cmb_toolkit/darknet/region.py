@@ -132,7 +132,7 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
     origin = tf.zeros((2,))
     anchor = tf.argmax(_iou(origin, shape, origin, size[..., None, :]), axis=-1, output_type=tf.int32)
     mine = tf.gather(here, anchor, batch_dims=2)
-    values = _truth_delta(mine, tf.gather(anchors, anchor), truths, tf.cast(cell, tf.float32), grid, region)
+    values = _truth_delta(mine, tf.gather(anchors, anchor) / grid, truths, (tf.cast(cell, tf.float32), grid), region)
 
     # The last truth of a cell and anchor wins; the others, and empty places, go to one row more, cut off again.
     cells = n * rows * columns * num
@@ -172,16 +172,17 @@ def _background_delta(t: Any, truths: Any, seen: Any, region: Region) -> Any:
     return tf.concat([d_centre, d_size, d_object[..., None], d_class], axis=-1)
 
 
-def _truth_delta(mine: Any, anchor: Any, truths: Any, cell: Any, grid: Any, region: Region) -> Any:
-    """What the responsible anchors get: `mine` is their output, `anchor` their size [cells]."""
+def _truth_delta(mine: Any, anchor: Any, truths: Any, place: tuple[Any, Any], region: Region) -> Any:
+    """What the responsible anchors get: `mine` is their output, `anchor` their relative size, `place` cell and grid."""
     from ..backend import tf
 
+    cell, grid = place
     s, objectness = tf.sigmoid(mine[..., :2]), tf.sigmoid(mine[..., 4])
     centre, size = truths[..., :2], truths[..., 2:4]
     target = tf.ones_like(objectness)
     if region.rescore:
-        target = _iou((cell + s) / grid, tf.exp(mine[..., 2:4]) * anchor / grid, centre, size)
-    wanted = tf.math.log(tf.maximum(size, 1e-12) * grid / anchor)
+        target = _iou((cell + s) / grid, tf.exp(mine[..., 2:4]) * anchor, centre, size)
+    wanted = tf.math.log(tf.maximum(size, 1e-12) / anchor)
     d_centre = region.coord_scale * (centre * grid - cell - s) * s * (1 - s)
     d_size = region.coord_scale * (wanted - mine[..., 2:4])
     d_object = region.object_scale * (target - objectness) * objectness * (1 - objectness)
