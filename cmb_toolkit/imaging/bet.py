@@ -70,6 +70,11 @@ class Extraction:
     passes: int
     folded: float
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether the surface still crosses itself after the last run."""
+        return self.folded > _MAX_FOLDED
+
 
 def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, gradient: float = 0.0) -> Extraction:
     """Find the brain in a magnitude volume of a whole head or of a slab through it.

@@ -95,8 +95,13 @@ class Cell:
         return self.folder / "findings.tsv"
 
     @property
+    def evaluation(self) -> Path:
+        """What `cmbtk evaluate` makes, published whole: metrics.json, tables and pictures."""
+        return self.folder / "evaluation"
+
+    @property
     def metrics(self) -> Path:
-        return self.folder / "metrics.json"
+        return self.evaluation / "metrics.json"
 
     @property
     def figures(self) -> Path:
@@ -201,6 +206,10 @@ class Study:
 
     def swi(self, subject: str) -> Path:
         return self.subject(subject) / f"{subject}_desc-preproc_swi.nii.gz"
+
+    def minip(self, subject: str) -> Path:
+        """Minimum-intensity projection of the SWI over neighbouring slices."""
+        return self.subject(subject) / f"{subject}_desc-preproc_minIP.nii.gz"
 
     def mask(self, subject: str) -> Path:
         return self.subject(subject) / f"{subject}_desc-brain_mask.nii.gz"
