@@ -1,0 +1,87 @@
+# make demo and make test do all the set-up themselves, in .venv, without root.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+CMBTK := $(BIN)/cmbtk
+# The first Python that TensorFlow has wheels for; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+
+.PHONY: help setup demo demo-long test lint darknet clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## make the virtual environment .venv and install cmbtk in it
+
+# Its own stamp, so that an interrupted installation is done again; the tests' tools come with `make test` and `make lint`.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python found. Install Python 3.11 or newer, or say PYTHON=/path/to/python."; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is $$($(PYTHON) -V); Python 3.11 or newer is needed. Say PYTHON=/path/to/python."; exit 3; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "The venv module is missing (Debian: apt install python3-venv), or say PYTHON=/path/to/python."; exit 3; }
+	@echo "Installing cmb_toolkit and what it needs into $(VENV) (about 2 GB, a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+# --- the demo: the whole method on simulated scans; every line is a command to use on your own scans -----------------
+define whole_method
+	$(CMBTK) simulate $(STUDY) --resolution slab $(COHORT) --scanners 2 --seed 1
+	$(CMBTK) preprocess $(STUDY)
+	$(CMBTK) split $(STUDY) --folds 5 --seed 1
+	$(CMBTK) check $(STUDY)
+	$(CMBTK) prepare-yolo $(STUDY) --fold 1 --cfg small $(PREPARE)
+	$(CMBTK) stage1-train $(CELL) --seed 1
+	$(CMBTK) stage1-detect $(CELL) $(DETECT)
+	$(CMBTK) stage2-crop $(CELL)
+	$(CMBTK) stage2-train $(CELL) --network small --seed 1 $(CLASSIFIER)
+	$(CMBTK) stage2-classify $(CELL)
+	$(CMBTK) evaluate $(CELL)
+	$(CMBTK) figures $(STUDY)
+endef
+
+CELL = $(STUDY)/cells/slab_swi+cphase-averaged_fold-1
+DETECT := --threshold auto --merge-mm 5
+
+demo: STUDY := demo
+demo: COHORT := --subjects 32 --healthy 4
+demo: PREPARE := --label-reach 1
+demo: CLASSIFIER := --epochs 30
+demo: demo/.done ## the whole method on simulated scans: at most 15 minutes on 2 cores; again: the table at once
+	@$(CMBTK) tables $(STUDY)
+
+demo-long: STUDY := demo-long
+demo-long: COHORT := --subjects 80 --healthy 8
+demo-long: PREPARE := --label-reach 1 --max-batches 12000
+demo-long: CLASSIFIER := --epochs 60
+demo-long: demo-long/.done ## the same with more subjects and iterations: at most 2 hours on 2 cores
+	@$(CMBTK) tables $(STUDY)
+
+demo/.done demo-long/.done: | $(VENV)/.installed
+	$(whole_method)
+	@touch $@
+
+test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+darknet: ## how to get the real Darknet
+	@sed -n '1,/^## /p' darknet/README.md | sed '$$d'
+
+clean: ## remove the environment, the demos and what the tools leave behind
+	rm -rf $(VENV) demo demo-long build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
