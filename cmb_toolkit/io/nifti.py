@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..errors import DataError, MissingError
 
-__all__ = ["AFFINE_TOLERANCE", "Volume", "check_same_grid", "read_mask", "read_volume", "write_volume"]
+__all__ = ["AFFINE_TOLERANCE", "Volume", "check_same_grid", "read_grid", "read_mask", "read_volume", "write_volume"]
 
 AFFINE_TOLERANCE = 1e-3
 """Largest difference of two affines' entries [mm] that still counts as the same grid."""
@@ -123,6 +123,32 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
         invalid if invalid.any() else None,
         notes,
     )
+
+
+def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    """Read from the header alone on which grid a file's values lie.
+
+    Returns
+    -------
+    shape : (int, int, int)
+        Voxels along the file's own axes; echoes are not counted.
+    affine : (4, 4) array
+        From the file's own voxel indices to world coordinates [mm].
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    DataError
+        If it is no NIfTI file of at least three axes, or its geometry cannot be.
+    """
+    image = _open(path)
+    affine = np.asarray(image.affine, float)
+    if len(image.shape) < 3 or 0 in image.shape:
+        raise DataError(f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes).")
+    _check_geometry(path, affine)
+    i, j, k = (int(n) for n in image.shape[:3])
+    return (i, j, k), affine
 
 
 def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
@@ -253,11 +279,7 @@ def _canonical(
     codes: tuple[int, int],
     notes: tuple[str, ...],
 ) -> Volume:
-    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise DataError(f"{path}: its header has no usable geometry (affine). Convert the scan again.")
-    if not np.all((sizes > 0.01) & (sizes < 100)):
-        raise DataError(f"{path}: voxels of {_times(sizes.round(4))} mm cannot be. Check the header's voxel size.")
+    _check_geometry(path, affine)
     orientation = io_orientation(affine)
     data = np.ascontiguousarray(apply_orientation(values, orientation), np.float32)
     canonical = affine @ inv_ornt_aff(orientation, values.shape)
@@ -271,6 +293,14 @@ def _canonical(
             "use an axial scan."
         )
     return volume
+
+
+def _check_geometry(path: Path, affine: NDArray[np.float64]) -> None:
+    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise DataError(f"{path}: its header has no usable geometry (affine). Convert the scan again.")
+    if not np.all((sizes > 0.01) & (sizes < 100)):
+        raise DataError(f"{path}: voxels of {_times(sizes.round(4))} mm cannot be. Check the header's voxel size.")
 
 
 def _header_notes(image: Any, codes: tuple[int, int]) -> tuple[str, ...]:

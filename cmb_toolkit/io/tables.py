@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import DataError, MissingError
 
-__all__ = ["read_tsv", "write_tsv"]
+__all__ = ["read_tsv", "tsv_text", "write_tsv"]
 
 _TEXT = {"resolution", "scanner", "group", "role", "magnitude", "phase", "swi", "mask"}
 """Columns that stay text even where every value looks like a number, beside those ending in ``_id``."""
@@ -66,6 +66,12 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
+def tsv_text(frame: pd.DataFrame) -> str:
+    """A table as text; floats with six significant digits so that equal results are equal files."""
+    text: str = frame.to_csv(None, sep="\t", index=False, na_rep="n/a", float_format="%.6g", lineterminator="\n")
+    return text
+
+
 def write_tsv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table; floats with six significant digits so that equal results are equal files."""
-    frame.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.6g", lineterminator="\n")
+    """Write a table as :func:`tsv_text` has it."""
+    path.write_text(tsv_text(frame), "utf-8", newline="\n")
