@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..imaging import frame as framing
+from ..imaging.normalise import complement
 from ..model import INPUTS, Frame
 
 __all__ = ["average_slices", "composite", "needs"]
@@ -100,7 +101,7 @@ def composite(
         assert volume is not None
         if name == "phase" and "cphase" in input_name:
             assert mask is not None
-            volume = np.where(mask, 1 - volume, 0).astype(np.float32, copy=False)
+            volume = complement(volume, mask)
         channels.append(average_slices(volume) if input_name.endswith("-averaged") else volume)
     return _stack(channels, frame, swi.shape[2])
 

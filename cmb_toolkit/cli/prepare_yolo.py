@@ -1,0 +1,158 @@
+"""``cmbtk prepare-yolo``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ..model import IMAGE_SIZE, INPUTS
+from .progress import progress
+
+
+def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        key, sign, setting = value.partition("=")
+        if not (sign and key.strip() and setting.strip()):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE.")
+        pairs[key.strip()] = setting.strip()
+    return pairs
+
+
+@click.command(name="prepare-yolo")
+@click.argument("study", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--fold", required=True, help="Fold of the study, as `cmbtk split` named it (1, 2, ...).")
+@click.option("--resolution", help="Subjects of this resolution.  [default: the only one in the study]")
+@click.option(
+    "--input",
+    type=click.Choice(INPUTS),
+    default="swi+cphase-averaged",
+    show_default=True,
+    help="What the image shows; cphase is 1 - phase, averaged is the mean with the slices above and below.",
+)
+@click.option("--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px].")
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "crop", "resize"]),
+    default="auto",
+    show_default=True,
+    help="Crop or pad to the image's size, or stretch to it; auto crops where an axis changes by 1/8 or less.",
+)
+@click.option(
+    "--cfg",
+    default="small",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Network: small (learns on a CPU), yolov2-paper, yolov2-released, or a Darknet .cfg file.",
+)
+@click.option(
+    "--max-batches",
+    type=click.IntRange(1),
+    help="Training iterations; learning-rate steps and burn-in scale along.  [default: as in the network file]",
+)
+@click.option(
+    "--set",
+    "net",
+    multiple=True,
+    callback=_keys,
+    metavar="KEY=VALUE",
+    help="Another [net] key of the network file, for example batch=16. May be repeated.",
+)
+@click.option(
+    "--negatives",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Training slices without a microbleed, per slice with one.",
+)
+@click.option("--no-augment", is_flag=True, help="Leave out the turned and mirrored copies (the paper has all eight).")
+@click.option(
+    "--label-reach",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Slices on either side of the marked one that carry its box too; the paper has 0.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides which negative slices are drawn.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="all processors",
+    help="Subjects worked on at once.",
+)
+def command(
+    *,
+    study: Path,
+    fold: str,
+    resolution: str | None,
+    input: str,
+    size: int,
+    mode: str,
+    cfg: str,
+    max_batches: int | None,
+    net: dict[str, str],
+    negatives: float,
+    no_augment: bool,
+    label_reach: int,
+    seed: int,
+    jobs: int,
+) -> None:
+    """Write the images, labels and Darknet project of one fold of STUDY.
+
+    Every slice becomes an 8-bit RGB image: red is SWI, green is phase (or its complement), blue is magnitude; what
+    the input does not have is black. A microbleed is a square of 20 x 20 pixels around its mark, on the slice where
+    it was marked. Training subjects give the slices with microbleeds and as many without, each in eight turned and
+    mirrored copies; detection later looks at every slice of every subject.
+
+    The result is a cell, STUDY/cells/NAME, named by its resolution, input and fold, which all later steps take. Its
+    darknet/ folder can be given to any Darknet as it is. Slices are shared between folds and written only once.
+
+    \b
+    Example:
+      cmbtk prepare-yolo demo --fold 1
+      cmbtk prepare-yolo study --fold 1 --resolution HR --cfg yolov2-paper
+    """
+    from ..io.layout import Study
+    from ..io.publish import read_record
+    from ..steps.prepare_yolo import prepare_yolo
+
+    with progress("Slices") as on_progress:
+        folder = prepare_yolo(
+            study,
+            fold=fold,
+            resolution=resolution,
+            input=input,
+            size=size,
+            mode=mode,  # type: ignore[arg-type]  # click has checked it
+            cfg=cfg,
+            max_batches=max_batches,
+            net=net,
+            negatives=negatives,
+            augment=not no_augment,
+            label_reach=label_reach,
+            seed=seed,
+            jobs=jobs,
+            on_progress=on_progress,
+        )
+    _, cell = Study.of_cell(folder)
+    record = read_record(cell.project) or {}
+    roles, images = record["parameters"]["roles"], record["images"]
+    microbleeds, slices = record["microbleeds"], record["training_slices"]
+    people = ", ".join(
+        f"{len(names)} {role} ({microbleeds[role]} microbleeds)" for role, names in roles.items() if names
+    )
+    click.echo(f"Subjects  {people}")
+    click.echo(f"Image     {size} x {size} px of {input}; {', '.join(record['frames'])}")
+    if images["train"]:
+        click.echo(
+            f"Training  {images['train']} images: {slices['with microbleeds']} slices with microbleeds, "
+            f"{slices['without']} without{'' if no_augment else ', each in 8 copies'}"
+        )
+    else:
+        click.echo("Training  none: this fold has no training subject, the project can only detect")
+    click.echo(f"Detection {images['slices']} slices of all subjects, {images['valid']} of them for validation")
+    click.echo(f"Cell      {folder}")
+    click.echo(f"Next: cmbtk stage1-train {folder}" if images["train"] else "")

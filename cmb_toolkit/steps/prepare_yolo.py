@@ -1,0 +1,423 @@
+"""``prepare-yolo``: from preprocessed volumes to the Darknet project of one fold.
+
+Slices are written once per subject and input, under ``slices/<input>/<subject>/``, and the turned and mirrored copies
+to train on under ``slices/<input>/<subject>_augmented/``; the projects of all folds hold hard links to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..darknet.cfg import parse_cfg
+from ..darknet.labels import labels_from_text, labels_to_text
+from ..darknet.project import check_project, check_stem, set_net, write_project
+from ..errors import DataError, MissingError, UsageError
+from ..imaging.normalise import minmax
+from ..io.layout import Study, slice_stem
+from ..io.nifti import check_same_grid, read_mask, read_volume
+from ..io.publish import Record, publish, read_record
+from ..model import IMAGE_SIZE, ROLES, Fold, Frame, OnProgress
+from ..stage1.augment import VARIANTS, augment_boxes, augment_image
+from ..stage1.composite import composite, needs
+from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
+from .cohort import read_fold, read_participants
+from .parallel import for_each
+from .truth import Mode, read_geometry, truth_table
+
+__all__ = ["CFGS", "prepare_yolo"]
+
+_CFG_FOLDER = Path(__file__).parents[1] / "cfg"
+CFGS = ("small", "yolov2-paper", "yolov2-released")
+"""Network files that come with the toolkit."""
+
+_STEP = "prepare-yolo"
+_TURNED = VARIANTS[1:]
+
+
+def prepare_yolo(
+    study: Path,
+    *,
+    fold: str,
+    resolution: str | None = None,
+    input: str = "swi+cphase-averaged",
+    size: int = IMAGE_SIZE,
+    mode: Mode = "auto",
+    cfg: str | Path = "small",
+    max_batches: int | None = None,
+    net: Mapping[str, str] | None = None,
+    negatives: float = 1.0,
+    augment: bool = True,
+    label_reach: int = 0,
+    seed: int = 0,
+    jobs: int = 1,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Write the images, labels and Darknet project of one fold.
+
+    Parameters
+    ----------
+    study : Path
+        A study whose subjects are preprocessed and divided into folds.
+    fold : str
+        Name of the fold. Where it has no training subjects, the project can only detect.
+    resolution : str, optional
+        Subjects of this resolution; by default the only one in the study.
+    input : str
+        One of :data:`cmb_toolkit.model.INPUTS` (the paper's Table 2).
+    size : int
+        Side of the network image [px].
+    mode : {"auto", "crop", "resize"}
+        How planes become images, see :func:`cmb_toolkit.imaging.frame.make_frame`.
+    cfg : str or Path
+        One of :data:`CFGS` or a Darknet network file.
+    max_batches : int, optional
+        Iterations; the learning-rate steps and the burn-in of the network file are scaled along.
+    net : mapping, optional
+        Other keys of the ``[net]`` section to set, for example ``{"batch": "16"}``.
+    negatives : float
+        Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
+        hold brain and are at least two slices from any box.
+    augment : bool
+        Write the eight turned and mirrored copies of each training slice (section 2.3), not only the slice.
+    label_reach : int
+        Slices on either side of the marked one that carry the box as well; 0 is the paper.
+    seed : int
+        Decides which negatives are drawn.
+    jobs : int
+        Worker processes.
+    on_progress : callable
+        Called after each subject.
+
+    Returns
+    -------
+    Path
+        The cell's folder; its ``darknet/`` is the project.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, StorageError
+    """
+    if negatives < 0 or label_reach < 0 or size < 1 or (max_batches is not None and max_batches < 1):
+        raise UsageError("--negatives and --label-reach must be 0 or more, --size and --max-batches 1 or more.")
+    needs(input)
+    opened = Study.open(study)
+    participants = read_participants(opened)
+    resolution = _resolution(participants, resolution)
+    roles = _roles(opened, fold, participants["participant_id"][participants["resolution"] == resolution].tolist())
+    subjects = [subject for role in ROLES for subject in getattr(roles, role)]
+    cfg_path = _cfg_path(cfg)
+    network = _network(cfg_path, size, max_batches, net or {})
+    _check_volumes(opened, subjects, input)
+    truth = truth_table(opened, subjects, size=size, mode=mode)
+    work = [
+        _Subject(
+            subject,
+            frame=read_geometry(opened, subject, size=size, mode=mode).frame,
+            marks=_rows(truth, subject, ["i", "j", "k"]),
+            boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
+            train=subject in roles.train,
+        )
+        for subject in sorted(subjects)
+    ]
+    one = partial(
+        _prepare_subject,
+        opened,
+        choice=_Choice(input, label_reach, negatives, augment, seed),
+    )
+    done = {
+        slices.subject: slices
+        for slices in for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id)
+    }
+    cell = opened.cell(resolution, input, fold)
+    images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
+    train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
+    valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
+    record = Record(
+        step=_STEP,
+        parameters={
+            "resolution": resolution,
+            "input": input,
+            "fold": fold,
+            "size": size,
+            "mode": mode,
+            "cfg": cfg if cfg in CFGS else cfg_path.name,
+            "max_batches": max_batches,
+            "net": dict(net or {}),
+            "negatives": negatives,
+            "augment": augment,
+            "label_reach": label_reach,
+            "seed": seed,
+            "roles": {role: sorted(getattr(roles, role)) for role in ROLES},
+            "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
+        },
+        sources=(cfg_path,),
+        extra={
+            "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
+            "training_slices": {
+                "with microbleeds": sum(len(done[s].positives) for s in roles.train),
+                "without": sum(len(done[s].negatives) for s in roles.train),
+            },
+            "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
+            "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
+        },
+    )
+    if record.is_current(cell.project):
+        return cell.folder
+    if roles.train and not train:
+        raise DataError(
+            f"{opened.microbleeds}: none of the {len(roles.train)} training subjects of fold {fold} has a microbleed, "
+            "so there is nothing to train on. Check the marks (`cmbtk check`) or make folds again (`cmbtk split`)."
+        )
+    with publish(cell.project, record) as folder:
+        write_project(
+            folder,
+            cfg=network,
+            images=images,
+            train=train,
+            valid=valid,
+            slices=[stem for subject in sorted(done) for stem in done[subject].plain],
+        )
+        check_project(folder, training=bool(train))
+    return cell.folder
+
+
+# --- what is asked for -----------------------------------------------------------------------------------------------
+
+
+def _resolution(participants: pd.DataFrame, wanted: str | None) -> str:
+    known = sorted(set(participants["resolution"].astype(str)))
+    if wanted is None:
+        if len(known) > 1:
+            raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
+        return known[0]
+    if wanted not in known:
+        raise UsageError(f"no subject has the resolution {wanted!r}; the study holds {', '.join(known)}.")
+    return wanted
+
+
+def _roles(study: Study, name: str, subjects: Sequence[str]) -> Fold:
+    """The fold, of the given subjects alone; each must have a role."""
+    fold = read_fold(study, name)
+    left = [subject for subject in subjects if fold.role(subject) is None]
+    if left:
+        raise DataError(
+            f"{study.folds}: fold {name} has no role for {', '.join(left)}. "
+            "Run `cmbtk split` again, or give each of them a role."
+        )
+    known = set(subjects)
+    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in ROLES})
+
+
+def _cfg_path(cfg: str | Path) -> Path:
+    path = _CFG_FOLDER / f"{cfg}.cfg" if cfg in CFGS else Path(cfg)
+    if not path.is_file():
+        raise MissingError(f"{cfg}: no such network file, and not one of {', '.join(CFGS)}.")
+    return path
+
+
+def _network(path: Path, size: int, max_batches: int | None, net: Mapping[str, str]) -> str:
+    """Text of the network file with the image size, the shortened schedule and the other keys set."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file. Give a Darknet .cfg file.") from error
+    values: dict[str, object] = {"width": size, "height": size}
+    if max_batches is not None:
+        old = parse_cfg(text, str(path)).net
+        share = max_batches / old.max_batches if old.max_batches else 1.0
+        values["max_batches"] = max_batches
+        if old.steps:
+            values["steps"] = ",".join(str(max(1, round(step * share))) for step in old.steps)
+        if old.burn_in:
+            values["burn_in"] = round(old.burn_in * share)
+    text = set_net(text, values | dict(net))
+    parsed = parse_cfg(text, str(path))
+    if parsed.region.classes != 1:
+        raise DataError(f"{path}: classes={parsed.region.classes} in [region]; microbleeds are one class.")
+    if parsed.net.batch < 2:
+        raise DataError(f"{path}: batch={parsed.net.batch}; Darknet trains with 2 images or more. Set a larger batch.")
+    if (parsed.net.width, parsed.net.height) != (size, size):
+        raise UsageError("set the image's size with --size, not as width and height of the network.")
+    return text
+
+
+def _volumes(study: Study, subject: str, input_name: str) -> dict[str, Path]:
+    """Preprocessed volumes that an input is made of, and the mask."""
+    paths = {"swi": study.swi, "phase": study.phase, "magnitude": study.magnitude}
+    return {name: paths[name](subject) for name in needs(input_name)} | {"mask": study.mask(subject)}
+
+
+def _check_volumes(study: Study, subjects: Sequence[str], input_name: str) -> None:
+    for subject in subjects:
+        check_stem(slice_stem(subject, 0))
+        for path in _volumes(study, subject, input_name).values():
+            if not path.is_file():
+                raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
+
+
+def _rows(truth: pd.DataFrame, subject: str, columns: list[str]) -> NDArray[np.float64]:
+    return truth.loc[truth["participant_id"] == subject, columns].to_numpy(float)
+
+
+# --- one subject, in a worker process --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What holds for all subjects."""
+
+    input: str
+    label_reach: int
+    negatives: float
+    augment: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is known of a subject before its volumes are read: marks (n, 3) i, j, k and their boxes (n, 4) [px]."""
+
+    id: str
+    frame: Frame
+    marks: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    train: bool
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """A subject's images on disk: stems of all plain slices and of those to train on."""
+
+    subject: str
+    folder: Path
+    turned: Path
+    plain: list[str]
+    training: list[str]
+    positives: list[int]
+    negatives: list[int]
+    digest: str
+
+    def images(self) -> dict[str, Path]:
+        plain = set(self.plain)
+        every = [*self.plain, *(stem for stem in self.training if stem not in plain)]
+        return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
+
+
+def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Slices:
+    folder = study.slices(choice.input) / subject.id
+    turned = folder.with_name(f"{subject.id}_augmented")
+    sources = tuple(_volumes(study, subject.id, choice.input).values())
+    marks = sorted(map(list, subject.marks.astype(int).tolist()))
+    parameters = {
+        "input": choice.input,
+        "size": subject.frame.size,
+        "mode": subject.frame.mode,
+        "label_reach": choice.label_reach,
+        "marks": marks,
+    }
+    record = Record(step=_STEP, parameters=parameters, sources=sources)
+    if not record.is_current(folder):
+        images, brain = _images(study, subject, choice.input)
+        record = Record(step=_STEP, parameters=parameters, sources=sources, extra={"brain_voxels": brain})
+        with publish(folder, record) as temporary:
+            _write_plain(temporary, subject, images, choice.label_reach)
+    brain = _note(folder)["brain_voxels"]
+    plain = [slice_stem(subject.id, k) for k in range(len(brain))]
+    positives = sorted({k for mark in marks for k in label_slices(mark[2], len(brain), choice.label_reach)})
+    negatives: list[int] = []
+    training: list[str] = []
+    digest = [_content(folder)]
+    if subject.train and positives:
+        rng = np.random.default_rng([choice.seed, zlib.crc32(subject.id.encode())])
+        count = round(choice.negatives * len(positives))
+        negatives = choose_negatives(positives, brain, count, rng).tolist()
+        chosen = sorted([*positives, *negatives])
+        if choice.augment:
+            record = Record(step=_STEP, parameters={**parameters, "slices": chosen}, sources=sources)
+            if not record.is_current(turned):
+                with publish(turned, record) as temporary:
+                    _write_turned(temporary, folder, subject, chosen)
+            digest.append(_content(turned))
+        variants = ("", *_TURNED) if choice.augment else ("",)
+        training = [slice_stem(subject.id, k, variant) for k in chosen for variant in variants]
+    return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
+
+
+def _images(study: Study, subject: _Subject, input_name: str) -> tuple[NDArray[np.uint8], list[int]]:
+    """Network images (k, row, column, RGB) of a subject and the brain voxels on each slice."""
+    paths = _volumes(study, subject.id, input_name)
+    swi = read_volume(paths["swi"])
+    mask = read_mask(paths.pop("mask"), swi)
+    volumes = {}
+    for name, path in paths.items():
+        volume = swi if name == "swi" else read_volume(path)
+        check_same_grid(swi, volume)
+        volumes[name] = minmax(volume.data, mask)
+    images = composite(input_name, subject.frame, mask=mask, **volumes)
+    return images, [int(n) for n in mask.sum(axis=(0, 1))]
+
+
+def _write_plain(folder: Path, subject: _Subject, images: NDArray[np.uint8], reach: int) -> None:
+    folder.mkdir()
+    carriers = [label_slices(int(mark[2]), len(images), reach) for mark in subject.marks]
+    for k, image in enumerate(images):
+        here = np.array([k in carrier for carrier in carriers], bool)
+        _write_image(folder / slice_stem(subject.id, k), image, subject.boxes[here])
+
+
+def _write_turned(folder: Path, plain: Path, subject: _Subject, slices: Sequence[int]) -> None:
+    folder.mkdir()
+    size = subject.frame.size
+    for k in slices:
+        path = plain / f"{slice_stem(subject.id, k)}.png"
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        label = path.with_suffix(".txt")
+        if image is None or not label.is_file():
+            raise MissingError(
+                f"{path if image is None else label}: not found or damaged. Remove the folder {plain} and run "
+                "`cmbtk prepare-yolo` again."
+            )
+        boxes = labels_from_text(label.read_text("utf-8"), size, str(label))
+        for variant in _TURNED:
+            _write_image(
+                folder / slice_stem(subject.id, k, variant),
+                augment_image(np.asarray(image, np.uint8), variant),
+                augment_boxes(boxes, variant, size),
+            )
+
+
+def _write_image(path: Path, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> None:
+    """A PNG and its label; encoded in memory, as OpenCV does not say why it could not write a file."""
+    # without parameters: giving OpenCV a compression level resets its filter and makes it 2.5 times slower
+    coded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    path.with_name(f"{path.name}.png").write_bytes(coded.tobytes())
+    text = labels_to_text(clip_boxes(boxes, image.shape[0]), image.shape[0])
+    path.with_name(f"{path.name}.txt").write_text(text, "utf-8", newline="\n")
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    assert record is not None  # just written or found current
+    return record
+
+
+def _content(folder: Path) -> str:
+    """Digest of what decides a published folder's content, the same after the folder was made again."""
+    note = _note(folder)
+    return _digest([note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,117 @@
+"""Where a study's microbleeds lie on the network images: what the detector learns from and is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingError
+from ..imaging.frame import make_frame, to_image
+from ..io.layout import Study
+from ..io.marks import canonical_grid
+from ..io.nifti import read_grid
+from ..model import IMAGE_SIZE, Frame
+from ..stage1.label_boxes import microbleed_boxes
+from .cohort import read_microbleeds, read_participants
+
+__all__ = ["Geometry", "read_geometry", "truth_table"]
+
+Mode = Literal["auto", "crop", "resize"]
+
+
+class Geometry(NamedTuple):
+    """The grid of a subject's preprocessed volumes, on canonical axes.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Voxels along i, j, k.
+    affine : (4, 4) array
+        From voxel indices to world coordinates [mm].
+    frame : Frame
+        From the plane to the network image.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    frame: Frame
+
+
+def read_geometry(study: Study, subject: str, *, size: int = IMAGE_SIZE, mode: Mode = "auto") -> Geometry:
+    """Grid and frame of a subject, from the header of the preprocessed SWI.
+
+    Raises
+    ------
+    MissingError
+        If the subject is not preprocessed.
+    """
+    path = study.swi(subject)
+    if not path.is_file():
+        raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
+    shape, affine = canonical_grid(*read_grid(path))
+    return Geometry(shape, affine, make_frame(shape[:2], size, mode))
+
+
+def truth_table(study: Study, subjects: Sequence[str], *, size: int = IMAGE_SIZE, mode: Mode = "auto") -> pd.DataFrame:
+    """Microbleeds of the subjects and their squares on the network image.
+
+    Parameters
+    ----------
+    study : Study
+    subjects : sequence of str
+    size : int
+        Side of the network image [px].
+    mode : {"auto", "crop", "resize"}
+        How planes become images, see :func:`cmb_toolkit.imaging.frame.make_frame`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of microbleeds.tsv of these subjects, in its order, with left, top, right, bottom: the 20 x 20 px
+        square of section 2.2.2 [px, 0-based, half open], on slice k. Not clipped: it may reach beyond the image.
+
+    Raises
+    ------
+    MissingError
+        If a subject is not preprocessed.
+    DataError
+        If a mark names a subject that is not in the study, or lies outside the volume or the image.
+    """
+    table = read_microbleeds(study)
+    strangers = sorted(set(table["participant_id"]) - set(read_participants(study)["participant_id"]))
+    if strangers:
+        raise DataError(
+            f"{study.microbleeds}: marks of {', '.join(strangers)}, not in {study.participants.name}. "
+            "Add the subject or remove its marks."
+        )
+    table = table[table["participant_id"].isin(list(subjects))].reset_index(drop=True)
+    boxes = np.empty((len(table), 4))
+    for subject, rows in table.groupby("participant_id", sort=False).indices.items():
+        geometry = read_geometry(study, str(subject), size=size, mode=mode)
+        marks = table.loc[rows, ["i", "j", "k"]].to_numpy(float)
+        _check_marks(study, str(subject), marks, geometry)
+        boxes[rows] = microbleed_boxes(geometry.frame, marks[:, :2])
+    table[["left", "top", "right", "bottom"]] = boxes
+    return table
+
+
+def _check_marks(study: Study, subject: str, marks: NDArray[np.float64], geometry: Geometry) -> None:
+    """Refuse marks that are no voxels of the volume or that the image does not show."""
+    fit = ((marks >= 0) & (marks < geometry.shape) & (marks == np.rint(marks))).all(axis=1)
+    for mark in marks[~fit]:
+        raise DataError(
+            f"{study.microbleeds}: mark ({', '.join(f'{x:g}' for x in mark)}) of {subject} is no voxel of its volume "
+            f"of {' x '.join(map(str, geometry.shape))} (i, j, k from 0, canonical axes). "
+            "Correct the mark; `cmbtk check` shows all of them."
+        )
+    centre = to_image(geometry.frame, marks[:, :2])
+    for mark in marks[((centre < 0) | (centre > geometry.frame.size)).any(axis=1)]:
+        raise DataError(
+            f"{study.microbleeds}: mark ({', '.join(f'{x:g}' for x in mark)}) of {subject} is cut off when planes of "
+            f"{geometry.shape[0]} x {geometry.shape[1]} voxels are cropped to {geometry.frame.size} px. "
+            "Use a larger --size, or --mode resize."
+        )
