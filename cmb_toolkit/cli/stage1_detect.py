@@ -1,0 +1,139 @@
+"""``cmbtk stage1-detect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ..model import ROLES
+from .progress import progress
+
+
+def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number nor auto.") from None
+
+
+@click.command(name="stage1-detect")
+@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--threshold",
+    default="0.01",
+    show_default=True,
+    callback=_threshold,
+    metavar="NUMBER|auto",
+    help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.",
+)
+@click.option(
+    "--target-sensitivity",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.95,
+    show_default=True,
+    help="For auto: share to be found of the validation microbleeds that any threshold finds.",
+)
+@click.option(
+    "--distance",
+    type=click.FloatRange(0, min_open=True),
+    default=3.0,
+    show_default=True,
+    metavar="MM",
+    help="For auto: a microbleed is found when a candidate lies this near [mm].",
+)
+@click.option(
+    "--nms",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.45,
+    show_default=True,
+    help="Of two boxes on a slice that overlap more than this (IoU), the weaker one is dropped.",
+)
+@click.option(
+    "--merge",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MM",
+    help="Keep only the strongest of candidates nearer than this [mm], on neighbouring slices say.  [default: keep all]",
+)
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(ROLES),
+    multiple=True,
+    help="Whose scans to look at; may be repeated.  [default: all]",
+)
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Darknet weights of the cell's network.  [default: the cell's own yolo.weights]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "embedded", "darknet"]),
+    default="auto",
+    show_default=True,
+    help="What detects; auto is the embedded engine.",
+)
+@click.option(
+    "--darknet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A Darknet binary.  [default: CMBTK_DARKNET, the checkout's build, PATH]",
+)
+def command(
+    *,
+    cell: Path,
+    threshold: float | Literal["auto"],
+    target_sensitivity: float,
+    distance: float,
+    nms: float,
+    merge: float | None,
+    roles: tuple[str, ...],
+    weights: Path | None,
+    engine: str,
+    darknet: Path | None,
+) -> None:
+    """Find candidate microbleeds on every slice of CELL's subjects.
+
+    The detector marks boxes on each slice; their centres are put back into the volume as candidates, with voxel
+    indices and world coordinates [mm]. At the low threshold that stage 1 works with, most candidates are false: stage
+    2 is there to throw them out.
+
+    The result is candidates.tsv in the cell, with the boxes on the network images in detections.tsv.
+
+    \b
+    Example:
+      cmbtk stage1-detect demo/cells/slab_swi+cphase-averaged_fold-1 --threshold auto
+    """
+    from ..io.layout import Study
+    from ..io.publish import read_record
+    from ..steps.stage1_detect import stage1_detect
+
+    with progress("Slices") as on_progress:
+        path = stage1_detect(
+            cell,
+            threshold=threshold,
+            target_sensitivity=target_sensitivity,
+            distance_mm=distance,
+            nms=nms,
+            merge_mm=merge,
+            roles=roles or ROLES,
+            weights=weights,
+            engine=engine,
+            darknet=darknet,
+            on_progress=on_progress,
+        )
+    _, files = Study.of_cell(cell)
+    record = read_record(files.candidates) or {}
+    used, subjects = record["threshold"], record["subjects"]
+    click.echo(f"Slices      {record['slices']}")
+    click.echo(f"Threshold   {used['value']:.4g} ({used['chosen']})")
+    for role, count in record["candidates"].items():
+        if subjects[role]:
+            click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
+    click.echo(f"Table       {path}")
+    click.echo(f"Next: cmbtk stage2-crop {cell}")

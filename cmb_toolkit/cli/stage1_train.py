@@ -1,0 +1,90 @@
+"""``cmbtk stage1-train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .progress import progress
+
+
+@click.command(name="stage1-train")
+@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Darknet weights to begin with: of the same network, or of its first layers (a pre-trained backbone).",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides first weights and order of the images.")
+@click.option("--restart", is_flag=True, help="Begin anew, even if there is a checkpoint or a finished training.")
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(1),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often the state is saved, so that a killed training can go on [s].",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "embedded", "darknet"]),
+    default="auto",
+    show_default=True,
+    help="What trains; auto is the embedded engine, which needs no Darknet.",
+)
+@click.option(
+    "--darknet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A Darknet binary.  [default: CMBTK_DARKNET, the checkout's build, PATH]",
+)
+def command(
+    *,
+    cell: Path,
+    weights: Path | None,
+    seed: int,
+    restart: bool,
+    checkpoint_every: float,
+    engine: str,
+    darknet: Path | None,
+) -> None:
+    """Train the YOLOv2 detector of CELL, the folder that `cmbtk prepare-yolo` made and printed.
+
+    The network, its schedule and its augmentation are those of darknet/yolo.cfg in the cell. Images and labels come
+    from the training subjects of the fold alone. The result is yolo.weights, a Darknet weights file that any Darknet
+    can read, with yolo_history.tsv (loss and learning rate of every iteration) and yolo_loss.png beside it.
+
+    Interrupted or killed, the same command goes on at the last checkpoint and ends with the same weights.
+
+    \b
+    Example:
+      cmbtk stage1-train demo/cells/slab_swi+cphase-averaged_fold-1
+      cmbtk stage1-train study/cells/HR_swi_fold-1 --weights darknet19_448.conv.23
+    """
+    from ..io.layout import Study
+    from ..io.tables import read_tsv
+    from ..steps.stage1_train import stage1_train
+
+    with progress("Training") as on_progress:
+        path = stage1_train(
+            cell,
+            weights=weights,
+            seed=seed,
+            restart=restart,
+            checkpoint_every_s=checkpoint_every,
+            engine=engine,
+            darknet=darknet,
+            on_progress=on_progress,
+        )
+    _, files = Study.of_cell(cell)
+    history = read_tsv(files.yolo_history, ["iteration", "avg_loss", "images", "seconds"])
+    last = history.iloc[-1]
+    click.echo(
+        f"Trained   {last['iteration']:.0f} iterations, {last['images']:.0f} images in {last['seconds']:.0f} s; "
+        f"loss {history['loss'].iloc[0]:.2f} at first, {last['avg_loss']:.2f} at the end (running mean)"
+    )
+    click.echo(f"Weights   {path}")
+    click.echo(f"Loss      {files.yolo_history.with_name('yolo_loss.png')}")
+    click.echo(f"Next: cmbtk stage1-detect {cell}")

@@ -1,0 +1,187 @@
+"""``stage1-detect``: find boxes on every slice of a cell and put them back into the volumes as candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from ..darknet.engine import choose_engine
+from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
+from ..errors import DataError, MissingError, UsageError
+from ..evaluation.metrics import choose_threshold, froc
+from ..evaluation.rules import Rule
+from ..io.layout import Study, split_stem
+from ..io.publish import Record, publish
+from ..io.tables import write_tsv
+from ..model import ROLES, Detection, OnProgress
+from ..stage1.candidates import candidate_table
+from .cohort import cell_parameters, read_microbleeds
+from .stage1_train import project_digest
+from .truth import read_geometry
+
+__all__ = ["FLOOR", "stage1_detect"]
+
+FLOOR = 0.005
+"""Least confidence that is looked at when the threshold is to be found."""
+
+_DETECTIONS = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
+
+
+def stage1_detect(
+    cell: Path,
+    *,
+    threshold: float | Literal["auto"] = 0.01,
+    target_sensitivity: float = 0.95,
+    distance_mm: float = 3.0,
+    nms: float = 0.45,
+    merge_mm: float | None = None,
+    roles: Sequence[str] = ROLES,
+    weights: Path | None = None,
+    engine: str = "auto",
+    darknet: Path | None = None,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Detect on every slice of a cell's subjects.
+
+    Parameters
+    ----------
+    cell : Path
+        A cell whose detector is trained (or given by `weights`).
+    threshold : float or "auto"
+        Least confidence of a box, 0..1; the paper's are 0.01 (HR) and 0.05 (LR). ``auto`` takes the highest one that
+        finds `target_sensitivity` of those microbleeds of the *validation* subjects that any threshold finds.
+    target_sensitivity : float
+        For ``auto``: share of the attainable sensitivity, 0..1.
+    distance_mm : float
+        For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
+    nms : float
+        Of two boxes on a slice with a greater IoU the weaker one is dropped.
+    merge_mm : float, optional
+        Of candidates of one subject closer than this [mm], on neighbouring slices say, only the strongest stays. By
+        default every box is a candidate, as in the paper.
+    roles : sequence of str
+        Whose scans to look at.
+    weights : Path, optional
+        Other weights than the cell's own.
+    engine : {"auto", "embedded", "darknet"}
+    darknet : Path, optional
+        A Darknet binary.
+    on_progress : callable
+        Called with the number of slices done.
+
+    Returns
+    -------
+    Path
+        ``candidates.tsv``; ``detections.tsv`` lies beside it. The threshold used stands in their provenance.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, DarknetError, StorageError
+    """
+    _check(threshold, target_sensitivity, nms, merge_mm)
+    if not roles or not set(roles) <= set(ROLES):
+        raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
+    if threshold == "auto" and "validation" not in roles:
+        raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
+    study, files = Study.of_cell(cell)
+    parameters = cell_parameters(files)
+    trained = weights or files.weights
+    if not trained.is_file():
+        raise MissingError(f"{trained}: weights not found. Run `cmbtk stage1-train {cell}` first.")
+    role_of = {subject: role for role in roles for subject in parameters["roles"][role]}
+    if not role_of:
+        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
+    chosen = choose_engine(engine, darknet)
+    automatic: dict[str, Any] = {}
+    sources = [trained, files.project / CFG]
+    if threshold == "auto":
+        automatic = {"target_sensitivity": target_sensitivity, "distance_mm": distance_mm}
+        sources.append(study.microbleeds)
+    asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "roles": list(roles)}
+    asked["project"] = project_digest(files)
+    detections = Record("stage1-detect", asked, tuple(sources), chosen.describe())
+    candidates = Record("stage1-detect", {**asked, "merge_mm": merge_mm}, tuple(sources), chosen.describe())
+    if detections.is_current(files.detections) and candidates.is_current(files.candidates):
+        return files.candidates
+    check_project(files.project, training=False)
+    images = [image for image in read_list(files.project / SLICES_LIST) if split_stem(Path(image).stem)[0] in role_of]
+    geometry = {
+        subject: read_geometry(study, subject, size=parameters["size"], mode=parameters["mode"]) for subject in role_of
+    }
+    floor = FLOOR if threshold == "auto" else float(threshold)
+    found = chosen.detect(files.project, trained, images, threshold=floor, nms=nms, on_progress=on_progress)
+    boxes = _detection_table(found, role_of)
+    frames = {subject: one.frame for subject, one in geometry.items()}
+    affines = {subject: one.affine for subject, one in geometry.items()}
+    value = floor
+    if threshold == "auto":
+        validation = boxes[boxes["role"] == "validation"]
+        marks = read_microbleeds(study)
+        value = _threshold(
+            candidate_table(validation, frames, affines, merge_mm=merge_mm),
+            marks[marks["participant_id"].isin(parameters["roles"]["validation"])],
+            parameters["roles"]["validation"],
+            target_sensitivity,
+            distance_mm,
+        )
+        boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
+    table = candidate_table(boxes, frames, affines, merge_mm=merge_mm)
+    extra = {
+        "threshold": {"value": value, "chosen": "on the validation subjects" if automatic else "given", **automatic},
+        "slices": len(images),
+        "boxes": len(boxes),
+        "candidates": {role: int((table["role"] == role).sum()) for role in roles},
+        "subjects": {role: len(parameters["roles"][role]) for role in roles},
+    }
+    for record, target, frame in (
+        (detections, files.detections, boxes[_DETECTIONS]),
+        (candidates, files.candidates, table),
+    ):
+        noted = Record(record.step, record.parameters, record.sources, record.engine, extra)
+        with publish(target, noted) as temporary:
+            write_tsv(frame, temporary)
+    return files.candidates
+
+
+def _check(threshold: float | str, target: float, nms: float, merge_mm: float | None) -> None:
+    if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < 1):
+        raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
+    if not 0 < target <= 1:
+        raise UsageError(f"target sensitivity {target}: must be above 0 and at most 1.")
+    if not 0 < nms <= 1:
+        raise UsageError(f"non-maximum suppression at IoU {nms}: must be above 0 and at most 1.")
+    if merge_mm is not None and not merge_mm > 0:
+        raise UsageError(f"merging distance {merge_mm} mm: must be above 0.")
+
+
+def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.DataFrame:
+    rows = []
+    for detection in found:
+        subject, k = split_stem(detection.image)
+        box = detection.box
+        rows.append((subject, role_of[subject], k, box.left, box.top, box.right, box.bottom, box.confidence))
+    table = pd.DataFrame(rows, columns=_DETECTIONS)
+    return table.astype({"k": int} | dict.fromkeys(_DETECTIONS[3:], float))
+
+
+def _threshold(
+    candidates: pd.DataFrame, truth: pd.DataFrame, subjects: Sequence[str], target: float, distance_mm: float
+) -> float:
+    """The highest threshold that reaches `target` times the greatest sensitivity there is."""
+    rule = Rule("centre", distance_mm=distance_mm)
+    if not len(truth) or not len(candidates):
+        what = "a microbleed to find" if not len(truth) else f"a box above {FLOOR:g}"
+        raise DataError(
+            f"no validation subject has {what}, so there is no threshold to choose. Give --threshold yourself, "
+            "or take more validation subjects (`cmbtk split`)."
+        )
+    best = float(froc(candidates, truth, rule, subjects)["sensitivity"].max())
+    if best == 0:
+        raise DataError(
+            f"no microbleed of the {len(subjects)} validation subjects was found at any threshold: the detector has "
+            "not learned. Look at yolo_loss.png, train longer, or give --threshold yourself."
+        )
+    return choose_threshold(candidates, truth, rule, subjects, target_sensitivity=target * best)
