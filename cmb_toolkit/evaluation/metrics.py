@@ -17,7 +17,7 @@ from ..errors import DataError, UsageError
 from ..model import Counts
 from .rules import Matching, Rule, closeness, match, rows_by_subject
 
-__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject"]
+__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject", "pool_froc"]
 
 
 def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
@@ -102,17 +102,48 @@ def froc(
     order = np.argsort(-values, kind="stable")
     ordered = values[order]
     last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
-    sums = {name: np.concatenate([[0], np.cumsum(outcome[order] == name)[last]]) for name in ("tp", "fp", "duplicate")}
-    found: NDArray[np.float64] = sums["tp"] / len(truth) if len(truth) else np.full(len(sums["tp"]), np.nan)
-    alarms: NDArray[np.float64] = sums["fp"] / len(subjects) if len(subjects) else np.full(len(sums["fp"]), np.nan)
+    sums = {
+        column: np.concatenate([[0], np.cumsum(outcome[order] == name)[last]])
+        for column, name in (("tp", "tp"), ("fp", "fp"), ("duplicates", "duplicate"))
+    }
+    return _curve(np.concatenate([[np.inf], ordered[last]]), sums, len(truth), len(subjects))
+
+
+def pool_froc(curves: Sequence[pd.DataFrame], microbleeds: int, subjects: int) -> pd.DataFrame:
+    """One curve from those of several folds, all at the same threshold (as the paper's totals are).
+
+    Parameters
+    ----------
+    curves : sequence of DataFrame
+        From :func:`froc`.
+    microbleeds, subjects : int
+        How many there are in all folds together.
+
+    Returns
+    -------
+    DataFrame
+        As from :func:`froc`.
+    """
+    thresholds = np.unique(np.concatenate([[np.inf], *(curve["threshold"].to_numpy(float) for curve in curves)]))[::-1]
+    sums = {name: np.zeros(len(thresholds), int) for name in ("tp", "fp", "duplicates")}
+    for curve in curves:
+        # at a threshold between two of its own, a curve stands where its next higher one put it
+        row = np.searchsorted(-curve["threshold"].to_numpy(float), -thresholds, side="right") - 1
+        for name in sums:
+            sums[name] += curve[name].to_numpy(int)[row]
+    return _curve(thresholds, sums, microbleeds, subjects)
+
+
+def _curve(
+    thresholds: NDArray[np.float64], sums: dict[str, NDArray[np.int_]], microbleeds: int, subjects: int
+) -> pd.DataFrame:
+    nan = np.full(len(thresholds), np.nan)
     return pd.DataFrame(
         {
-            "threshold": np.concatenate([[np.inf], ordered[last]]),
-            "sensitivity": found,
-            "fp_per_subject": alarms,
-            "tp": sums["tp"],
-            "fp": sums["fp"],
-            "duplicates": sums["duplicate"],
+            "threshold": thresholds,
+            "sensitivity": sums["tp"] / microbleeds if microbleeds else nan,
+            "fp_per_subject": sums["fp"] / subjects if subjects else nan,
+            **sums,
         }
     )
 

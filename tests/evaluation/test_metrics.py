@@ -90,7 +90,7 @@ spots = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 9), s
 scored = st.lists(st.tuples(spots, st.sampled_from([0.1, 0.2, 0.5, 0.9])), max_size=14)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scored, st.lists(spots, max_size=8), st.sampled_from(RULES))
 def test_every_point_of_the_curve_is_what_matching_gives(found, marked, name):
     rule, subjects = Rule(name), ["a", "b", "c"]

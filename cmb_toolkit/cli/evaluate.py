@@ -1,0 +1,76 @@
+"""`cmbtk evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .progress import progress
+
+
+@click.command(short_help="Hold the findings of a fold against the truth.")
+@click.argument("cell", type=click.Path(path_type=Path))
+@click.option(
+    "--rule",
+    type=click.Choice(["centre", "paper"]),
+    default="centre",
+    show_default=True,
+    help="What the pictures and the lines printed here call a hit. centre: the candidate's centre lies within "
+    "--distance-mm of the microbleed. paper: its box overlaps the microbleed's 20x20 box by IoU > 0.8 on the labelled "
+    "slice. All numbers are written under both rules, apart.",
+)
+@click.option("--distance-mm", type=float, default=3.0, show_default=True, help="Distance of the centre rule [mm].")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(["test", "control", "validation", "train"]),
+    multiple=True,
+    default=("test", "control"),
+    show_default=True,
+    help="Whose scans to count, each role apart; may be given several times.",
+)
+@click.option(
+    "--false-pictures",
+    type=int,
+    default=24,
+    show_default=True,
+    help="Pictures of at most so many false positives, those with the highest score.",
+)
+def command(cell: Path, rule: str, distance_mm: float, roles: tuple[str, ...], false_pictures: int) -> None:
+    """Count hits, misses and false positives of one CELL (STUDY/cells/NAME) and draw them.
+
+    Works after stage 1, and counts stage 2 once it has run. Writes CELL/evaluation: metrics.json (counts, 95 %
+    intervals, thresholds), tables by subject, microbleed and candidate, sensitivity against false positives for every
+    threshold, a montage, and a picture of every microbleed found or missed and of the most convincing false positives.
+
+    \b
+    Example:
+      cmbtk evaluate demo/cells/slab_swi+cphase-averaged_fold-1 --distance-mm 3
+    """
+    from ..io.layout import Study
+    from ..steps.evaluate import evaluate
+    from ..steps.tables import read_result
+
+    with progress("evaluate") as on_progress:
+        folder = evaluate(
+            cell,
+            rule=rule,  # type: ignore[arg-type]  # click checked the choice
+            distance_mm=distance_mm,
+            roles=roles,
+            most_false=false_pictures,
+            on_progress=on_progress,
+        )
+    result = read_result(Study.of_cell(cell)[1])
+    names = {"stage1": "stage 1", "overall": "both stages"}
+    click.echo(f"{result.cell}, {result.rules[rule]}:")
+    for each in result.stages:
+        if each.rule == rule and each.stage in names:
+            counts = each.counts
+            marks = counts.tp + counts.fn
+            hits = f"{counts.tp} of {marks} microbleeds ({100 * counts.sensitivity:.1f} %), " if marks else ""
+            click.echo(
+                f"  {each.role}, {names[each.stage]}: {hits}{counts.fp} false positives in {counts.subjects} subjects "
+                f"({counts.fp_per_subject:.2f} each)"
+            )
+    click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {cell.parent.parent}")

@@ -1,0 +1,36 @@
+"""`cmbtk figures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .progress import progress
+
+
+@click.command(short_help="Draw loss curves, sensitivity against false positives, montages.")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--rule",
+    type=click.Choice(["centre", "paper"]),
+    default="centre",
+    show_default=True,
+    help="What counts as a hit in the curves of sensitivity against false positives.",
+)
+def command(study: Path, rule: str) -> None:
+    """Draw what the cells of a STUDY hold, into STUDY/figures.
+
+    Loss curves of both stages where they were trained; sensitivity against false positives per subject, with the
+    operating point and its 95 % interval, and a montage of found, missed and false where a cell was evaluated.
+
+    \b
+    Example:
+      cmbtk figures demo
+    """
+    from ..steps.figures import figures
+
+    with progress("figures") as on_progress:
+        folder = figures(study, rule=rule, on_progress=on_progress)
+    for path in sorted(folder.glob("*.png")):
+        click.echo(path)

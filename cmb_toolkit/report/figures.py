@@ -1,0 +1,196 @@
+"""Curves: losses over training, and sensitivity against false positives per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from .style import COLOURS, canvas, save
+
+__all__ = ["OperatingPoint", "draw_froc", "draw_losses"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Where a threshold puts a stage: rates, and their 95 % intervals where they are known."""
+
+    label: str
+    sensitivity: float
+    fp_per_subject: float
+    sensitivity_interval: tuple[float, float] = (float("nan"), float("nan"))
+    fp_interval: tuple[float, float] = (float("nan"), float("nan"))
+
+
+def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title: str, out: Path) -> Path:
+    """Draw what is known of both stages' training.
+
+    Parameters
+    ----------
+    stage1 : DataFrame or None
+        iteration, loss, avg_loss [, rate].
+    stage2 : DataFrame or None
+        epoch, loss, val_loss.
+    title : str
+    out : Path
+    """
+    panels = [panel for panel in ((_draw_stage1, stage1), (_draw_stage2, stage2)) if panel[1] is not None]
+    with canvas(5.6 * len(panels), 4.2) as figure:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+        for axis, (draw, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            assert history is not None
+            draw(axis, history)
+        return save(figure, out)
+
+
+def _draw_stage1(axis: Axes, history: pd.DataFrame) -> None:
+    axis.plot(history["iteration"], history["loss"], color=COLOURS["train"], alpha=0.3, linewidth=0.8, label="batch")
+    axis.plot(history["iteration"], history["avg_loss"], color=COLOURS["train"], label="running mean")
+    axis.set(title="Stage 1: detector", xlabel="iteration", ylabel="region loss")
+    _log_if_wide(axis, history["loss"])
+    _mark_rate_steps(axis, history)
+    axis.legend(loc="upper right")
+
+
+def _mark_rate_steps(axis: Axes, history: pd.DataFrame) -> None:
+    """Dotted lines where the learning rate falls by a step of the schedule."""
+    if "rate" not in history:
+        return
+    rate = history["rate"].to_numpy(float)
+    for n in np.flatnonzero(rate[1:] < 0.7 * rate[:-1]) + 1:
+        axis.axvline(history["iteration"].iloc[n], color="#888888", linestyle=":", linewidth=1.2)
+        axis.annotate(
+            f"rate {rate[n]:.1g}",
+            (history["iteration"].iloc[n], 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            fontsize=8,
+            color="#555555",
+        )
+
+
+def _draw_stage2(axis: Axes, history: pd.DataFrame) -> None:
+    axis.plot(history["epoch"], history["loss"], color=COLOURS["train"], label="training")
+    if history["val_loss"].notna().any():
+        axis.plot(
+            history["epoch"], history["val_loss"], color=COLOURS["validation"], linestyle="--", label="validation"
+        )
+        best = history.iloc[int(np.nanargmin(history["val_loss"].to_numpy(float)))]
+        axis.plot(best["epoch"], best["val_loss"], "o", color=COLOURS["validation"], markersize=8, zorder=3)
+        axis.annotate(
+            f"lowest: epoch {best['epoch']:.0f}",
+            (best["epoch"], best["val_loss"]),
+            xytext=(0, -16),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    axis.set(title="Stage 2: 3D-CNN", xlabel="epoch", ylabel="cross-entropy")
+    _log_if_wide(axis, history["loss"])
+    axis.legend(loc="upper right")
+
+
+def _log_if_wide(axis: Axes, values: pd.Series[float]) -> None:
+    positive = values[values > 0]
+    if len(positive) and len(positive) == len(values) and positive.max() > 30 * positive.min():
+        axis.set_yscale("log")
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    stage: str
+
+
+def draw_froc(
+    folds: pd.DataFrame, points: Mapping[str, Sequence[OperatingPoint]], rule_label: str, title: str, out: Path
+) -> Path:
+    """Draw sensitivity against false positives per subject for stage 1 and for both stages.
+
+    Parameters
+    ----------
+    folds : DataFrame
+        fold, stage (``stage1``, ``overall``), sensitivity, fp_per_subject; the fold ``all`` is drawn thick.
+    points : mapping
+        Stage -> operating points to mark, the first of them with its interval.
+    rule_label : str
+        The rule in words.
+    title : str
+    out : Path
+    """
+    panels = [
+        _Panel("Stage 1, by confidence", "stage1"),
+        _Panel("Both stages, by stage 2's probability", "overall"),
+    ]
+    panels = [panel for panel in panels if (folds["stage"] == panel.stage).any()]
+    with canvas(5.8 * len(panels), 5.4) as figure:
+        figure.suptitle(f"{title}\n{rule_label}", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _draw_curves(axis, folds[folds["stage"] == panel.stage], panel, points.get(panel.stage, ()))
+        return save(figure, out)
+
+
+def _draw_curves(axis: Axes, curves: pd.DataFrame, panel: _Panel, points: Sequence[OperatingPoint]) -> None:
+    colour = COLOURS[panel.stage]
+    names = list(curves["fold"].unique())
+    for name in names:
+        curve = curves[curves["fold"] == name]
+        main = name == "all" or len(names) == 1
+        label = "all folds" if name == "all" else f"fold {name}"
+        axis.step(
+            curve["fp_per_subject"],
+            curve["sensitivity"],
+            where="post",
+            color=colour,
+            alpha=1 if main else 0.35,
+            linewidth=2.4 if main else 1.1,
+            label=label if main else ("single folds" if name == names[0] else None),
+        )
+    for point in points:
+        _draw_point(axis, point)
+    limit = _alarm_limit(curves, points, panel.stage)
+    axis.set(title=panel.title, xlabel="false positives per subject", ylabel="sensitivity", xlim=(-0.02 * limit, limit))
+    axis.set_ylim(0, 1.03)
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0)  # below: it never hides a curve
+
+
+def _draw_point(axis: Axes, point: OperatingPoint) -> None:
+    x, y = point.fp_per_subject, point.sensitivity
+    if not np.isfinite([x, y]).all():
+        return
+    error = [
+        np.abs(np.array([[low - value], [high - value]])) if np.isfinite([low, high]).all() else None
+        for value, (low, high) in ((x, point.fp_interval), (y, point.sensitivity_interval))
+    ]
+    axis.errorbar(
+        x,
+        y,
+        xerr=error[0],
+        yerr=error[1],
+        fmt="o",
+        color="black",
+        markersize=8,
+        elinewidth=1,
+        ecolor="#777777",
+        capsize=3,
+        zorder=4,
+        label=f"{point.label}:\n{100 * y:.1f} % at {x:.2f} per subject"
+        + (" (95 % interval)" if error[1] is not None else ""),
+    )
+
+
+def _alarm_limit(curves: pd.DataFrame, points: Sequence[OperatingPoint], stage: str) -> float:
+    """How far the axis goes: stage 1 shows everything, both stages what somebody could want to read."""
+    most = float(curves["fp_per_subject"].max())
+    if stage == "stage1":
+        return 1.05 * max(most, 1.0)
+    shown = [point.fp_interval[1] if np.isfinite(point.fp_interval[1]) else point.fp_per_subject for point in points]
+    wanted = max([5.0, *(2.5 * each for each in shown if np.isfinite(each))])
+    return min(1.05 * max(most, 1.0), wanted)

@@ -1,0 +1,370 @@
+"""The paper's result tables from stored counts, beside what the paper prints: for the screen, Markdown and TSV.
+
+A page is made under one rule, whose name stands on every table. The paper's row is always the paper's rule and the
+paper's data; nothing of it is recomputed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import DataError
+from ..evaluation.metrics import bootstrap
+from ..evaluation.published import audit, published_table
+from ..evaluation.results import STAGES, CellResult
+from ..model import Counts
+
+__all__ = ["Block", "Page", "audit_page", "result_page", "result_rows"]
+
+Interval = tuple[float, float]
+
+_TITLES = {
+    "stage1": "Stage 1, candidates",
+    "stage2": "Stage 2, among what stage 1 found",
+    "overall": "Both stages together",
+    "controls": "Healthy controls",
+}
+
+_LEGEND = (
+    "CMBs: microbleeds. FPavg: false positives per subject. dupl.: further candidates at a microbleed, neither hits "
+    "nor false positives. 95 %: bootstrap over subjects."
+)
+
+_SLIPS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("LR", "stage1"): (("FPavg",), "the paper's folds add up to 158.91"),
+    ("LR", "overall"): (("sens. %",), "the paper's counts give 72.38"),
+    ("LR", "controls"): (("FPavg, both",), "the paper's counts give 3.75: 30 over 8 subjects, not over 14"),
+}
+"""Printed values that the paper's own counts contradict: columns, and what the counts give."""
+
+_SIMULATED = (
+    "These are simulated scans: the numbers show that the software works, and say nothing about its performance on "
+    "patients."
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One table as text, ready to be shown.
+
+    Attributes
+    ----------
+    title : str
+    rows : DataFrame
+        Text only; the first column names the row.
+    reference : int
+        So many last rows are the paper's and are set apart.
+    notes : tuple of str
+        Sentences under the table.
+    """
+
+    title: str
+    rows: pd.DataFrame
+    reference: int = 0
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown."""
+        lines = [
+            f"### {self.title.replace(chr(10), ': ')}",
+            "",
+            _line(self.rows.columns),
+            "|---" + "|--:" * (self.rows.shape[1] - 1) + "|",
+        ]
+        lines += [_line(row) for row in self.rows.itertuples(index=False)]
+        return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
+
+    def render(self) -> Group:
+        """The table for a terminal."""
+        table = Table(
+            title=self.title,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for n, name in enumerate(self.rows.columns):
+            table.add_column(name, justify="right" if n else "left", no_wrap=n == 0 or self.reference > 0)
+        last = len(self.rows) - self.reference
+        for n, row in enumerate(self.rows.itertuples(index=False)):
+            table.add_row(*row, style="dim" if n >= last else None, end_section=n == last - 1)
+        return Group(table, *(Text(note, style="dim") for note in self.notes))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Tables that belong together, with sentences that hold for all of them."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    def markdown(self) -> str:
+        """The page in GitHub's Markdown."""
+        parts = [f"## {self.title}\n", *(block.markdown() for block in self.blocks), *(f"{n}\n" for n in self.notes)]
+        return "\n".join(parts).rstrip() + "\n"
+
+    def show(self, console: Console) -> None:
+        """Print the page."""
+        console.print(Text(self.title, style="bold underline"))
+        for block in self.blocks:
+            console.print(Padding(block.render(), (1, 0, 0, 0)))
+        for note in self.notes:
+            console.print(Padding(Text(note), (1, 0, 0, 0)))
+
+
+def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str) -> Page:
+    """The tables of all evaluated cells under one rule.
+
+    Parameters
+    ----------
+    results : sequence of CellResult
+    subjects : DataFrame
+        The cells' ``subjects.tsv`` with a column ``cell``, for intervals over several folds.
+    rule : str
+        ``paper`` or ``centre``.
+
+    Raises
+    ------
+    DataError
+        If the cells were not evaluated under the same rule.
+    """
+    label = _common_label(results, rule)
+    blocks = []
+    for (resolution, input_name), group in groupby(sorted(results, key=_key), key=lambda each: _key(each)[:2]):
+        cells = list(group)
+        rows = {stage: result_rows(cells, subjects, rule, stage) for stage in STAGES}
+        tables = {stage: _stage_table(frame, stage) for stage, frame in rows.items() if len(frame)}
+        if (rows["stage1"]["controls"] > 0).any():
+            tables["controls"] = _control_table(rows)
+        for name, table in tables.items():
+            title = f"{resolution}, {input_name}\n{_TITLES[name]} ({label})"
+            block = _with_paper(title, table, resolution, name)
+            if name == "overall" and (further := rows[name]["duplicates"].iloc[-1]):
+                note = f"{further} further findings at microbleeds already found are neither hits nor false positives."
+                block = replace(block, notes=(*block.notes, note))
+            blocks.append(block)
+    notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=_key) if cell.thresholds)]
+    if any(cell.simulated for cell in results):
+        notes.append(_SIMULATED)
+    return Page(f"Results, {label}", tuple(blocks), tuple(notes))
+
+
+def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str, stage: str) -> pd.DataFrame:
+    """Counts, rates and intervals of one stage, one row per fold and one for all folds.
+
+    Returns
+    -------
+    DataFrame
+        resolution, input, fold, rule, stage; subjects, microbleeds, tp, fn, fp, duplicates; sensitivity, precision,
+        f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over subjects); controls,
+        controls_fp, controls_fp_per_subject and, for stage 2, specificity. Controls are scanned in every fold, so
+        that the row of all folds counts each of them once per fold. NaN where there is no denominator.
+    """
+    found = [(cell, cell.find(rule, "test", stage), cell.find(rule, "control", stage)) for cell in results]
+    rows = []
+    tested = [each for each in found if each[1] or each[2]]
+    for cell, test, control in tested:
+        own, healthy = (each.counts if each else Counts() for each in (test, control))
+        intervals = test.intervals if test else {}
+        duplicates = test.duplicates if test else 0
+        rows.append(_row(cell, cell.fold, rule, stage) | _numbers(own, healthy, duplicates, intervals, stage))
+    if len(tested) > 1:
+        own = sum((test.counts for _, test, _ in tested if test), Counts())
+        healthy = sum((control.counts for _, _, control in tested if control), Counts())
+        duplicates = sum(test.duplicates for _, test, _ in tested if test)
+        of = subjects["cell"].isin([cell.cell for cell, _, _ in tested])
+        table = subjects[of & (subjects["rule"] == rule) & (subjects["role"] == "test") & (subjects["stage"] == stage)]
+        numbers = _numbers(own, healthy, duplicates, bootstrap(table), stage)
+        rows.append(_row(tested[0][0], "all", rule, stage) | numbers)
+    return pd.DataFrame(rows)
+
+
+def audit_page() -> Page:
+    """Where the paper's printed numbers and its own counts disagree."""
+    checks = audit()
+    slips = checks[checks["verdict"] == "slip"].drop(columns="verdict")
+    close = checks[checks["verdict"] == "rounding"].drop(columns="verdict")
+    head = f"{len(checks)} printed values recomputed from the paper's own counts: "
+    verdict = f"{(checks['verdict'] == 'agrees').sum()} agree, {len(close)} are off by one unit in the last digit, "
+    return Page(
+        "The paper against its own counts",
+        (
+            Block("Slips: the printed value cannot be right", slips.astype(str)),
+            Block("Rounding: off by one unit in the last digit", close.astype(str)),
+        ),
+        (
+            head
+            + verdict
+            + f"{slips['where'].nunique()} places are slips. Printed values are shown everywhere as printed.",
+        ),
+    )
+
+
+def _key(cell: CellResult) -> tuple[str, str, int, str]:
+    return cell.resolution, cell.input, int(cell.fold) if cell.fold.isdigit() else 0, cell.fold
+
+
+def _common_label(results: Sequence[CellResult], rule: str) -> str:
+    labels = {cell.cell: cell.rules.get(rule, "not evaluated") for cell in results}
+    if len(set(labels.values())) != 1:
+        listed = "; ".join(f"{cell}: {label}" for cell, label in labels.items())
+        raise DataError(
+            f"the cells were evaluated under different rules ({listed}), whose numbers must not stand in one table. "
+            "Run `cmbtk evaluate` on each with the same --distance-mm."
+        )
+    return next(iter(labels.values()))
+
+
+def _row(cell: CellResult, fold: str, rule: str, stage: str) -> dict[str, Any]:
+    return {"resolution": cell.resolution, "input": cell.input, "fold": fold, "rule": rule, "stage": stage}
+
+
+def _numbers(
+    own: Counts, healthy: Counts, duplicates: int, intervals: Mapping[str, Interval], stage: str
+) -> dict[str, Any]:
+    nothing = (float("nan"), float("nan"))
+    rates = {name: getattr(own, name) for name in ("sensitivity", "precision", "f1", "fp_per_subject")}
+    return {
+        "subjects": own.subjects,
+        "microbleeds": own.tp + own.fn,
+        "tp": own.tp,
+        "fn": own.fn,
+        "fp": own.fp,
+        "duplicates": duplicates,
+        **rates,
+        **{f"{name}_low": intervals.get(name, nothing)[0] for name in rates},
+        **{f"{name}_high": intervals.get(name, nothing)[1] for name in rates},
+        "controls": healthy.subjects,
+        "controls_fp": healthy.fp,
+        "controls_fp_per_subject": healthy.fp_per_subject,
+        "specificity": healthy.specificity if stage == "stage2" else float("nan"),
+    }
+
+
+def _stage_table(rows: pd.DataFrame, stage: str) -> pd.DataFrame:
+    """One stage as text: a line per fold, and the interval of the last line under it."""
+    lines = [_text(line, stage) for line in rows.to_dict("records")]
+    last = rows.to_dict("records")[-1]
+    interval = {"fold": "  95 %", "sens. %": _interval(last, "sensitivity", 100, 0)}
+    interval |= {"FPavg": _interval(last, "fp_per_subject", 1, 2)}
+    if stage != "stage1":
+        interval |= {"prec. %": _interval(last, "precision", 100, 0), "F1 %": _interval(last, "f1", 100, 0)}
+    return pd.DataFrame([*lines, interval], columns=list(lines[0])).fillna("")
+
+
+def _text(line: Mapping[Any, Any], stage: str) -> dict[str, str]:
+    text = {"fold": _fold(line)}
+    if stage == "stage1":
+        text["subj."] = f"{line['subjects']}"
+    text |= {"CMBs": f"{line['microbleeds']}", "TPs": f"{line['tp']}", "FNs": f"{line['fn']}"}
+    text["sens. %"] = _plain(100 * line["sensitivity"], 1)
+    if stage != "stage1":
+        text |= {"prec. %": _plain(100 * line["precision"], 1), "F1 %": _plain(100 * line["f1"], 1)}
+    text |= {"FPs": f"{line['fp']}", "FPavg": _plain(line["fp_per_subject"], 2)}
+    if stage == "stage1" and line["rule"] == "centre":
+        text["dupl."] = f"{line['duplicates']}"
+    return text
+
+
+def _control_table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Controls as in the paper's table 7."""
+    lines = []
+    for n, first in enumerate(rows["stage1"].to_dict("records")):
+        line = {
+            "fold": _fold(first),
+            "scans": f"{first['controls']}",
+            "FPavg, stage 1": _plain(first["controls_fp_per_subject"], 2),
+        }
+        if len(rows["stage2"]) == len(rows["stage1"]):
+            line["specificity %"] = _plain(100 * rows["stage2"]["specificity"].iloc[n], 2)
+            line["FPavg, both"] = _plain(rows["overall"]["controls_fp_per_subject"].iloc[n], 2)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _with_paper(title: str, table: pd.DataFrame, resolution: str, name: str) -> Block:
+    """The table with the paper's row, and what is to be said about that."""
+    known = resolution if resolution in ("HR", "LR") else "HR"
+    paper, source = _paper_row(known, name)
+    slip, explanation = _SLIPS.get((known, name), ((), ""))
+    for column in slip:
+        paper[column] += "*"
+    paper["fold"] = f"paper {known}" + ("" if known == resolution else ", other data")
+    rows = pd.concat([table, pd.DataFrame([paper])], ignore_index=True)[list(table)].fillna("")
+    note = f"paper: {source} as printed, by the paper rule."
+    return Block(title, rows, 1, (note + (f" * {explanation}; see --audit." if explanation else ""),))
+
+
+def _paper_row(known: str, name: str) -> tuple[dict[str, str], str]:
+    """The paper's totals for HR or LR as printed, and where they stand."""
+    total, stage2 = f"{known} total", 5 if known == "HR" else 6
+    healthy = _line_of(7, known)
+    if name == "controls":
+        values = {
+            "scans": "subjects",
+            "FPavg, stage 1": "stage1_fp_per_subject",
+            "specificity %": "specificity_percent",
+        }
+        values["FPavg, both"] = "stage2_fp_per_subject"
+        return {column: healthy[value] for column, value in values.items()}, "table 7"
+    if name == "stage2":
+        return {"CMBs": _line_of(4, total)["tp"], **_printed(_line_of(stage2, total))}, f"table {stage2}"
+    row = {"subj.": _line_of(1, total)["subjects"], "CMBs": _line_of(1, total)["microbleeds"]}
+    if name == "stage1":
+        return row | _printed(_line_of(4, total)), "table 4"
+    row |= _printed(_line_of(stage2, total)) | {"FNs": "-", "F1 %": "-"}
+    row["sens. %"] = _line_of(9, f"{known} YOLO stage 2")["overall_sensitivity_percent"]
+    return row, "table 9"
+
+
+def _fold(line: Mapping[Any, Any]) -> str:
+    return "all folds" if line["fold"] == "all" else f"fold {line['fold']}"
+
+
+def _plain(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _interval(line: Mapping[Any, Any], name: str, scale: float, digits: int) -> str:
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    return "-" if math.isnan(low) else f"{scale * low:.{digits}f}-{scale * high:.{digits}f}"
+
+
+def _line_of(table: int, row: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in published_table(table).loc[row].items()}
+
+
+def _printed(line: Mapping[str, str]) -> dict[str, str]:
+    names = {
+        "tp": "TPs",
+        "fn": "FNs",
+        "sensitivity_percent": "sens. %",
+        "precision_percent": "prec. %",
+        "f1_percent": "F1 %",
+        "fp_per_subject": "FPavg",
+    }
+    return {text: line[name] for name, text in names.items() if name in line}
+
+
+def _threshold_note(cell: CellResult) -> str:
+    words = {"stage1": "stage 1 confidence", "stage2": "stage 2 probability"}
+    parts = [f"{words[name]} >= {each.value:.3g} ({each.origin})" for name, each in sorted(cell.thresholds.items())]
+    return f"{cell.cell}: {', '.join(parts)}."
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

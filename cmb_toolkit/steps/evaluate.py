@@ -1,0 +1,243 @@
+"""``evaluate``: hold a cell's candidates and findings against the truth; write counts, tables and pictures.
+
+The folder ``evaluation/`` of the cell holds::
+
+    metrics.json       counts of every rule, role and stage, with intervals and thresholds
+    subjects.tsv       the same by subject
+    microbleeds.tsv    every microbleed and the candidate that found it
+    candidates.tsv     every candidate and what it turned out to be
+    froc.tsv           sensitivity against false positives per subject, for every threshold
+    montage.png        found, missed and false on one page
+    pictures/          one picture each
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingError, UsageError
+from ..evaluation.results import CellResult, Evaluation, Threshold
+from ..evaluation.results import evaluate as count
+from ..evaluation.rules import Rule
+from ..io.layout import Cell, Study
+from ..io.nifti import read_volume
+from ..io.publish import Record, publish, read_record
+from ..io.tables import read_tsv, write_tsv
+from ..model import ROLES, OnProgress
+from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
+from .cohort import cell_parameters
+from .truth import read_geometry, truth_table
+
+__all__ = ["evaluate"]
+
+_GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
+_CANDIDATES = ["candidate_id", "i", "j", *_GEOMETRY, "confidence"]
+
+
+def evaluate(
+    cell: Path,
+    *,
+    rule: Literal["paper", "centre"] = "centre",
+    distance_mm: float = 3.0,
+    roles: Sequence[str] = ("test", "control"),
+    most_false: int = 24,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Count hits, misses and false positives of one cell.
+
+    Parameters
+    ----------
+    cell : Path
+        A cell in which stage 1 has found candidates; stage 2 is counted where it has run.
+    rule : str
+        Rule that decides what the pictures show. Numbers are made under both rules, apart.
+    distance_mm : float
+        Distance of the centre rule [mm].
+    roles : sequence of str
+        Whose scans to count, each role apart; those the cell has no subject of are left out.
+    most_false : int
+        Pictures of at most so many false positives, those with the highest score.
+    on_progress : callable
+        Called after each picture.
+
+    Returns
+    -------
+    Path
+        The cell's ``evaluation`` folder.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, StorageError
+    """
+    shown = Rule(rule, distance_mm=distance_mm)
+    rules = (Rule("paper"), Rule("centre", distance_mm=distance_mm))
+    if most_false < 0 or not roles or not set(roles) <= set(ROLES):
+        raise UsageError(f"roles must be some of {', '.join(ROLES)}, and the number of pictures 0 or more.")
+    study, files = Study.of_cell(cell)
+    parameters = cell_parameters(files)
+    if not files.candidates.is_file():
+        raise MissingError(f"{files.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
+    classified = files.findings.is_file()
+    record = Record(
+        step="evaluate",
+        parameters={
+            "rule": rule,
+            "distance_mm": distance_mm,
+            "roles": list(roles),
+            "most_false": most_false,
+            "subjects": {role: parameters["roles"][role] for role in roles},
+        },
+        sources=(
+            files.candidates,
+            *([files.findings] if classified else []),
+            study.microbleeds,
+            study.participants,
+        ),
+    )
+    if record.is_current(files.evaluation):
+        return files.evaluation
+    subjects = {role: list(parameters["roles"][role]) for role in roles if parameters["roles"][role]}
+    everybody = [subject for names in subjects.values() for subject in names]
+    if not everybody:
+        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject to evaluate. Choose another role.")
+    candidates = _read_candidates(files, everybody, classified)
+    geometry = {"size": parameters["size"], "mode": parameters["mode"]}
+    truth = truth_table(study, everybody, **geometry)
+    evaluation = count(candidates, truth, subjects, rules)
+    result = CellResult(
+        cell=files.name,
+        resolution=str(parameters["resolution"]),
+        input=str(parameters["input"]),
+        fold=str(parameters["fold"]),
+        simulated=_simulated(study),
+        rules={each.name: each.label for each in rules},
+        thresholds=_thresholds(files, classified),
+        stages=evaluation.stages,
+    )
+    with publish(files.evaluation, record) as folder:
+        (folder / "pictures").mkdir(parents=True)
+        _write_numbers(folder, result, evaluation)
+        _draw(
+            folder,
+            (study, files),
+            evaluation,
+            shown,
+            geometry=geometry,
+            most_false=most_false,
+            on_progress=on_progress,
+        )
+    return files.evaluation
+
+
+def _read_candidates(cell: Cell, subjects: Sequence[str], classified: bool) -> pd.DataFrame:
+    """The candidates of these subjects, with stage 2's verdict where it has run on all of them."""
+    candidates = _rows_of(read_tsv(cell.candidates, _CANDIDATES), subjects)
+    if not classified:
+        return candidates
+    findings = _rows_of(read_tsv(cell.findings, ["candidate_id", "probability", "kept"]), subjects)
+    if set(findings["candidate_id"]) != set(candidates["candidate_id"]):
+        raise DataError(
+            f"{cell.findings}: not made from the present {cell.candidates.name} ({len(findings)} findings, "
+            f"{len(candidates)} candidates of the subjects counted). Run `cmbtk stage2-crop` and "
+            "`cmbtk stage2-classify` again."
+        )
+    kept = findings["kept"].astype(str).str.lower()
+    if not kept.isin(["true", "false"]).all():
+        raise DataError(f"{cell.findings}: column kept must hold True or False. Run `cmbtk stage2-classify` again.")
+    verdict = findings[["candidate_id", "probability"]].assign(kept=kept == "true")
+    return candidates.merge(verdict, on="candidate_id", how="left", validate="one_to_one")
+
+
+def _rows_of(table: pd.DataFrame, subjects: Sequence[str]) -> pd.DataFrame:
+    return table[table["participant_id"].isin(list(subjects))].reset_index(drop=True)
+
+
+def _write_numbers(folder: Path, result: CellResult, evaluation: Evaluation) -> None:
+    text = json.dumps(result.as_json(), indent=2, sort_keys=True, allow_nan=False)
+    (folder / "metrics.json").write_text(text + "\n", "utf-8")
+    write_tsv(evaluation.subjects, folder / "subjects.tsv")
+    write_tsv(evaluation.microbleeds, folder / "microbleeds.tsv")
+    write_tsv(evaluation.candidates, folder / "candidates.tsv")
+    write_tsv(evaluation.froc, folder / "froc.tsv")
+
+
+def _draw(
+    folder: Path,
+    cell: tuple[Study, Cell],
+    evaluation: Evaluation,
+    rule: Rule,
+    *,
+    geometry: dict[str, Any],
+    most_false: int,
+    on_progress: OnProgress,
+) -> None:
+    study, files = cell
+    boxed = _with_box_sizes(study, evaluation.candidates, geometry)
+    lesions, false = choose_lesions(boxed, evaluation.microbleeds, rule.name, most_false=most_false)
+    views = []
+    for view in _views(study, lesions):
+        draw_lesion(view, rule, folder / "pictures" / f"{view.lesion.name}.png")
+        views.append(view)
+        on_progress(len(views), len(lesions), view.lesion.name)
+    views.sort(key=lambda view: lesions.index(view.lesion))
+    totals = {kind: sum(lesion.kind == kind for lesion in lesions) for kind in ("found", "missed")}
+    last = "both stages" if "kept" in boxed else "stage 1"
+    title = f"{files.name}: {last}"
+    draw_montage(views, rule, {**totals, "false": false}, title, folder / "montage.png")
+
+
+def _with_box_sizes(study: Study, candidates: pd.DataFrame, geometry: dict[str, Any]) -> pd.DataFrame:
+    """The candidates with ``width`` and ``height`` of their boxes in voxels."""
+    frames = {
+        subject: read_geometry(study, str(subject), **geometry).frame
+        for subject in candidates["participant_id"].unique()
+    }
+    across = candidates["participant_id"].map({subject: frame.scale_column for subject, frame in frames.items()})
+    down = candidates["participant_id"].map({subject: frame.scale_row for subject, frame in frames.items()})
+    return candidates.assign(
+        width=(candidates["right"] - candidates["left"]) / across,
+        height=(candidates["bottom"] - candidates["top"]) / down,
+    )
+
+
+def _views(study: Study, lesions: Sequence[Lesion]) -> Iterator[View]:
+    """Cut the surroundings of all lesions, one subject's volumes in memory at a time."""
+    for subject, group in groupby(
+        sorted(lesions, key=lambda lesion: lesion.subject), key=lambda lesion: lesion.subject
+    ):
+        volume, phase = read_volume(study.swi(subject)), read_volume(study.phase(subject)).data
+        swi, spacing = volume.data, volume.zooms[:2]
+        windows = (_window(swi, 0.5, 99.5), _window(phase, 1, 99))
+        for lesion in group:
+            yield View(
+                lesion,
+                crop(swi, lesion.place, spacing),
+                crop(phase, lesion.place, spacing),
+                spacing,
+                windows,
+            )
+
+
+def _window(volume: NDArray[np.float32], low: float, high: float) -> tuple[float, float]:
+    inside = volume[np.isfinite(volume) & (volume != 0)]
+    if not inside.size:
+        return 0.0, 1.0
+    darkest, brightest = np.percentile(inside, [low, high])
+    return float(min(darkest, 0)), float(brightest)
+
+
+def _thresholds(cell: Cell, classified: bool) -> dict[str, Threshold]:
+    return {}
+
+
+def _simulated(study: Study) -> bool:
+    record = read_record(study.participants)
+    return record is not None and record["step"] == "simulate"

@@ -1,0 +1,143 @@
+"""``figures``: loss curves, sensitivity against false positives, and montages of a study's cells, in one folder."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import MissingError
+from ..evaluation.metrics import bootstrap, pool_froc
+from ..evaluation.results import CellResult
+from ..evaluation.rules import Rule
+from ..io.layout import Cell, Study
+from ..io.publish import Record, publish
+from ..io.tables import read_tsv
+from ..model import Counts, OnProgress
+from ..report.figures import OperatingPoint, draw_froc, draw_losses
+from .tables import read_result
+
+__all__ = ["figures"]
+
+
+def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lambda done, total, what: None) -> Path:
+    """Draw what the cells of a study hold: losses where something was trained, curves where something was evaluated.
+
+    Parameters
+    ----------
+    study : Path
+    rule : str
+        Rule of the curves of sensitivity against false positives. A montage shows the rule its cell was evaluated
+        with.
+    on_progress : callable
+        Called after each figure.
+
+    Returns
+    -------
+    Path
+        The folder ``figures/`` of the study.
+
+    Raises
+    ------
+    MissingError
+        If no cell has anything to draw.
+    """
+    Rule(rule)  # type: ignore[arg-type]  # refuses an unknown name
+    opened = Study.open(study)
+    cells = [opened.cell_named(path.name) for path in sorted((opened.root / "cells").glob("*")) if path.is_dir()]
+    sources = [path for cell in cells for path in _sources(cell) if path.is_file()]
+    if not sources:
+        raise MissingError(
+            f"{opened.root}: nothing to draw yet. Train a cell with `cmbtk stage1-train` or evaluate one with "
+            "`cmbtk evaluate` first."
+        )
+    record = Record("figures", {"rule": rule, "cells": [cell.name for cell in cells]}, tuple(sources))
+    if record.is_current(opened.figures):
+        return opened.figures
+    evaluated = [cell for cell in cells if cell.metrics.is_file()]
+    trained = [cell for cell in cells if cell.yolo_history.is_file() or cell.cnn_history.is_file()]
+    with publish(opened.figures, record) as folder:
+        folder.mkdir()
+        jobs = [(_losses, cell) for cell in trained] + [(_montage, cell) for cell in evaluated]
+        for done, (draw, cell) in enumerate(jobs, 1):
+            draw(cell, folder)
+            on_progress(done, len(jobs) + 1, cell.name)
+        _frocs(evaluated, rule, folder)
+        on_progress(len(jobs) + 1, len(jobs) + 1, "curves")
+    return opened.figures
+
+
+def _sources(cell: Cell) -> tuple[Path, ...]:
+    return (
+        cell.yolo_history,
+        cell.cnn_history,
+        cell.metrics,
+        cell.evaluation / "froc.tsv",
+        cell.evaluation / "montage.png",
+    )
+
+
+def _losses(cell: Cell, folder: Path) -> None:
+    stage1 = read_tsv(cell.yolo_history, ["iteration", "loss", "avg_loss"]) if cell.yolo_history.is_file() else None
+    stage2 = read_tsv(cell.cnn_history, ["epoch", "loss", "val_loss"]) if cell.cnn_history.is_file() else None
+    draw_losses(stage1, stage2, cell.name, folder / f"losses_{cell.name}.png")
+
+
+def _montage(cell: Cell, folder: Path) -> None:
+    shutil.copyfile(cell.evaluation / "montage.png", folder / f"montage_{cell.name}.png")
+
+
+def _frocs(cells: list[Cell], rule: str, folder: Path) -> None:
+    """One figure per resolution and input, with its folds and all of them together."""
+    results = sorted(((read_result(cell), cell) for cell in cells), key=lambda each: _group(each[0]))
+    for (resolution, input_name), group in groupby(results, key=lambda each: _group(each[0])):
+        members = list(group)
+        curves, points = [], {}
+        for stage in ("stage1", "overall"):
+            own = [(result, _curve(cell, rule, stage)) for result, cell in members]
+            own = [(result, curve) for result, curve in own if len(curve)]
+            if not own:
+                continue
+            curves += [curve.assign(fold=result.fold, stage=stage) for result, curve in own]
+            counts = sum((_counts(result, rule, stage) for result, _ in own), Counts())
+            if len(own) > 1:
+                pooled = pool_froc([curve for _, curve in own], counts.tp + counts.fn, counts.subjects)
+                curves.append(pooled.assign(fold="all", stage=stage))
+            table = pd.concat([_subjects(cell, rule, stage) for _, cell in members], ignore_index=True)
+            points[stage] = [_point([result for result, _ in own], stage, counts, table)]
+        if curves:
+            title = f"{resolution}, {input_name}: sensitivity against false positives, test subjects"
+            label = members[0][0].rules[rule]
+            draw_froc(pd.concat(curves), points, label, title, folder / f"froc_{resolution}_{input_name}_{rule}.png")
+
+
+def _group(result: CellResult) -> tuple[str, str]:
+    return result.resolution, result.input
+
+
+def _curve(cell: Cell, rule: str, stage: str) -> pd.DataFrame:
+    columns = ["rule", "role", "stage", "threshold", "sensitivity", "fp_per_subject", "tp", "fp", "duplicates"]
+    table = read_tsv(cell.evaluation / "froc.tsv", columns)
+    return table[(table["rule"] == rule) & (table["role"] == "test") & (table["stage"] == stage)]
+
+
+def _subjects(cell: Cell, rule: str, stage: str) -> pd.DataFrame:
+    table = read_tsv(cell.evaluation / "subjects.tsv", ["rule", "role", "stage", "tp", "fn", "fp"])
+    return table[(table["rule"] == rule) & (table["role"] == "test") & (table["stage"] == stage)]
+
+
+def _counts(result: CellResult, rule: str, stage: str) -> Counts:
+    found = result.find(rule, "test", stage)
+    return found.counts if found else Counts()
+
+
+def _point(results: list[CellResult], stage: str, counts: Counts, table: pd.DataFrame) -> OperatingPoint:
+    intervals = bootstrap(table)
+    name, score = {"stage1": ("stage1", "confidence"), "overall": ("stage2", "probability")}[stage]
+    values = {result.thresholds[name].value for result in results if name in result.thresholds}
+    label = f"{score} >= {values.pop():.3g}" if len(values) == 1 else "as chosen in each fold"
+    return OperatingPoint(
+        label, counts.sensitivity, counts.fp_per_subject, intervals["sensitivity"], intervals["fp_per_subject"]
+    )

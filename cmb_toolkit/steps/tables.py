@@ -1,0 +1,117 @@
+"""``tables``: the results of every evaluated cell of a study, by fold and in all, as TSV and Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import DataError, MissingError
+from ..evaluation.results import STAGES, CellResult
+from ..evaluation.rules import RULES
+from ..io.layout import Cell, Study
+from ..io.publish import Record, publish
+from ..io.tables import read_tsv, write_tsv
+from ..model import OnProgress
+from ..report.tables import Page, audit_page, result_page, result_rows
+
+__all__ = ["evaluated_cells", "read_page", "read_result", "tables"]
+
+
+def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: None) -> Path:
+    """Write the result tables of a study, under every rule apart.
+
+    Parameters
+    ----------
+    study : Path
+        A study with at least one evaluated cell.
+    on_progress : callable
+        Called after each rule.
+
+    Returns
+    -------
+    Path
+        The folder ``tables/``: ``results_<rule>.md``, ``<stage>_<rule>.tsv`` and the audit of the paper's numbers.
+
+    Raises
+    ------
+    MissingError, DataError, StorageError
+    """
+    opened = Study.open(study)
+    cells = evaluated_cells(opened)
+    pages = {rule: read_page(study, rule) for rule in RULES}
+    record = Record(
+        step="tables",
+        parameters={"cells": [cell.name for cell in cells]},
+        sources=tuple(cell.metrics for cell in cells),
+    )
+    if record.is_current(opened.tables):
+        return opened.tables
+    results, subjects = [read_result(cell) for cell in cells], _subjects(cells)
+    with publish(opened.tables, record) as folder:
+        folder.mkdir()
+        for n, (rule, page) in enumerate(pages.items(), 1):
+            (folder / f"results_{rule}.md").write_text(page.markdown(), "utf-8")
+            for stage in STAGES:
+                rows = _by_group(results, subjects, rule, stage)
+                if len(rows):
+                    write_tsv(rows, folder / f"{stage}_{rule}.tsv")
+            on_progress(n, len(pages), rule)
+        (folder / "paper_audit.md").write_text(audit_page().markdown(), "utf-8")
+    return opened.tables
+
+
+def read_page(study: Path, rule: str) -> Page:
+    """The tables of a study under one rule, to be shown."""
+    cells = evaluated_cells(Study.open(study))
+    return result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
+
+
+def evaluated_cells(study: Study) -> list[Cell]:
+    """Cells with a finished evaluation, by name.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    cells = [study.cell_named(path.name) for path in sorted((study.root / "cells").glob("*")) if path.is_dir()]
+    done = [cell for cell in cells if cell.metrics.is_file()]
+    if not done:
+        have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
+        raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
+    return done
+
+
+def read_result(cell: Cell) -> CellResult:
+    """What ``metrics.json`` of a cell says.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    try:
+        return CellResult.from_json(json.loads(cell.metrics.read_text("utf-8")))
+    except (ValueError, DataError) as error:
+        raise DataError(
+            f"{cell.metrics}: cannot be read ({error}). Run `cmbtk evaluate` on this cell again."
+        ) from error
+
+
+def _subjects(cells: list[Cell]) -> pd.DataFrame:
+    columns = ["rule", "role", "stage", "participant_id", "tp", "fn", "fp"]
+    return pd.concat(
+        [read_tsv(cell.evaluation / "subjects.tsv", columns).assign(cell=cell.name) for cell in cells],
+        ignore_index=True,
+    )
+
+
+def _by_group(results: list[CellResult], subjects: pd.DataFrame, rule: str, stage: str) -> pd.DataFrame:
+    groups = sorted({(each.resolution, each.input) for each in results})
+    parts = [
+        result_rows([each for each in results if (each.resolution, each.input) == group], subjects, rule, stage)
+        for group in groups
+    ]
+    return pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)
