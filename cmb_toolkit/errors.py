@@ -42,3 +42,34 @@ class DataError(CmbError, ValueError):
     """A file was read, but its content cannot be right."""
 
     exit_code = 5
+
+
+class Problems:
+    """What is wrong with an input of many parts, gathered so that one run shows all of it."""
+
+    most_shown = 20
+
+    def __init__(self) -> None:
+        self.found: list[CmbError] = []
+
+    def add(self, error: CmbError | str) -> None:
+        """Note a problem; plain text is bad data."""
+        self.found.append(DataError(error) if isinstance(error, str) else error)
+
+    def raise_if_any(self, hint: str = "") -> None:
+        """Raise what was gathered as one error, with a hint as its last line.
+
+        Raises
+        ------
+        MissingError
+            If every problem is a missing file.
+        DataError
+            If any is another.
+        """
+        if not self.found:
+            return
+        lines = [str(error) for error in self.found[: self.most_shown]]
+        if len(self.found) > self.most_shown:
+            lines.append(f"... and {len(self.found) - self.most_shown} more problems like these.")
+        missing = all(isinstance(error, MissingError) for error in self.found)
+        raise (MissingError if missing else DataError)("\n".join([*lines, hint] if hint else lines))

@@ -1,0 +1,172 @@
+"""``cmbtk import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from .progress import progress
+
+
+@click.group(short_help="Make a study from scans and marks you have.")
+def command() -> None:
+    """Make a study from scans and marks that you have.
+
+    A study is a folder with a table of its subjects, a table of their microbleeds, and room for everything that the
+    later steps make. The scans stay where they are. `authors` takes the folder layout of the paper's authors, `table`
+    any other, from a table of files.
+
+    \b
+    Examples:
+      cmbtk import authors /data/yonsei -o study
+      cmbtk import table scans.tsv --marks marks.tsv -o study
+    """
+
+
+@command.command(short_help="From folders Data (volumes) and Label (Excel sheets).")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The study, a new folder.")
+@click.option(
+    "--label-base",
+    type=click.Choice(["1", "0"]),
+    default="1",
+    show_default=True,
+    help="What the sheets call the first slice, column and row.",
+)
+@click.option(
+    "--label-axes",
+    type=click.Choice(["voxel", "array", "image"]),
+    default="voxel",
+    show_default=True,
+    help="What x and y count. voxel: x along the file's first axis, y along its second, as voxel viewers show them; "
+    "array: x along the second, y along the first, as MATLAB shows volume(:,:,slice); image: columns from the left "
+    "and rows from the top of a radiological view (patient's right on the left, anterior on top).",
+)
+@click.option(
+    "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
+)
+@click.option(
+    "--unmarked",
+    type=click.Choice(["patient", "control"]),
+    default="patient",
+    show_default=True,
+    help="What a subject without a mark is. Controls are healthy: never trained on, counted apart.",
+)
+@click.option("--keep-names", is_flag=True, help="Keep the files' names as identifiers instead of sub-001, sub-002 ...")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    help="Write here which name became which identifier. Keep it apart from the study: it may name people.",
+)
+def authors(
+    *,
+    folder: Path,
+    out: Path,
+    label_base: str,
+    label_axes: Literal["voxel", "array", "image"],
+    resolution: str | None,
+    unmarked: Literal["patient", "control"],
+    keep_names: bool,
+    key: Path | None,
+) -> None:
+    """Make a study from the layout in which the paper's authors gave away their data.
+
+    FOLDER holds Data and Label. In Data lie the magnitude, phase and SWI volumes (.nii or .nii.gz) of each subject,
+    nested in any way, recognised by mag(nitude), pha(se) or swi in the file's or else the nearest folder's name:
+    Data/<subject>/SWI.nii.gz, Data/<subject>_SWI.nii, Data/SWI/<subject>.nii.gz. In Label lies one Excel file (.xlsx)
+    a subject, of the same name, with a microbleed a row: slice, x (column), y (row). Headings and empty sheets are
+    passed over.
+
+    How the sheets count is not known from the data: try the defaults, then look whether `cmbtk check` finds the marks
+    on dark spots.
+
+    \b
+    Example:
+      cmbtk import authors /data/yonsei -o study --label-base 1 --unmarked control
+    """
+    from ..steps.import_ import import_authors
+
+    with progress("import") as on_progress:
+        import_authors(
+            folder,
+            out,
+            label_base=int(label_base),
+            label_axes=label_axes,
+            resolution=resolution,
+            keep_names=keep_names,
+            unmarked=unmarked,
+            key=key,
+            on_progress=on_progress,
+        )
+    _summary(out)
+
+
+@command.command(short_help="From a table of files.")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The study, a new folder.")
+@click.option("--marks", type=click.Path(path_type=Path), help="Table of the microbleeds' positions.")
+@click.option(
+    "--label-base",
+    type=click.Choice(["0", "1"]),
+    default="0",
+    show_default=True,
+    help="What i, j, k of the marks call the first voxel along an axis.",
+)
+def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
+    """Make a study from a TABLE of files, tab-separated, one line a subject.
+
+    Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
+    the table) and, where known, swi, mask, resolution, scanner, group (patient or control), echo_time_ms, phase_sign
+    (1: the phase of veins is positive, -1: negative) and phase_range (radians, or the file's units of one full cycle).
+    Other columns are not taken over. Write n/a for what is not known.
+
+    The marks have participant_id and either i, j, k (voxel along the file's own axes) or x_mm, y_mm, z_mm (world).
+
+    \b
+    Example:
+      printf 'participant_id\\tmagnitude\\tphase\\n01\\tmag.nii.gz\\tphase.nii.gz\\n' > scans.tsv
+      cmbtk import table scans.tsv --marks marks.tsv -o study
+    """
+    from ..steps.import_ import import_table
+
+    with progress("import") as on_progress:
+        import_table(table, out, marks=marks, label_base=int(label_base), on_progress=on_progress)
+    _summary(out)
+
+
+def _summary(out: Path) -> None:
+    from ..io.layout import Study
+    from ..io.publish import read_record
+    from ..steps.cohort import read_microbleeds, read_participants
+
+    study = Study.open(out)
+    participants, marks = read_participants(study), read_microbleeds(study)
+    patients = participants[participants["group"] == "patient"]
+    counts = participants["resolution"].value_counts(sort=False)
+    click.echo(
+        f"{out}: {len(participants)} subjects ({', '.join(f'{n} {name}' for name, n in counts.items())}), "
+        f"{len(participants) - len(patients)} of them controls, {len(marks)} microbleeds."
+    )
+    unmarked = sorted(set(patients["participant_id"]) - set(marks["participant_id"]))
+    if unmarked:
+        click.echo(
+            f"Note: {len(unmarked)} patient{'s' * (len(unmarked) > 1)} without a mark ({_first(unmarked)}). "
+            "If they are healthy, make them controls (--unmarked control, or the column group)."
+        )
+    if "other" in counts:
+        click.echo(
+            f"Note: {counts['other']} subjects have the voxels of neither HR (0.5x0.5x2 mm) nor LR (0.8x0.8x2 mm); "
+            "they are called `other` and will share one detector. Say --resolution NAME or fill the column resolution."
+        )
+    left_out = (read_record(study.participants) or {}).get("left_out")
+    if isinstance(left_out, int) and left_out:
+        click.echo(f"Note: {left_out} volumes of no known kind (not swi, pha or mag) were left out.")
+    if isinstance(left_out, list) and left_out:
+        click.echo(f"Note: columns not taken over: {', '.join(left_out)}.")
+    click.echo(f"Next: cmbtk check {out}")
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + " ..." * (len(names) > 5)

@@ -1,0 +1,520 @@
+"""`cmbtk import`: a study from scans and marks that somebody has.
+
+Scans stay where they are and are only named, relative to the study; nothing of them is read but their headers. Marks
+are turned into voxels on the canonical axes here, once, so that no later step knows how a reader counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from .. import __version__
+from ..errors import CmbError, DataError, Problems, UsageError
+from ..io.authors import find_authors_files
+from ..io.layout import Study
+from ..io.marks import (
+    LABEL_AXES,
+    LabelAxes,
+    canonical_grid,
+    inside,
+    labels_to_canonical,
+    read_marks,
+    read_sheet,
+    voxels_to_canonical,
+    world_to_canonical,
+)
+from ..io.nifti import AFFINE_TOLERANCE, read_grid
+from ..io.publish import Record, publish, read_record, sha256, write_text
+from ..io.tables import read_tsv, tsv_text
+from ..model import OnProgress
+
+__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table", "safe_id"]
+
+PARTICIPANT_COLUMNS = {
+    "participant_id": "Subject: sub- and letters or digits",
+    "resolution": "HR, LR or any name; subjects of one resolution share a detector",
+    "scanner": "Label of the scanner; folds are balanced in it",
+    "group": "patient or control (healthy, without microbleeds, never trained on)",
+    "magnitude": "Path relative to the study",
+    "phase": "Path relative to the study",
+    "swi": "Path relative to the study; n/a: made by `cmbtk preprocess`",
+    "mask": "Path of a brain mask relative to the study; n/a: made by `cmbtk preprocess`",
+    "echo_time_ms": "Echo time [ms]",
+    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative; n/a: unknown, taken as 1",
+    "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
+}
+_MICROBLEED_COLUMNS = {
+    "participant_id": "Subject",
+    "i": "Voxel, 0-based, closest canonical axes: grows to the patient's right",
+    "j": "grows to anterior",
+    "k": "Slice; grows to superior",
+    "x_mm": "World position of the voxel's centre [mm]",
+    "y_mm": "[mm]",
+    "z_mm": "[mm]",
+}
+_VOLUMES = ("magnitude", "phase", "swi", "mask")
+
+# the paper's protocols (section 2.1): in-plane and slice [mm]
+_PROTOCOLS = {"HR": (0.5, 0.5, 2.0), "LR": (0.8, 0.8, 2.0)}
+_LIKE_PROTOCOL = 0.1
+"""A voxel's edges may be this much, relatively, off a protocol's and still be its."""
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The labels of one subject as the reader wrote them."""
+
+    file: Path
+    rows: list[int]
+    values: NDArray[np.int_]
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+
+# -- the authors' layout ----------------------------------------------------------------------------------------
+
+
+def import_authors(
+    folder: Path,
+    out: Path,
+    *,
+    label_base: int = 1,
+    label_axes: LabelAxes = "voxel",
+    resolution: str | None = None,
+    keep_names: bool = False,
+    unmarked: Literal["patient", "control"] = "patient",
+    key: Path | None = None,
+    on_progress: OnProgress,
+) -> Path:
+    """Make a study from the layout in which the paper's authors gave away their data.
+
+    ``folder/Data`` holds SWI, phase and magnitude volumes of each subject, ``folder/Label`` one Excel file a subject,
+    of the same name, with a microbleed a row: slice, x (column), y (row).
+
+    Parameters
+    ----------
+    folder : Path
+    out : Path
+        The study, new or made by this step.
+    label_base : {0, 1}
+        What the labels call the first slice, column and row.
+    label_axes : {"voxel", "array", "image"}
+        What x and y count, see :func:`cmb_toolkit.io.marks.labels_to_canonical`.
+    resolution : str, optional
+        Of all subjects; by default recognised from the voxel size.
+    keep_names : bool
+        Keep the files' names as identifiers, where they are letters and digits, instead of sub-001, sub-002, ...
+    unmarked : {"patient", "control"}
+        What a subject without a mark is.
+    key : Path, optional
+        Where to write which name became which identifier. It may name people: it belongs outside the study.
+
+    Returns
+    -------
+    Path
+        The study folder.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError
+    """
+    if label_base not in (0, 1) or label_axes not in LABEL_AXES or unmarked not in ("patient", "control"):
+        raise UsageError(f"label_base {label_base}, label_axes {label_axes}, unmarked {unmarked}: unknown choice.")
+    _check_resolution(resolution)
+    files = find_authors_files(folder)
+    names = list(files.volumes)
+    identifiers = _kept_names(names) if keep_names else _numbered(names)
+    study, record = _begin(
+        out,
+        {
+            "layout": "authors",
+            "label_base": label_base,
+            "label_axes": label_axes,
+            "resolution": resolution,
+            "keep_names": keep_names,
+            "unmarked": unmarked,
+            "scans": _digest(out, [path for kinds in files.volumes.values() for path in kinds.values()]),
+            "labels": _sheets_digest(out, files.sheets.values()),
+        },
+        (),
+        {"left_out": files.left_out},
+    )
+    if key is not None:
+        rows = pd.DataFrame({"participant_id": identifiers.values(), "name": identifiers.keys()})
+        write_text(key, tsv_text(rows))
+    if _is_done(study, record):
+        return out
+    problems = Problems()
+    participants: list[dict[str, Any]] = []
+    labelled: dict[str, _Labels] = {}
+    on_progress(0, len(names), "")
+    for done, (name, volumes) in enumerate(files.volumes.items(), 1):
+        subject = identifiers[name]
+        try:
+            shape, affine = _common_grid(volumes)
+            table = read_sheet(files.sheets[name]) if name in files.sheets else None
+        except CmbError as error:
+            problems.add(error)
+            continue
+        if table is not None and len(table):
+            values = table[["slice", "x", "y"]].to_numpy(int)
+            labelled[subject] = _Labels(files.sheets[name], table["row"].tolist(), values, shape, affine)
+        participants.append(
+            {
+                "participant_id": subject,
+                "resolution": resolution or guess_resolution(affine),
+                "scanner": "unknown",
+                "group": "patient" if subject in labelled else unmarked,
+                **{kind: _relative(out, path) for kind, path in volumes.items()},
+            }
+        )
+        on_progress(done, len(names), subject)
+    marks = {}
+    for subject, labels in labelled.items():
+        voxels = _canonical(labels, label_base, label_axes)
+        turned, canonical_affine = canonical_grid(labels.shape, labels.affine)
+        for problem in _mark_problems([f"{labels.file}: row {row}" for row in labels.rows], voxels, turned):
+            problems.add(problem)
+        marks[subject] = (voxels, canonical_affine)
+    problems.raise_if_any(_fitting(list(labelled.values()), label_base, label_axes) if problems.found else "")
+    return _write(study, record, participants, marks)
+
+
+def _numbered(names: Sequence[str]) -> dict[str, str]:
+    width = max(3, len(str(len(names))))
+    return {name: f"sub-{number:0{width}d}" for number, name in enumerate(names, 1)}
+
+
+def _kept_names(names: Sequence[str]) -> dict[str, str]:
+    kept = {name: safe_id(name) for name in names}
+    unsafe = [name for name, identifier in kept.items() if identifier is None]
+    if unsafe:
+        raise UsageError(
+            f"--keep-names: {', '.join(unsafe[:5])}{' ...' * (len(unsafe) > 5)} cannot be identifiers, which are "
+            "letters and digits. Leave --keep-names out: subjects are then called sub-001, sub-002, ..."
+        )
+    twice = [name for name, n in Counter(str(x).casefold() for x in kept.values()).items() if n > 1]
+    if twice:
+        raise UsageError(f"--keep-names: several subjects would be called {', '.join(twice)}. Leave --keep-names out.")
+    return {name: str(identifier) for name, identifier in kept.items()}
+
+
+def safe_id(name: str) -> str | None:
+    """``sub-`` and a name's letters and digits; None if it holds anything else."""
+    bare = name.removeprefix("sub-")
+    return f"sub-{bare}" if re.fullmatch(r"[0-9A-Za-z]+", bare) else None
+
+
+def _canonical(labels: _Labels, base: int, axes: LabelAxes) -> NDArray[np.int_]:
+    return labels_to_canonical(labels.values, labels.shape, labels.affine, base=base, axes=axes)
+
+
+def _fitting(labelled: Sequence[_Labels], base: int, axes: LabelAxes) -> str:
+    """Under which ways of counting every label of every subject would be inside its volume."""
+    ways = [
+        f"--label-base {b} --label-axes {a}"
+        for b in (0, 1)
+        for a in LABEL_AXES
+        if all(inside(_canonical(x, b, a), canonical_grid(x.shape, x.affine)[0]).all() for x in labelled)
+    ]
+    if not ways or f"--label-base {base} --label-axes {axes}" in ways:
+        return ""
+    return f"All labels would lie inside their volumes with {' or '.join(ways)}."
+
+
+# -- a table of files -------------------------------------------------------------------------------------------
+
+
+def import_table(
+    table: Path,
+    out: Path,
+    *,
+    marks: Path | None = None,
+    label_base: int = 0,
+    on_progress: OnProgress,
+) -> Path:
+    """Make a study from a table of files.
+
+    Parameters
+    ----------
+    table : Path
+        TSV: participant_id, magnitude (or swi), phase and, where known, swi, mask, resolution, scanner, group,
+        echo_time_ms, phase_sign, phase_range. Paths are relative to the table. Other columns are not taken over.
+    out : Path
+        The study, new or made by this step.
+    marks : Path, optional
+        TSV: participant_id and i, j, k (voxels along the file's own axes) or x_mm, y_mm, z_mm (world).
+    label_base : {0, 1}
+        What `marks` calls the first voxel along an axis.
+
+    Returns
+    -------
+    Path
+        The study folder.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError
+    """
+    if label_base not in (0, 1):
+        raise UsageError(f"label base {label_base}: expected 0 or 1.")
+    frame = read_tsv(table, ["participant_id", "phase"])
+    if frame.empty:
+        raise DataError(f"{table}: holds no subject. Write one line per subject below the header.")
+    rows = _table_rows(table, frame)
+    points = read_marks(marks) if marks is not None else pd.DataFrame({"participant_id": []})
+    points["participant_id"] = [safe_id(str(name)) or name for name in points["participant_id"]]
+    strangers = sorted(set(points["participant_id"]) - {row["participant_id"] for row in rows})
+    if strangers:
+        raise DataError(
+            f"{marks}: marks of {', '.join(strangers[:10])}, who {'is' if len(strangers) == 1 else 'are'} not in "
+            f"{table.name}. Add the subject or remove its marks."
+        )
+    files = [table.parent / str(row[kind]) for row in rows for kind in _VOLUMES if kind in row]
+    study, record = _begin(
+        out,
+        {"layout": "table", "label_base": label_base, "scans": _digest(out, files)},
+        (table, *([marks] if marks is not None else [])),
+        {"left_out": sorted(set(frame.columns) - set(PARTICIPANT_COLUMNS))},
+    )
+    if _is_done(study, record):
+        return out
+    problems = Problems()
+    participants, placed = [], {}
+    on_progress(0, len(rows), "")
+    for done, row in enumerate(rows, 1):
+        subject = row["participant_id"]
+        volumes = {kind: table.parent / str(row[kind]) for kind in _VOLUMES if kind in row}
+        try:
+            shape, affine = _common_grid(volumes)
+        except CmbError as error:
+            problems.add(error)
+            continue
+        row.update({kind: _relative(out, path) for kind, path in volumes.items()})
+        row.setdefault("resolution", guess_resolution(affine))
+        participants.append(row)
+        mine = points[points["participant_id"] == subject]
+        if len(mine):
+            turned, canonical_affine = canonical_grid(shape, affine)
+            if "i" in mine.columns:
+                voxels = voxels_to_canonical(mine[["i", "j", "k"]].to_numpy(int) - label_base, shape, affine)
+            else:
+                voxels = world_to_canonical(mine[["x_mm", "y_mm", "z_mm"]].to_numpy(float), shape, affine)
+            for problem in _mark_problems([f"{marks}: line {line + 2}" for line in mine.index], voxels, turned):
+                problems.add(problem)
+            placed[subject] = (voxels, canonical_affine)
+            if row["group"] == "control":
+                problems.add(f"{table}: control {subject} has marks in {marks}. Make it a patient, or remove them.")
+        on_progress(done, len(rows), subject)
+    problems.raise_if_any()
+    return _write(study, record, participants, placed)
+
+
+def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The subjects of a table of files, each value checked; what is n/a is left out."""
+    problems = Problems()
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for line, given in enumerate(frame.to_dict("records"), 2):
+        row = {name: value for name in PARTICIPANT_COLUMNS if not pd.isna(value := given.get(str(name)))}
+        name = str(row.get("participant_id", ""))
+        identifier = safe_id(name)
+        if identifier is None:
+            problems.add(
+                f"{table}: line {line}: participant_id {name!r} is not letters and digits (with or without sub- before "
+                "them). Identifiers stand in file names; do not use people's names."
+            )
+            continue
+        if identifier.casefold() in seen:
+            problems.add(
+                f"{table}: {identifier} stands in line {seen[identifier.casefold()]} and {line}. Keep one line each."
+            )
+        seen[identifier.casefold()] = line
+        row["participant_id"] = identifier
+        row.setdefault("scanner", "unknown")
+        row.setdefault("group", "patient")
+        for column, expected in _expected(row):
+            problems.add(f"{table}: line {line}: {column} is {row.get(column, 'n/a')!r}; expected {expected}.")
+        rows.append(row)
+    problems.raise_if_any()
+    return rows
+
+
+def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Columns of a row that hold something impossible, and what they should."""
+    if "phase" not in row:
+        yield "phase", "the path of a NIfTI file, relative to the table"
+    if "magnitude" not in row and "swi" not in row:
+        yield "magnitude", "the path of a NIfTI file, relative to the table (only where there is an swi it may lack)"
+    if row["group"] not in ("patient", "control"):
+        yield "group", "patient or control"
+    if "resolution" in row and not _is_resolution(str(row["resolution"])):
+        yield "resolution", "letters, digits, + and - (it names folders)"
+    if "phase_sign" in row and _as_number(row["phase_sign"]) not in (1, -1):
+        yield "phase_sign", "1 or -1 or n/a"
+    if "phase_range" in row and row["phase_range"] != "radians" and not _as_number(row["phase_range"]) > 0:
+        yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
+    if "echo_time_ms" in row and not _as_number(row["echo_time_ms"]) > 0:
+        yield "echo_time_ms", "a time in milliseconds, or n/a"
+
+
+def _as_number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+# -- what both share --------------------------------------------------------------------------------------------
+
+
+def guess_resolution(affine: ArrayLike) -> str:
+    """Name of the paper's protocol with these voxels: HR (0.5 x 0.5 x 2 mm), LR (0.8 x 0.8 x 2 mm), or ``other``."""
+    edges = np.sort(np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0))
+    for name, protocol in _PROTOCOLS.items():
+        if np.allclose(edges, protocol, rtol=_LIKE_PROTOCOL, atol=0):
+            return name
+    return "other"
+
+
+def _is_resolution(name: str) -> bool:
+    return re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z+-]*", name) is not None
+
+
+def _check_resolution(name: str | None) -> None:
+    if name is not None and not _is_resolution(name):
+        raise UsageError(f"--resolution {name!r}: expected letters, digits, + and - (it names folders).")
+
+
+def _common_grid(volumes: Mapping[str, Path]) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    """The grid that all volumes of a subject lie on, from their headers.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    grids = {path: read_grid(path) for path in volumes.values()}
+    (first, (shape, affine)), *others = grids.items()
+    for path, (other_shape, other_affine) in others:
+        # along canonical axes: one of them may have been stored in another order
+        one, two = canonical_grid(shape, affine), canonical_grid(other_shape, other_affine)
+        if one[0] != two[0]:
+            raise DataError(
+                f"{first} and {path}: shapes {' x '.join(map(str, shape))} and {' x '.join(map(str, other_shape))} "
+                "disagree. Volumes of a subject must lie on one grid; resample or export one of them again."
+            )
+        if not np.allclose(one[1], two[1], rtol=0, atol=AFFINE_TOLERANCE):
+            raise DataError(
+                f"{first} and {path}: their affines differ by {np.abs(one[1] - two[1]).max():.3g} mm, so their voxels "
+                "are not in the same places. Export both from the same scan with the same converter."
+            )
+    return shape, affine
+
+
+def _mark_problems(places: Sequence[str], voxels: NDArray[np.int_], shape: Sequence[int]) -> Iterable[str]:
+    """What is wrong with the marks of one subject; `places` says where each of them stands."""
+    size = " x ".join(map(str, shape))
+    seen: dict[tuple[int, ...], str] = {}
+    for place, voxel, fits in zip(places, voxels.tolist(), inside(voxels, shape), strict=True):
+        if not fits:
+            yield (
+                f"{place} marks voxel ({', '.join(map(str, voxel))}), outside its volume of {size} (i, j, k from 0, "
+                "canonical axes). Correct it, or check how the labels count."
+            )
+        if tuple(voxel) in seen:
+            yield f"{place} marks the same voxel as {seen[tuple(voxel)]}. A microbleed is marked once; remove one."
+        seen[tuple(voxel)] = place
+
+
+def _begin(
+    out: Path, parameters: Mapping[str, Any], sources: tuple[Path, ...], extra: Mapping[str, Any]
+) -> tuple[Study, Record]:
+    """Open or create the study, and refuse one whose tables this step did not write.
+
+    Raises
+    ------
+    UsageError
+    """
+    study = Study.create(out, name=out.absolute().name)
+    record = Record("import", parameters, sources, extra=extra)
+    for table in (study.participants, study.microbleeds):
+        if not table.exists():
+            continue
+        old = read_record(table)
+        if old is None or old["step"] != "import":
+            who = "by hand" if old is None else f"by `cmbtk {old['step']}`"
+            raise UsageError(f"{table}: was made {who}. Import into a new folder, or move this table away first.")
+        if not record.is_current(table) and old.get("content") != sha256(table):
+            raise UsageError(
+                f"{table}: was changed since it was imported, and importing other data would lose the changes. "
+                "Import into a new folder, or move this table away first."
+            )
+    return study, record
+
+
+def _is_done(study: Study, record: Record) -> bool:
+    return all(record.is_current(table) for table in (study.participants, study.microbleeds))
+
+
+def _write(
+    study: Study,
+    record: Record,
+    participants: Sequence[Mapping[str, Any]],
+    marks: Mapping[str, tuple[NDArray[np.int_], NDArray[np.float64]]],
+) -> Path:
+    subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
+    points: list[dict[str, Any]] = []
+    for subject, (voxels, affine) in marks.items():
+        for voxel in voxels.tolist():
+            world = (affine[:3, :3] @ voxel + affine[:3, 3]).round(4).tolist()
+            points.append(dict(zip(_MICROBLEED_COLUMNS, (subject, *voxel, *world), strict=True)))
+    microbleeds = pd.DataFrame(points, columns=list(_MICROBLEED_COLUMNS))
+    description = {
+        "Name": study.name,
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "raw",
+        "GeneratedBy": [{"Name": "cmb_toolkit", "Version": __version__, "Description": "cmbtk import"}],
+    }
+    write_text(study.description, json.dumps(description, indent=2) + "\n")
+    # the participants come last: a study that has them is whole
+    for table, frame, columns in (
+        (study.microbleeds, microbleeds, _MICROBLEED_COLUMNS),
+        (study.participants, subjects, PARTICIPANT_COLUMNS),
+    ):
+        text = tsv_text(frame)
+        content = hashlib.sha256(text.encode()).hexdigest()
+        extra = {**record.extra, "columns": columns, "content": content}
+        with publish(table, Record(record.step, record.parameters, record.sources, extra=extra)) as path:
+            path.write_text(text, "utf-8", newline="\n")
+    return study.root
+
+
+def _relative(out: Path, path: Path) -> str:
+    return Path(os.path.relpath(path.absolute(), out.absolute())).as_posix()
+
+
+def _digest(out: Path, files: Iterable[Path]) -> str:
+    """What tells one set of scans from another without reading or naming them: places, sizes and times."""
+    digest = hashlib.sha256()
+    for path in files:
+        facts = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
+        digest.update(f"{_relative(out, path)} {facts}\n".encode())
+    return digest.hexdigest()
+
+
+def _sheets_digest(out: Path, files: Iterable[Path]) -> str:
+    """Label files by content; their names may be people's and stay out of the record."""
+    return hashlib.sha256("".join(f"{_relative(out, path)} {sha256(path)}\n" for path in files).encode()).hexdigest()

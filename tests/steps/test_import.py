@@ -1,0 +1,505 @@
+"""`cmbtk import`: the authors' layout and tables of files become a study; what is wrong is named."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import openpyxl
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.io.layout import Study
+from cmb_toolkit.io.publish import read_record
+from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.steps.cohort import located, read_microbleeds, read_participants
+from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table, safe_id
+
+SHAPE = (6, 8, 4)
+LPS = np.diag([-0.5, -0.5, 2.0, 1.0])
+
+
+def quiet(done, total, what):
+    pass
+
+
+def volume(path, shape=SHAPE, affine=LPS, value=None):
+    """A volume whose voxels are all different, or hold one value in one place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    nib.save(nib.Nifti1Image(data, affine), path)
+    return path
+
+
+def labels(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+@pytest.fixture
+def authors(tmp_path):
+    """Three subjects in the authors' layout: two with labels, one healthy."""
+    root = tmp_path / "authors"
+    for name in ("KIM", "LEE2", "LEE10"):
+        for kind in ("SWI", "Phase", "Mag"):
+            volume(root / "Data" / name / f"{kind}.nii.gz")
+    labels(root / "Label" / "KIM.xlsx", [["slice", "x", "y"], [1, 1, 1], [4, 6, 8]])
+    labels(root / "Label" / "LEE10.xlsx", [[2, 3, 5]])
+    return root
+
+
+def ids(study):
+    return read_participants(study).index.tolist()
+
+
+# -- authors ----------------------------------------------------------------------------------------------------
+
+
+def test_the_authors_layout(authors, tmp_path):
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    participants = read_participants(study)
+    assert participants.index.tolist() == ["sub-001", "sub-002", "sub-003"]
+    assert participants["resolution"].unique().tolist() == ["HR"]
+    assert participants["group"].tolist() == ["patient"] * 3
+    assert located(study, participants.loc["sub-002", "phase"]).resolve() == authors / "Data" / "LEE2" / "Phase.nii.gz"
+    marks = read_microbleeds(study)
+    # x along the first axis, y along the second; the file's axes grow to the left and to posterior
+    assert marks[["participant_id", "i", "j", "k"]].to_numpy().tolist() == [
+        ["sub-001", 5, 7, 0],
+        ["sub-001", 0, 0, 3],
+        ["sub-003", 3, 3, 1],
+    ]
+    assert marks[["x_mm", "y_mm", "z_mm"]].to_numpy().tolist() == [[0, 0, 0], [-2.5, -3.5, 6], [-1, -2, 2]]
+    assert json.loads(study.description.read_text())["BIDSVersion"]
+
+
+def test_marks_point_at_the_labelled_voxel_of_the_file(authors, tmp_path):
+    """End to end: the value of the file at (x, y, slice) is the canonical volume's at (i, j, k)."""
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    row = read_microbleeds(study).iloc[2]
+    image = nib.load(located(study, read_participants(study).loc["sub-003", "swi"]))
+    canonical = np.asarray(nib.as_closest_canonical(image).dataobj)
+    assert canonical[row["i"], row["j"], row["k"]] == np.asarray(image.dataobj)[2, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"label_base": 0}, [2, 2, 2]),
+        ({"label_axes": "array"}, [1, 5, 1]),
+        ({"label_axes": "image"}, [3, 3, 1]),
+    ],
+)
+def test_other_ways_of_counting(authors, tmp_path, options, expected):
+    (authors / "Label" / "KIM.xlsx").unlink()
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet, **options))
+    assert read_microbleeds(study)[["i", "j", "k"]].to_numpy().tolist() == [expected]
+
+
+def test_unmarked_subjects_may_be_controls(authors, tmp_path):
+    study = Study(import_authors(authors, tmp_path / "study", unmarked="control", on_progress=quiet))
+    assert read_participants(study)["group"].tolist() == ["patient", "control", "patient"]
+
+
+def test_names_stay_out_of_the_study_unless_asked_for(authors, tmp_path):
+    key = tmp_path / "key.tsv"
+    study = Study(import_authors(authors, tmp_path / "study", key=key, on_progress=quiet))
+    for path in study.root.rglob("*"):
+        if path.is_file() and path != study.participants:  # which must say where the scans are
+            assert "KIM" not in path.read_text(), path.name
+            assert str(tmp_path) not in path.read_text(), path.name
+    assert str(tmp_path) not in study.participants.read_text()
+    assert read_tsv(key).to_numpy().tolist() == [["sub-001", "KIM"], ["sub-002", "LEE2"], ["sub-003", "LEE10"]]
+    kept = Study(import_authors(authors, tmp_path / "kept", keep_names=True, on_progress=quiet))
+    assert ids(kept) == ["sub-KIM", "sub-LEE2", "sub-LEE10"]
+
+
+def test_names_that_cannot_be_kept(authors, tmp_path):
+    (authors / "Data" / "KIM").rename(authors / "Data" / "KIM, J.")
+    (authors / "Label" / "KIM.xlsx").rename(authors / "Label" / "KIM, J..xlsx")
+    with pytest.raises(UsageError, match=r"--keep-names: KIM, J cannot be identifiers"):
+        import_authors(authors, tmp_path / "study", keep_names=True, on_progress=quiet)
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    assert len(read_microbleeds(study)) == 3
+
+
+def test_names_that_would_become_one(authors, tmp_path):
+    volume(authors / "Data" / "sub-KIM" / "phase.nii")
+    volume(authors / "Data" / "sub-KIM" / "mag.nii")
+    with pytest.raises(UsageError, match="several subjects would be called sub-kim"):
+        import_authors(authors, tmp_path / "study", keep_names=True, on_progress=quiet)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{name}/SWI.nii.gz",
+        "{name}_{kind}.nii",
+        "{kind}/{name}.nii.gz",
+        "{name}/{kind}_Images/0001.nii.gz",
+        "HR/{name}/{kind}.nii.gz",
+        "{kind}/{name}/{name}_{kind}.nii",
+        "{name}/SWI_{kind}.nii.gz",
+        "batch 1/{name}/{kind}/img.nii.gz",
+    ],
+)
+@pytest.mark.parametrize("kinds", [("swi", "pha", "mag"), ("SWI", "Phase", "Magnitude")])
+def test_layouts_that_are_recognised(tmp_path, pattern, kinds):
+    if "SWI.nii" in pattern:
+        pattern = pattern.replace("SWI", "{kind}")
+    for name in ("p1", "p2", "p3"):
+        for kind in kinds:
+            volume(tmp_path / "in" / "Data" / pattern.format(name=name, kind=kind))
+    labels(tmp_path / "in" / "label" / "p1.xlsx", [[1, 1, 1]])
+    labels(tmp_path / "in" / "label" / "P3_label.xlsx", [[1, 1, 1], [1, 2, 1]])
+    study = Study(import_authors(tmp_path / "in", tmp_path / "study", on_progress=quiet))
+    frame = read_participants(study)
+    assert len(frame) == 3
+    for subject, name in zip(frame.index, ("p1", "p2", "p3"), strict=True):
+        for column, kind in zip(("swi", "phase", "magnitude"), kinds, strict=True):
+            path = frame.loc[subject, column]
+            assert name in path
+            assert kind in path
+    assert read_microbleeds(study)["participant_id"].tolist() == ["sub-001", "sub-003", "sub-003"]
+
+
+def test_files_beside_the_three(authors, tmp_path):
+    volume(authors / "Data" / "KIM" / "T1.nii.gz")
+    volume(authors / "Data" / "KIM" / "mIP_SWI.nii.gz")
+    volume(authors / "Data" / "KIM" / "brain_mask.nii.gz")
+    (authors / "Data" / "KIM" / "._SWI.nii.gz").write_bytes(b"\x00\x05\x16\x07")
+    (authors / "Label" / "~$KIM.xlsx").write_bytes(b"lock")
+    result = CliRunner().invoke(cli, ["import", "authors", str(authors), "-o", str(tmp_path / "study")])
+    assert result.exit_code == 0, result.output
+    assert "2 volumes of no known kind" in result.output
+    assert read_participants(Study(tmp_path / "study")).loc["sub-001", "mask"].endswith("KIM/brain_mask.nii.gz")
+
+
+def test_swi_may_stand_for_the_magnitude(authors, tmp_path):
+    (authors / "Data" / "KIM" / "Mag.nii.gz").unlink()
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    assert read_participants(study)["magnitude"].isna().tolist() == [True, False, False]
+
+
+def refused(authors, tmp_path, error, *parts, **options):
+    with pytest.raises(error) as caught:
+        import_authors(authors, tmp_path / "study", on_progress=quiet, **options)
+    for part in parts:
+        assert part in str(caught.value)
+    assert not (tmp_path / "study" / "participants.tsv").exists()
+    return str(caught.value)
+
+
+def test_not_the_authors_layout(authors, tmp_path):
+    refused(tmp_path / "nowhere", tmp_path, MissingError, "nowhere: no such folder")
+    refused(authors / "Data", tmp_path, MissingError, "no folder Data", "KIM", "cmbtk import table")
+    for path in (authors / "Data").rglob("*.nii.gz"):
+        path.rename(path.with_name("img_" + path.name[:3] + "x.nii.gz"))
+    refused(authors, tmp_path, MissingError, "9 NIfTI files", "no file or folder name holds")
+    for path in (authors / "Data").rglob("*.nii.gz"):
+        path.unlink()
+    refused(authors, tmp_path, MissingError, "holds no .nii")
+
+
+def test_a_volume_is_missing(authors, tmp_path):
+    (authors / "Data" / "KIM" / "Phase.nii.gz").unlink()
+    (authors / "Data" / "LEE2" / "Mag.nii.gz").unlink()
+    (authors / "Data" / "LEE2" / "SWI.nii.gz").unlink()
+    refused(
+        authors, tmp_path, MissingError,
+        "subject KIM has no phase volume; found magnitude KIM/Mag.nii.gz, swi KIM/SWI.nii.gz",
+        "subject LEE2 has no magnitude volume",
+    )  # fmt: skip
+
+
+def test_ambiguous_files(authors, tmp_path):
+    volume(authors / "Data" / "KIM" / "phase2.nii.gz")
+    volume(authors / "Data" / "LEE2" / "mag_phase.nii.gz")
+    volume(authors / "Data" / "LEE2" / "KIM" / "LEE10_swi.nii.gz")
+    refused(
+        authors, tmp_path, DataError,
+        "phase2.nii.gz: a second phase volume of KIM", "Phase.nii.gz as well",
+        "mag_phase.nii.gz: its name speaks of magnitude and phase",
+        "LEE10_swi.nii.gz: its name speaks of no one subject",
+    )  # fmt: skip
+
+
+def test_labels_of_nobody(authors, tmp_path):
+    labels(authors / "Label" / "PARK.xlsx", [[1, 1, 1]])
+    refused(authors, tmp_path, DataError, "PARK.xlsx: labels of PARK, but there is no volume of that name")
+
+
+def test_two_label_files(authors, tmp_path):
+    labels(authors / "Label" / "reader2" / "kim.xlsx", [[1, 1, 1]])
+    refused(authors, tmp_path, DataError, "kim.xlsx: a second label file named kim")
+
+
+def test_labels_that_cannot_be_read_are_all_named(authors, tmp_path):
+    labels(authors / "Label" / "KIM.xlsx", [[1, 1, 1], ["?", 1, 1]])
+    (authors / "Label" / "LEE10.xlsx").write_bytes(b"")
+    (authors / "Label" / "LEE2.xls").write_bytes(b"")
+    refused(
+        authors, tmp_path, DataError, "KIM.xlsx: row 2 holds '?', 1, 1", "LEE10.xlsx: not a readable", "LEE2.xls: only"
+    )
+
+
+def test_labels_outside_with_a_hint_how_they_may_count(authors, tmp_path):
+    labels(authors / "Label" / "LEE10.xlsx", [[2, 3, 5], [2, 8, 3]])
+    (authors / "Label" / "KIM.xlsx").unlink()
+    message = refused(authors, tmp_path, DataError, "LEE10.xlsx: row 2 marks voxel (-2, 5, 1), outside", "6 x 8 x 4")
+    assert message.endswith("with --label-base 1 --label-axes array.")
+    labels(authors / "Label" / "LEE10.xlsx", [[0, 3, 5], [2, 5, 3]])
+    assert "--label-base 0 --label-axes voxel" in refused(authors, tmp_path, DataError, "row 1 marks")
+    labels(authors / "Label" / "LEE10.xlsx", [[200, 3, 5]])
+    assert "All labels would" not in refused(authors, tmp_path, DataError, "row 1 marks")
+
+
+def test_a_label_twice(authors, tmp_path):
+    labels(authors / "Label" / "KIM.xlsx", [[1, 1, 1], [2, 1, 1], [1, 1, 1]])
+    refused(authors, tmp_path, DataError, "KIM.xlsx: row 3 marks the same voxel as", "KIM.xlsx: row 1")
+
+
+def test_volumes_that_do_not_agree_or_cannot_be_read(authors, tmp_path):
+    volume(authors / "Data" / "KIM" / "Phase.nii.gz", shape=(6, 8, 5))
+    volume(authors / "Data" / "LEE2" / "Phase.nii.gz", affine=np.diag([-0.5, -0.5, 2.1, 1]))
+    (authors / "Data" / "LEE10" / "Phase.nii.gz").write_bytes(b"\x1f\x8b")
+    refused(authors, tmp_path, DataError, "6 x 8 x 4 and 6 x 8 x 5 disagree", "affines differ by 0.1 mm", "LEE10")
+
+
+def test_volumes_may_be_stored_in_different_orders(authors, tmp_path):
+    path = authors / "Data" / "KIM" / "Phase.nii.gz"
+    canonical = nib.as_closest_canonical(nib.load(path))
+    nib.save(canonical, authors / "Data" / "KIM" / "Phase.nii")
+    path.unlink()
+    import_authors(authors, tmp_path / "study", on_progress=quiet)
+
+
+def test_many_problems_are_cut_short(authors, tmp_path):
+    labels(authors / "Label" / "KIM.xlsx", [[n, 1, 1] for n in range(100, 150)])
+    message = refused(authors, tmp_path, DataError, "... and 30 more problems like these.")
+    assert len(message.splitlines()) == 21
+
+
+# -- again ------------------------------------------------------------------------------------------------------
+
+
+def test_again_is_done_and_keeps_what_was_filled_in_by_hand(authors, tmp_path):
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    filled = read_tsv(study.participants)
+    filled["scanner"] = "Verio"
+    write_tsv(filled, study.participants)
+    import_authors(authors, study.root, on_progress=quiet)
+    assert read_participants(study)["scanner"].unique().tolist() == ["Verio"]
+    with pytest.raises(UsageError, match=r"participants\.tsv: was changed since it was imported"):
+        import_authors(authors, study.root, label_axes="image", on_progress=quiet)
+    assert read_participants(study)["scanner"].unique().tolist() == ["Verio"]
+
+
+def test_again_with_other_options_or_data_replaces_an_untouched_import(authors, tmp_path):
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    before = study.microbleeds.read_text()
+    labels(authors / "Label" / "LEE10.xlsx", [[2, 3, 4]])
+    import_authors(authors, study.root, on_progress=quiet)
+    assert study.microbleeds.read_text() != before
+    labels(authors / "Label" / "LEE10.xlsx", [[200, 3, 4]])
+    with pytest.raises(DataError):
+        import_authors(authors, study.root, on_progress=quiet)
+    assert len(read_microbleeds(study)) == 3, "what was there stays"
+
+
+def test_a_foreign_study_is_not_replaced(authors, tmp_path):
+    study = Study.create(tmp_path / "study", "x")
+    study.participants.write_text("participant_id\n")
+    with pytest.raises(UsageError, match="was made by hand"):
+        import_authors(authors, study.root, on_progress=quiet)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.docx").write_text("")
+    with pytest.raises(UsageError, match="not a study folder"):
+        import_authors(authors, tmp_path / "other", on_progress=quiet)
+
+
+def test_the_same_input_makes_the_same_tables(authors, tmp_path):
+    one, two = (Study(import_authors(authors, tmp_path / name, on_progress=quiet)) for name in ("a", "b"))
+    assert one.participants.read_bytes() == two.participants.read_bytes()
+    assert one.microbleeds.read_bytes() == two.microbleeds.read_bytes()
+    record = read_record(one.participants)
+    assert record["step"] == "import"
+    assert record["columns"]["echo_time_ms"] == "Echo time [ms]"
+
+
+# -- table ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path):
+    folder = tmp_path / "scans"
+    for n in (1, 2):
+        volume(folder / f"m{n}.nii.gz", affine=np.diag([-0.8, -0.8, 2.0, 1]))
+        volume(folder / f"p{n}.nii.gz", affine=np.diag([-0.8, -0.8, 2.0, 1]))
+    path = folder / "scans.tsv"
+    path.write_text(
+        "participant_id\tname\tmagnitude\tphase\tscanner\tgroup\tphase_sign\tphase_range\techo_time_ms\n"
+        "01\tKim\tm1.nii.gz\tp1.nii.gz\tVerio\tpatient\t-1\tradians\t20\n"
+        "sub-02\tLee\tm2.nii.gz\tp2.nii.gz\tn/a\tn/a\tn/a\tn/a\tn/a\n"
+    )
+    return path
+
+
+def marks_file(table, text):
+    path = table.with_name("marks.tsv")
+    path.write_text(text)
+    return path
+
+
+def test_a_table_of_files(table, tmp_path):
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t0\t0\t0\nsub-01\t5\t7\t3\n")
+    study = Study(import_table(table, tmp_path / "study", marks=marks, on_progress=quiet))
+    frame = read_participants(study)
+    assert frame.index.tolist() == ["sub-01", "sub-02"]
+    assert frame["resolution"].tolist() == ["LR", "LR"]
+    assert frame["scanner"].tolist() == ["Verio", "unknown"]
+    assert frame["group"].tolist() == ["patient", "patient"]
+    assert frame.loc["sub-01", ["phase_sign", "phase_range", "echo_time_ms"]].tolist() == [-1, "radians", 20]
+    assert frame.loc["sub-02", ["phase_sign", "phase_range", "echo_time_ms"]].isna().all()
+    assert located(study, frame.loc["sub-01", "magnitude"]).resolve() == table.parent / "m1.nii.gz"
+    assert read_microbleeds(study)[["i", "j", "k"]].to_numpy().tolist() == [[5, 7, 0], [0, 0, 3]]
+    assert "Kim" not in study.participants.read_text()
+
+
+def test_marks_by_world_position_equal_marks_by_voxel(table, tmp_path):
+    by_voxel = Study(
+        import_table(
+            table, tmp_path / "a", marks=marks_file(table, "participant_id\ti\tj\tk\n01\t2\t3\t1\n"), label_base=1,
+            on_progress=quiet,
+        )
+    )  # fmt: skip
+    row = read_microbleeds(by_voxel).iloc[0]
+    assert row[["x_mm", "y_mm", "z_mm"]].tolist() == pytest.approx([-0.8, -1.6, 0])
+    world = "\t".join(str(row[f"{axis}_mm"] + 0.3) for axis in "xyz")
+    marks = marks_file(table, f"participant_id\tx_mm\ty_mm\tz_mm\n01\t{world}\n")
+    by_world = Study(import_table(table, tmp_path / "b", marks=marks, on_progress=quiet))
+    assert by_world.microbleeds.read_bytes() == by_voxel.microbleeds.read_bytes()
+
+
+def test_without_marks(table, tmp_path):
+    result = CliRunner().invoke(cli, ["import", "table", str(table), "-o", str(tmp_path / "study")])
+    assert result.exit_code == 0, result.output
+    assert "2 subjects (2 LR), 0 of them controls, 0 microbleeds" in result.output
+    assert "2 patients without a mark (sub-01, sub-02)" in result.output
+    assert "columns not taken over: name" in result.output
+    assert read_microbleeds(Study(tmp_path / "study")).empty
+
+
+def test_marks_changed_import_again(table, tmp_path):
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t2\t3\t1\n")
+    study = Study(import_table(table, tmp_path / "study", marks=marks, on_progress=quiet))
+    marks_file(table, "participant_id\ti\tj\tk\n01\t2\t3\t2\n")
+    import_table(table, study.root, marks=marks, on_progress=quiet)
+    assert read_microbleeds(study)["k"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("01\tKim", "K.I.M.\tKim", "line 2: participant_id 'K.I.M.' is not letters and digits"),
+        ("sub-02", "sub-01", "sub-01 stands in line 2 and 3"),
+        ("\tpatient\t", "\tHealthy\t", "line 2: group is 'Healthy'; expected patient or control"),
+        ("\t-1\t", "\t2\t", "line 2: phase_sign is 2.0; expected 1 or -1"),
+        ("radians", "degrees", "line 2: phase_range is 'degrees'; expected radians, or"),
+        ("\t20\n", "\t-3\n", "line 2: echo_time_ms is -3.0; expected a time"),
+        ("p1.nii.gz", "n/a", "line 2: phase is 'n/a'; expected the path"),
+        ("m2.nii.gz", "n/a", "line 3: magnitude is 'n/a'; expected the path"),
+    ],
+)
+def test_bad_lines_are_named(table, tmp_path, old, new, expected):
+    table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(DataError, match=r"scans\.tsv") as caught:
+        import_table(table, tmp_path / "study", on_progress=quiet)
+    assert expected in str(caught.value)
+    assert not (tmp_path / "study").exists()
+
+
+def test_all_bad_lines_are_named_at_once(table, tmp_path):
+    table.write_text(table.read_text().replace("\tpatient\t", "\tx\t").replace("sub-02", "a b"))
+    with pytest.raises(DataError) as caught:
+        import_table(table, tmp_path / "study", on_progress=quiet)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_is_missing(table, tmp_path):
+    (table.parent / "p2.nii.gz").unlink()
+    with pytest.raises(MissingError, match=r"p2\.nii\.gz: not found"):
+        import_table(table, tmp_path / "study", on_progress=quiet)
+
+
+def test_an_empty_table(table, tmp_path):
+    table.write_text("participant_id\tmagnitude\tphase\n")
+    with pytest.raises(DataError, match="holds no subject"):
+        import_table(table, tmp_path / "study", on_progress=quiet)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("participant_id\ti\tj\tk\n03\t1\t1\t1\n", "marks of sub-03, who is not in scans.tsv"),
+        (
+            "participant_id\ti\tj\tk\n01\t6\t1\t1\n",
+            "marks.tsv: line 2 marks voxel (-1, 6, 1), outside its volume of 6 x 8",
+        ),
+        ("participant_id\tx_mm\ty_mm\tz_mm\n01\t50\t0\t0\n", "line 2 marks voxel"),
+        ("participant_id\ti\tj\tk\n01\t1\t1\t1\n02\t1\t1\t1\n01\t1\t1\t1\n", "line 4 marks the same voxel as"),
+    ],
+)
+def test_bad_marks_are_named(table, tmp_path, text, expected):
+    with pytest.raises(DataError) as caught:
+        import_table(table, tmp_path / "study", marks=marks_file(table, text), on_progress=quiet)
+    assert expected in str(caught.value)
+
+
+def test_a_control_with_marks(table, tmp_path):
+    table.write_text(table.read_text().replace("\tpatient\t", "\tcontrol\t"))
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t1\t1\t1\n")
+    with pytest.raises(DataError, match="control sub-01 has marks"):
+        import_table(table, tmp_path / "study", marks=marks, on_progress=quiet)
+
+
+# -- small things -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("voxel", "name"),
+    [
+        ((0.5, 0.5, 2), "HR"),
+        ((-0.8, 0.8, 2), "LR"),
+        ((0.47, 0.52, 2.1), "HR"),
+        ((2, 0.5, 0.5), "HR"),  # in another order of axes
+        ((0.65, 0.65, 2), "other"),
+        ((0.5, 0.5, 1), "other"),
+        ((1, 1, 1), "other"),
+    ],
+)
+def test_resolution_by_voxel_size(voxel, name):
+    assert guess_resolution(np.diag([*voxel, 1])) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("01", "sub-01"), ("sub-A1", "sub-A1"), ("a b", None), ("", None), ("sub-", None), ("ä1", None), ("a/b", None)],
+)
+def test_safe_identifiers(name, expected):
+    assert safe_id(name) == expected
+
+
+def test_command_line_of_authors(authors, tmp_path):
+    arguments = ["import", "authors", str(authors), "-o", str(tmp_path / "s"), "--label-base", "1"]
+    result = CliRunner().invoke(cli, [*arguments, "--unmarked", "control", "--resolution", "3T"])
+    assert result.exit_code == 0, result.output
+    assert "3 subjects (3 3T), 1 of them controls, 3 microbleeds" in result.output
+    assert "Next: cmbtk check" in result.output
+    bad = CliRunner().invoke(cli, [*arguments[:-2], "--resolution", "a/b"])
+    assert isinstance(bad.exception, UsageError)
