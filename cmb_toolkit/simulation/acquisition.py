@@ -168,7 +168,7 @@ PROTOCOLS: dict[str, Protocol] = {
         slab_centre_mm=6.0,
         slab_spread_mm=2.0,
         fine=(1, 1, 2),
-        lesion_fine=(7, 7, 12),
+        lesion_fine=(5, 5, 8),
         anatomy_mm=(2.0, 2.0, 2.0),
     ),
 }

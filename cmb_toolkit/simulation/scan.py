@@ -27,7 +27,7 @@ from .veins import grow_veins, vein_fraction
 T = TypeVar("T")
 Window = tuple[slice, slice, slice]
 
-__all__ = ["PlacedLesion", "Scan", "simulate_scan"]
+__all__ = ["PlacedLesion", "Scan", "Scene", "simulate_scan"]
 
 SEPARATION_MM = 12.0
 """Least distance between the centres of two microbleeds: nearer ones would be read as one (boxes are 10 mm wide)."""
@@ -35,7 +35,8 @@ SEPARATION_MM = 12.0
 MIMIC_SEPARATION_MM = 6.0
 _EDGE_SLICES = 2
 """A microbleed's slice has at least so many slices on both sides, because inputs average over neighbours."""
-_DRAWS = 400
+_DRAWS = 60
+"""Most tries for each microbleed; about every second one can be seen and has room."""
 _PATCH_LIMIT_MM = 16.0
 _FIELD_PADDING_MM = 16.0
 _VEIN_MARGIN_MM = 6.0
@@ -152,7 +153,7 @@ def simulate_scan(
     grid = _acquisition_grid(protocol, anatomy)
     atrophy = float(anatomy.uniform(0.5, 1.0) if healthy else anatomy.uniform(0.6, 1.8))
     head = make_head(anatomy, _anatomy_grid(protocol, grid), atrophy=atrophy)
-    scene = _Scene.make(
+    scene = Scene.make(
         protocol=protocol,
         scanner=scanner,
         difficulty=difficulty,
@@ -215,7 +216,7 @@ def _affine(grid: Grid) -> Array:
 
 
 @dataclass
-class _Scene:
+class Scene:
     """Everything of a scan but its lesions."""
 
     protocol: Protocol
@@ -255,7 +256,7 @@ class _Scene:
         head: Head,
         rng: np.random.Generator,
         vein_rng: np.random.Generator,
-    ) -> _Scene:
+    ) -> Scene:
         iron = float(rng.normal(1, 0.15))
         oxygenation = float(rng.uniform(0.52, 0.66))
         signal = np.zeros(head.grid.shape, np.float32)
@@ -462,7 +463,7 @@ def _interpolated_field(lesion: Lesion, axes: Sequence[Array], step: int = 4) ->
 
 
 def _place_microbleeds(
-    rng: np.random.Generator, scene: _Scene, head: Head, mimics: Sequence[Lesion], wanted: int
+    rng: np.random.Generator, scene: Scene, head: Head, mimics: Sequence[Lesion], wanted: int
 ) -> list[PlacedLesion]:
     """Draw microbleeds until so many are found that a radiologist could have marked."""
     if not wanted:
@@ -474,9 +475,7 @@ def _place_microbleeds(
     high = (grid.axis(0)[i.stop - 1], grid.axis(1)[j.stop - 1], grid.axis(2)[depth - 1 - _EDGE_SLICES])
     sites = MicrobleedSites.of(head, low, high)
     found: list[PlacedLesion] = []
-    for _ in range(_DRAWS + 20 * wanted):
-        if len(found) == wanted:
-            return found
+    for _ in range(_DRAWS * wanted):
         lesion = draw_microbleed(rng, sites, scene.radius)
         if any(_distance(lesion, other.lesion) < SEPARATION_MM for other in found):
             continue
@@ -490,6 +489,8 @@ def _place_microbleeds(
             and _EDGE_SLICES <= placed.voxel[2] < depth - _EDGE_SLICES
         ):
             found.append(placed)
+            if len(found) == wanted:
+                return found
     raise UsageError(
         f"only {len(found)} of {wanted} microbleeds found room in a {protocol.name} volume, {SEPARATION_MM:g} mm apart "
         "and visible. Ask for fewer (--microbleeds)."

@@ -95,8 +95,10 @@ def _stamp(volume: Array, places: Array, radii: Array, spacing: Array) -> None:
     flat = volume.reshape(-1)
     for start in range(0, len(places), chunk):
         place, radius = places[start : start + chunk], radii[start : start + chunk]
-        drawn = np.maximum(radius, 0.55 * mean_spacing).astype(np.float32)
-        share = np.minimum(1, (radius / drawn) ** 2).astype(np.float32)
+        # A disc with an edge one voxel wide is larger than a sharp one by h^2 / 12 in its squared radius.
+        edge_excess = mean_spacing**2 / 12
+        drawn = np.sqrt(np.maximum(radius**2 - edge_excess, (0.55 * mean_spacing) ** 2)).astype(np.float32)
+        share = np.minimum(1, radius**2 / (drawn**2 + edge_excess)).astype(np.float32)
         centre = np.round(place).astype(np.int64)
         square = np.zeros((len(place), 1, 1, 1), np.float32)
         index = np.zeros((len(place), 1, 1, 1), np.int64)

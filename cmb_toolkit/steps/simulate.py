@@ -122,6 +122,8 @@ def simulate(
     for given, known, what in ((resolution, PROTOCOLS, "resolution"), (difficulty, DIFFICULTIES, "difficulty")):
         if given not in known:
             raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
+    if seed < 0:
+        raise UsageError(f"seed {seed}: give a whole number from 0 (--seed).")
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
     study = Study.create(out, name=f"simulated {resolution}")
@@ -216,7 +218,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
         },
     )
     target = study.scans / plan.id
-    if record.is_current(target):
+    if record.is_current(target) and all((target / name).is_file() for name in _files(plan.id)):
         return
     scan = simulate_scan(
         np.random.SeedSequence(common["seed"], spawn_key=(plan.number,)),
@@ -231,13 +233,23 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
         _write_scan(folder, plan, scan)
 
 
+def _files(subject: str) -> list[str]:
+    """What a finished subject's folder holds at least."""
+    return [
+        f"{subject}_part-mag_T2starw.nii.gz",
+        f"{subject}_part-phase_T2starw.nii.gz",
+        f"{subject}_desc-intracranial_mask.nii.gz",
+        f"{subject}_truth.json",
+    ]
+
+
 def _write_scan(folder: Path, plan: _Plan, scan: Scan) -> None:
-    stem = folder / plan.id
+    magnitude_path, phase_path, mask_path, truth_path = (folder / name for name in _files(plan.id))
     magnitude = np.clip(np.round(scan.magnitude * scan.scanner.white_matter), 0, 32767).astype(np.int16)
-    _write_nifti(_named(stem, "part-mag_T2starw"), magnitude, scan)
+    _write_nifti(magnitude_path, magnitude, scan)
     stored = store_phase(scan.phase, scan.scanner)
-    _write_nifti(_named(stem, "part-phase_T2starw"), stored.data, scan, stored.slope, stored.intercept)
-    _write_nifti(_named(stem, "desc-intracranial_mask"), scan.intracranial.astype(np.uint8), scan)
+    _write_nifti(phase_path, stored.data, scan, stored.slope, stored.intercept)
+    _write_nifti(mask_path, scan.intracranial.astype(np.uint8), scan)
     protocol = scan.protocol
     for part in ("mag", "phase"):
         _write_json(
@@ -252,7 +264,7 @@ def _write_scan(folder: Path, plan: _Plan, scan: Scan) -> None:
             },
         )
     _write_json(
-        folder / f"{plan.id}_truth.json",
+        truth_path,
         {
             "subject": asdict(plan),
             "protocol": asdict(protocol),
@@ -264,10 +276,6 @@ def _write_scan(folder: Path, plan: _Plan, scan: Scan) -> None:
             "mimics": [_lesion(p, scan) for p in scan.mimics],
         },
     )
-
-
-def _named(stem: Path, ending: str) -> Path:
-    return stem.with_name(f"{stem.name}_{ending}.nii.gz")
 
 
 def _write_nifti(
@@ -317,17 +325,15 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Mapping[str, str]]) -> None:
     if all(whole.is_current(table) for table in tables):
         return
-    truths = {
-        plan.id: json.loads((study.scans / plan.id / f"{plan.id}_truth.json").read_text("utf-8")) for plan in plans
-    }
+    truths = {plan.id: json.loads((study.scans / plan.id / _files(plan.id)[-1]).read_text("utf-8")) for plan in plans}
     participants = [
         {
             "participant_id": plan.id,
             "resolution": truth["protocol"]["name"],
             "scanner": plan.scanner,
             "group": plan.group,
-            "magnitude": f"scans/{plan.id}/{plan.id}_part-mag_T2starw.nii.gz",
-            "phase": f"scans/{plan.id}/{plan.id}_part-phase_T2starw.nii.gz",
+            "magnitude": f"scans/{plan.id}/{_files(plan.id)[0]}",
+            "phase": f"scans/{plan.id}/{_files(plan.id)[1]}",
             "swi": None,
             "mask": None,
             "echo_time_ms": truth["protocol"]["echo_time_ms"],

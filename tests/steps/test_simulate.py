@@ -1,0 +1,229 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import StorageError, UsageError
+from cmb_toolkit.io.layout import Study
+from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.simulation.scan import simulate_scan
+from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
+from cmb_toolkit.steps.simulate import simulate
+
+
+def quiet(done, total, what):
+    pass
+
+
+OPTIONS = {"resolution": "tiny", "subjects": 3, "healthy": 1, "seed": 5, "microbleeds": 3.0, "on_progress": quiet}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Study(simulate(tmp_path_factory.mktemp("made") / "study", jobs=1, **OPTIONS))
+
+
+def fingerprint(study):
+    """Every file and its bytes, without the provenance's running time."""
+    return {
+        str(p.relative_to(study.root)): p.read_bytes() if ".nii" in p.name or p.suffix == ".tsv" else None
+        for p in sorted(study.root.rglob("*"))
+        if p.is_file()
+    }
+
+
+def test_the_study_is_complete_and_consistent(study):
+    participants, marks = read_participants(study), read_microbleeds(study)
+    assert participants["group"].tolist() == ["patient", "patient", "control"]
+    assert participants["scanner"].tolist() == ["scanner-a", "scanner-b", "scanner-a"]
+    assert participants["phase_sign"].tolist() == [1, -1, 1]
+    assert set(participants["resolution"]) == {"tiny"}
+    counts = marks["participant_id"].value_counts()
+    assert (counts.reindex(participants.index, fill_value=0) == participants["microbleeds"]).all()
+    assert (participants["microbleeds"] > 0).tolist() == [True, True, False]
+    for column in ("magnitude", "phase"):
+        assert all((study.root / path).is_file() for path in participants[column])
+    description = json.loads(study.description.read_text())
+    assert description["DatasetType"] == "raw"
+    columns = json.loads(study.microbleeds.with_suffix(".json").read_text())["columns"]
+    assert set(columns) == set(marks.columns)
+
+
+def test_marks_are_dark_voxels_inside_the_volume_in_every_axis_order(study):
+    participants, marks = read_participants(study), read_microbleeds(study)
+    orders = set()
+    for subject, rows in marks.groupby("participant_id"):
+        image = nib.load(study.root / participants.loc[subject, "magnitude"])
+        orders.add("".join(nib.aff2axcodes(image.affine)))
+        canonical = nib.as_closest_canonical(image)
+        data = canonical.get_fdata()
+        for mark in rows.itertuples():
+            i, j, k = mark.i, mark.j, mark.k
+            assert all(0 <= v < n for v, n in zip((i, j, k), data.shape, strict=True))
+            world = nib.affines.apply_affine(canonical.affine, (i, j, k))
+            assert world == pytest.approx((mark.x_mm, mark.y_mm, mark.z_mm), abs=0.01)
+            near = data[i - 1 : i + 2, j - 1 : j + 2, k].min()
+            assert near < 0.85 * np.median(data[i - 5 : i + 6, j - 5 : j + 6, k])
+    assert orders == {"RAS", "LPS"}
+
+
+def test_files_hold_the_simulated_phase_in_the_scanners_sign_and_units(study):
+    participants = read_participants(study)
+    for number, (subject, row) in enumerate(participants.iterrows()):
+        scan = simulate_scan(
+            np.random.SeedSequence(5, spawn_key=(number,)),
+            "tiny",
+            microbleeds=int(row["microbleeds"]),
+            healthy=row["group"] == "control",
+            scanner=row["scanner"],
+        )
+        image = nib.load(study.root / row["phase"])
+        assert image.get_data_dtype() == np.int16
+        values = nib.as_closest_canonical(image).get_fdata()
+        cycle = 8192 if row["scanner"] == "scanner-a" else 2000 * np.pi
+        phase = row["phase_sign"] * values / cycle * 2 * np.pi
+        assert np.abs(np.angle(np.exp(1j * (phase - scan.phase)))).max() < 0.003
+        extent = (-4096, 4094) if row["scanner"] == "scanner-a" else (-3142, 3142)
+        assert extent[0] <= values.min() < 0.99 * extent[0]
+        assert extent[1] >= values.max() > 0.99 * extent[1]
+        truth = json.loads((study.scans / subject / f"{subject}_truth.json").read_text())
+        assert [m["i"] for m in truth["microbleeds"]] == [p.voxel[0] for p in scan.microbleeds]
+        assert truth["mimics"]
+
+
+def test_headers_and_sidecars_say_what_was_measured(study):
+    folder = study.scans / "sub-001"
+    image = nib.load(folder / "sub-001_part-phase_T2starw.nii.gz")
+    assert image.header.get_zooms() == pytest.approx((1.8, 1.8, 3.0))
+    assert image.header.get_xyzt_units() == ("mm", "sec")
+    assert image.header["sform_code"] == image.header["qform_code"] == 1
+    assert (image.dataobj.slope, image.dataobj.inter) == (2, -4096)
+    sidecar = json.loads((folder / "sub-001_part-phase_T2starw.json").read_text())
+    assert sidecar["EchoTime"] == 0.02
+    mask = nib.load(folder / "sub-001_desc-intracranial_mask.nii.gz")
+    assert set(np.unique(mask.get_fdata())) == {0, 1}
+
+
+def test_the_number_of_jobs_changes_nothing(study, tmp_path):
+    parallel = Study(simulate(tmp_path / "parallel", jobs=2, **OPTIONS))
+    assert fingerprint(parallel) == fingerprint(study)
+
+
+def test_finished_subjects_are_kept_and_a_stopped_run_goes_on(tmp_path):
+    def stop_after_first(done, total, what):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path / "study", jobs=1, **{**OPTIONS, "on_progress": stop_after_first})
+    study = Study(tmp_path / "study")
+    assert not study.participants.exists()
+    first = study.scans / "sub-001"
+    written = first.stat().st_mtime_ns
+    assert [p.name for p in study.scans.iterdir() if p.is_dir()] == ["sub-001"]
+    simulate(study.root, jobs=1, **OPTIONS)
+    assert first.stat().st_mtime_ns == written
+    assert len(read_participants(study)) == 3
+    tables = study.participants.stat().st_mtime_ns
+    simulate(study.root, jobs=1, **OPTIONS)
+    assert study.participants.stat().st_mtime_ns == tables
+    (first / "sub-001_part-mag_T2starw.nii.gz").unlink()
+    simulate(study.root, jobs=1, **OPTIONS)
+    assert (first / "sub-001_part-mag_T2starw.nii.gz").is_file()
+
+    simulate(study.root, jobs=1, **{**OPTIONS, "subjects": 1, "healthy": 0})
+    assert sorted(p.name for p in study.scans.iterdir()) == ["sub-001", "sub-001.json"]
+    assert list(read_participants(study).index) == ["sub-001"]
+    assert set(read_microbleeds(study)["participant_id"]) == {"sub-001"}
+    kept = first.stat().st_mtime_ns
+    simulate(study.root, jobs=1, **{**OPTIONS, "subjects": 1, "healthy": 0, "seed": 6})
+    assert first.stat().st_mtime_ns != kept
+    assert read_record(first)["parameters"]["seed"] == 6
+
+
+def test_counts_follow_the_mean_and_no_patient_has_none():
+    from cmb_toolkit.steps.simulate import _plan
+
+    plans = _plan(2000, 100, 2, 1, 4.0)
+    counts = [p.microbleeds for p in plans if p.group == "patient"]
+    assert min(counts) == 1
+    assert np.mean(counts) == pytest.approx(4, abs=0.15)
+    assert all(p.microbleeds == 0 for p in plans[-100:])
+    assert [p.microbleeds for p in _plan(5, 0, 2, 1, 4.0)] == counts[:5]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"subjects": 0}, "at least one"),
+        ({"healthy": 3}, "must be a patient"),
+        ({"healthy": -1}, "-1 healthy"),
+        ({"scanners": 3}, "1 or 2"),
+        ({"microbleeds": 0.5}, "mean must be from 1"),
+        ({"microbleeds": 500.0}, "mean must be from 1"),
+        ({"resolution": "7T"}, "HR, LR, slab, tiny"),
+        ({"difficulty": "brutal"}, "easy, paper, hard"),
+        ({"seed": -1}, "seed -1"),
+        ({"jobs": 0}, "0 jobs"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_written(changed, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        simulate(tmp_path / "study", **{**OPTIONS, **changed})
+    assert not (tmp_path / "study").exists()
+
+
+def test_other_folders_and_studies_are_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not a study folder"):
+        simulate(tmp_path, **OPTIONS)
+    real = Study.create(tmp_path / "real", "real")
+    with publish(real.participants, Record("import", {})) as path:
+        path.write_text("participant_id\nsub-001\n")
+    with pytest.raises(UsageError, match="not simulated"):
+        simulate(real.root, **OPTIONS)
+    assert real.participants.exists()
+
+
+def test_a_full_disk_ends_in_one_message(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cmb_toolkit.steps.simulate.nib.save", full)
+    with pytest.raises(StorageError, match=r"sub-001.*no space left"):
+        simulate(tmp_path / "study", jobs=1, **OPTIONS)
+    assert not list((tmp_path / "study" / "scans").iterdir())
+
+
+def test_the_command_makes_a_study_and_says_so(tmp_path):
+    arguments = [
+        "simulate",
+        str(tmp_path / "s"),
+        "--resolution",
+        "tiny",
+        "--subjects",
+        "1",
+        "--seed",
+        "2",
+        "--jobs",
+        "1",
+    ]
+    result = CliRunner().invoke(cli, [*arguments, "--microbleeds", "2"])
+    assert result.exit_code == 0, result.output
+    assert "1 tiny subjects (0 healthy) on 1 scanner" in result.output
+    assert f"cmbtk preprocess {tmp_path / 's'}" in result.output
+
+
+def test_the_commands_help_names_units_and_ends_in_an_example():
+    text = CliRunner().invoke(cli, ["simulate", "--help"]).output
+    assert "0.5x0.5x2 mm" in text
+    assert text.rstrip().splitlines()[-1].strip().startswith("-h") or "cmbtk simulate demo" in text
+
+
+def test_the_command_refuses_an_empty_cohort(tmp_path):
+    result = CliRunner().invoke(cli, ["simulate", str(tmp_path / "s"), "--subjects", "0"])
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
