@@ -172,7 +172,8 @@ def command(
             click.echo(f"Warning: {report.name}: {warning}", err=True)
     volumes = [report.brain_ml for report in summary.scans]
     units = sorted({report.phase_unit for report in summary.scans})
-    click.echo(f"{len(summary.scans)} scans: {summary.made} preprocessed, {summary.unchanged} unchanged.")
+    count = len(summary.scans)
+    click.echo(f"{count} scan{'s' * (count != 1)}: {summary.made} preprocessed, {summary.unchanged} unchanged.")
     click.echo(f"Brain mask {_span(volumes)} ml; phase in {'; '.join(units)}.")
     click.echo(f"Magnitude, phase, SWI, minIP and mask are in {where}")
 

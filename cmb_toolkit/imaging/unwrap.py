@@ -33,17 +33,25 @@ def unwrap_path(phase: Float, mask: Mask) -> Float:
         The phase plus whole cycles inside the mask, 0 outside.
     """
     box = _box(mask)
-    inside = mask[box]
-    # the unwrapper expects -pi..pi; a constant offset or another cycle does not matter
-    part = np.angle(np.exp(1j * phase[box].astype(np.float32)))
-    if part.shape[2] == 1:
-        planar = np.ma.array(part[:, :, 0], mask=~inside[:, :, 0])
-        solved = unwrap_phase(planar, rng=0)[:, :, None]
-    else:
-        solved = unwrap_phase(np.ma.array(part, mask=~inside), rng=0)
+    # Voxels at the border of what it is given have a random place in skimage's path, whatever its rng (its issue
+    # 7964). A margin of one voxel all around, thrown away again, puts every voxel of the mask inside.
+    inside = np.pad(mask[box], 2)
+    allowed = ndimage.binary_dilation(inside, np.ones((3, 3, 3), bool))
+    part = np.pad(_with_margin(phase, box), 1, mode="edge")
+    if part.min() < -np.pi or part.max() > np.pi:  # it expects values of one cycle about 0
+        part = np.arctan2(np.sin(part), np.cos(part))
+    solved = np.ma.getdata(unwrap_phase(np.ma.array(part, mask=~allowed), rng=0))
     result = np.zeros(phase.shape, np.float32)
-    result[box] = np.where(inside, np.ma.getdata(solved), 0)
+    result[box] = np.where(inside, solved, 0)[2:-2, 2:-2, 2:-2]
     return result
+
+
+def _with_margin(phase: Float, box: tuple[slice, ...]) -> Float:
+    """The box and one voxel around it; at the border of the volume its last voxels again."""
+    index = [
+        np.clip(np.arange(along.start - 1, along.stop + 1), 0, n - 1) for along, n in zip(box, phase.shape, strict=True)
+    ]
+    return np.asarray(phase[np.ix_(*index)], np.float32)
 
 
 def unwrap_laplacian(phase: Float, mask: Mask, zooms: Sequence[float]) -> Float:

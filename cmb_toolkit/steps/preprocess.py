@@ -25,7 +25,7 @@ from ..model import OnProgress
 from .cohort import located, read_participants
 from .parallel import for_each
 
-__all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan"]
+__all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
 
 _MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
 
@@ -181,14 +181,21 @@ def preprocess(
     unknown = sorted(set(subjects or ()) - set(table.index))
     if unknown:
         raise UsageError(f"{study.participants}: no subject {unknown[0]}. Check --subject; names are like sub-001.")
-    scans = [_scan_of(study, row) for name, row in table.iterrows() if not subjects or name in subjects]
+    scans = [scan_of(study, row) for name, row in table.iterrows() if not subjects or name in subjects]
     outputs = {scan.name: (study.subject(scan.name), _names_in(study, scan.name)) for scan in scans}
     for scan in scans:
         _check_inputs(scan)
         _check_output(*outputs[scan.name], scan)
     work = partial(_one_of_study, study=study, settings=settings)
-    reports = for_each(work, scans, jobs=jobs, on_progress=on_progress, label=_name)
-    return PreprocessSummary(tuple(reports))
+    todo = [scan for scan in scans if not _record(scan, settings).is_current(outputs[scan.name][0])]
+    made = dict(
+        zip(
+            (scan.name for scan in todo),
+            for_each(work, todo, jobs=jobs, on_progress=on_progress, label=_name),
+            strict=True,
+        )
+    )
+    return PreprocessSummary(tuple(made.get(scan.name) or work(scan) for scan in scans))
 
 
 def preprocess_scan(
@@ -231,7 +238,7 @@ def _names_in(study: Study, subject: str) -> dict[str, str]:
     return {role: place(subject).name for role, place in places.items()}
 
 
-def _scan_of(study: Study, row: pd.Series[Any]) -> Scan:
+def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
     """The scan that a row of participants.tsv describes."""
     name = str(row["participant_id"])
 
@@ -303,25 +310,33 @@ class _Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
-    given_range = settings.phase_range if settings.phase_range is not None else scan.phase_range
-    facts: dict[str, Any] = {}
-    record = Record(
+def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = None) -> Record:
+    """What is about to be done to a scan; `facts` may be filled until it is published."""
+    return Record(
         step="preprocess",
         parameters={
             **asdict(settings),
-            "phase_range": given_range,
+            "phase_range": _range(scan, settings),
             "phase_sign": scan.phase_sign,
             "files": {role: path.name for role, path in scan.files.items()},
         },
         sources=tuple(dict.fromkeys(scan.files.values())),
-        extra=facts,
+        extra={} if facts is None else facts,
     )
+
+
+def _range(scan: Scan, settings: Settings) -> str | float | None:
+    return settings.phase_range if settings.phase_range is not None else scan.phase_range
+
+
+def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
+    facts: dict[str, Any] = {}
+    record = _record(scan, settings, facts)
     made = not record.is_current(out)
     if made:
         with publish(out, record) as folder:
             folder.mkdir()
-            findings = _write(scan, folder, names, settings, given_range)
+            findings = _write(scan, folder, names, settings)
             facts["found"] = asdict(findings)
     else:
         found = (read_record(out) or {}).get("found", {})
@@ -331,9 +346,7 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
     )
 
 
-def _write(
-    scan: Scan, folder: Path, names: Mapping[str, str], settings: Settings, given_range: str | float | None
-) -> _Findings:
+def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Settings) -> _Findings:
     """Read a scan, compute, write its outputs into `folder`."""
     findings = _Findings()
     phase = read_volume(scan.phase, echo=settings.echo, part="phase")
@@ -346,7 +359,7 @@ def _write(
         check_same_grid(structure, volume)
         findings.warnings += [f"{volume.path.name}: {note}" for note in volume.notes]
 
-    wrapped, is_wrapped = _radians(phase, given_range, scan.phase_sign, findings)
+    wrapped, is_wrapped = _radians(phase, _range(scan, settings), scan.phase_sign, findings)
     mask = _brain(scan, structure, volumes, settings, findings)
     zooms = structure.zooms
     if settings.phase_is_filtered:

@@ -1,0 +1,148 @@
+"""Units and sign of the phase."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError
+from cmb_toolkit.imaging.highpass import homodyne_highpass
+from cmb_toolkit.imaging.phase import alternating_slices, phase_scale, sign_evidence, to_radians
+
+TRUE = np.random.default_rng(0).uniform(-np.pi, np.pi, (20, 21, 22))
+BITS = np.floor((TRUE + np.pi) / (2 * np.pi) * 4096)  # 0..4095
+ROWS = {
+    "radians, -pi..pi": TRUE,
+    "radians, 0..2 pi": TRUE + np.pi,
+    "milliradians, -3142..3142": TRUE * 1000,
+    "12 bits, 0..4095": BITS,
+    "12 bits scaled, -4096..4094": 2 * BITS - 4096,
+    "12 bits scaled twice, -12288..4092": 2 * (2 * BITS - 4096) - 4096,
+}
+
+
+def smooth(span):
+    i, j, _ = np.mgrid[:40, :40, :6]
+    ramp = (i + j) / 78.0
+    return (ramp * span - span / 3).astype(np.float32)
+
+
+@pytest.mark.parametrize("unit", ROWS)
+def test_known_ranges_become_the_same_radians(unit):
+    scale = phase_scale(ROWS[unit])
+    assert scale.unit == unit
+    assert scale.wrapped
+    difference = np.angle(np.exp(1j * (to_radians(ROWS[unit], scale) - TRUE)))
+    assert np.abs(difference).max() < 2 * np.pi / 4096 + 1e-4
+    assert bool(scale.warnings) == ("twice" in unit)
+
+
+def test_scaled_twice_without_the_lowest_values():
+    values = ROWS["12 bits scaled twice, -12288..4092"]
+    scale = phase_scale(values[values >= -8192])
+    assert "twice" in scale.unit
+
+
+@pytest.mark.parametrize("unit", ROWS)
+@given(cut=st.floats(0.0, 0.015), more=st.floats(0.05, 0.4))
+@settings(max_examples=20, deadline=None)
+def test_tolerance_is_two_percent_of_the_span(unit, cut, more):
+    values = ROWS[unit]
+    low, high = values.min(), values.max()
+    span = high - low
+    assert phase_scale(np.clip(values, low + cut * span, high - cut * span)).unit == unit
+    with pytest.raises(DataError, match="unit of the phase is not known"):
+        phase_scale(np.clip(values, low, high - more * span))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        TRUE * 0.003674 / np.pi,  # a real file whose slope was applied to nothing known
+        np.rint((TRUE + np.pi) / (2 * np.pi) * 255),  # a screenshot
+        TRUE / np.pi * 180,
+        TRUE * 0.8,  # no wraps: the scale cannot be seen
+        TRUE * 10 / np.pi,  # wraps in an unknown unit, not unwrapped radians
+        BITS / 2,
+    ],
+    ids=["real crop", "8 bits", "degrees", "no wraps", "span 20", "11 bits"],
+)
+def test_unknown_units_are_refused_with_the_way_out(values):
+    with pytest.raises(DataError, match=r"--phase-range SPAN"):
+        phase_scale(values)
+
+
+def test_unwrapped_radians_are_taken_as_such():
+    scale = phase_scale(smooth(20.0))
+    assert not scale.wrapped
+    np.testing.assert_array_equal(to_radians(smooth(20.0), scale), smooth(20.0))
+
+
+def test_given_span():
+    scale = phase_scale(TRUE * 0.003674 / np.pi, 0.007348)
+    np.testing.assert_allclose(to_radians(TRUE * 0.003674 / np.pi, scale), TRUE, atol=1e-5)
+    assert not scale.warnings
+
+
+def test_given_span_from_zero_lands_on_minus_pi_to_pi():
+    radians = to_radians((TRUE + np.pi) * 7, phase_scale((TRUE + np.pi) * 7, 14 * np.pi))
+    np.testing.assert_allclose(radians, TRUE, atol=1e-5)
+
+
+def test_given_radians_need_not_fill_the_cycle():
+    scale = phase_scale(TRUE * 0.3, "radians")
+    np.testing.assert_allclose(to_radians(TRUE * 0.3, scale), TRUE * 0.3, atol=1e-6)
+    assert "fills only 30%" in scale.warnings[0]
+
+
+def test_given_unwrapped():
+    assert not phase_scale(smooth(20.0), "radians").wrapped
+
+
+@pytest.mark.parametrize(
+    ("values", "given_range", "message"),
+    [
+        (TRUE, 1.0, "6.28 cycles"),  # still wraps inside the given span
+        (TRUE * 0.001, "radians", "spans only"),
+        (TRUE, 4096.0, "spans only"),
+        (TRUE, 0.0, "expected `radians` or"),
+        (TRUE, float("nan"), "expected `radians` or"),
+        (TRUE, "degrees", "expected `radians` or"),
+    ],
+)
+def test_given_span_that_cannot_be(values, given_range, message):
+    with pytest.raises(DataError, match=message):
+        phase_scale(values, given_range)
+
+
+def test_sign():
+    scale = phase_scale(BITS)
+    np.testing.assert_allclose(to_radians(BITS, scale, -1), -to_radians(BITS, scale), atol=1e-6)
+
+
+def test_veins_show_the_sign(head):
+    filtered = homodyne_highpass(head.magnitude, head.phase, head.brain, head.zooms)
+    right = sign_evidence(filtered, head.magnitude, head.brain, head.zooms)
+    assert right.verdict == 1
+    assert right.positive > 0.7
+    assert right.median > 0.3
+    wrong = sign_evidence(-filtered, head.magnitude, head.brain, head.zooms)
+    assert wrong.verdict == -1
+    assert wrong.median == pytest.approx(-right.median)
+
+
+def test_no_veins_no_verdict(head):
+    flat = np.ones_like(head.magnitude)
+    assert sign_evidence(np.zeros_like(flat), flat, head.brain, head.zooms).verdict == 0
+    assert sign_evidence(np.zeros_like(flat), flat, np.zeros_like(head.brain), head.zooms).verdict == 0
+
+
+def test_alternating_slices():
+    mask = np.ones((20, 20, 8), bool)
+    still = np.random.default_rng(1).normal(0.5, 0.1, mask.shape).astype(np.float32)
+    assert not alternating_slices(still, mask)
+    jumping = still + np.pi * (np.arange(8) % 2)
+    assert alternating_slices(np.angle(np.exp(1j * jumping)).astype(np.float32), mask)
+    assert not alternating_slices(still[:, :, :1], mask[:, :, :1])

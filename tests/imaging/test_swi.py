@@ -1,0 +1,55 @@
+"""The phase mask, the SWI and its minimum-intensity projection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cmb_toolkit.imaging.swi import minip, phase_mask, swi
+
+
+def test_mask_at_known_phases():
+    phase = np.array([-np.pi, -1.0, 0.0, np.pi / 2, np.pi, 4.0], np.float32)
+    np.testing.assert_allclose(phase_mask(phase), [1, 1, 1, 0.5, 0, 0], atol=1e-6)
+
+
+def test_swi_at_known_phases():
+    phase = np.array([-np.pi / 2, 0.0, np.pi / 2, np.pi], np.float32)
+    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase), [8, 8, 0.5, 0], atol=1e-5)
+    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase, power=1), [8, 8, 4, 0], atol=1e-5)
+
+
+def test_paramagnetic_blood_is_dark_and_calcification_is_not():
+    magnitude = np.full(2, 100.0, np.float32)
+    vein, calcification = swi(magnitude, np.array([0.8, -0.8], np.float32))
+    assert vein < 50
+    assert calcification == 100
+
+
+@given(arrays(np.float32, 20, elements=st.floats(-4, 4, width=32)))
+def test_mask_falls_with_phase_and_stays_in_range(phase):
+    mask = phase_mask(np.sort(phase))
+    assert ((mask >= 0) & (mask <= 1)).all()
+    assert (np.diff(mask) <= 1e-7).all()
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 4, 5])
+def test_minip_takes_the_lowest_of_neighbours(slices):
+    volume = np.random.default_rng(slices).uniform(1, 2, (3, 4, 9)).astype(np.float32)
+    below, above = (slices - 1) // 2, slices // 2
+    expected = np.stack([volume[:, :, max(0, k - below) : k + above + 1].min(2) for k in range(9)], 2)
+    np.testing.assert_array_equal(minip(volume, slices), expected)
+
+
+def test_minip_ignores_the_background():
+    volume = np.full((2, 2, 5), 7.0, np.float32)
+    mask = np.ones(volume.shape, bool)
+    mask[0, 0, :2] = False
+    mask[1, 1] = False
+    volume[~mask] = 0
+    projected = minip(volume, 3, mask)
+    assert (projected[1, 1] == 0).all()
+    assert projected[0, 0].tolist() == [0, 7, 7, 7, 7]
