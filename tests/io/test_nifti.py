@@ -1,0 +1,311 @@
+"""NIfTI volumes: axes, scaling, and every kind of damaged or unfit file."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.io.nifti import check_same_grid, read_mask, read_volume, write_volume
+
+AXES = ["".join(c) for p in itertools.permutations(("RL", "AP", "SI")) for c in itertools.product(*p)]
+SIZE = {"R": 0.5, "L": 0.5, "A": 0.6, "P": 0.6, "S": 2.0, "I": 2.0}
+
+
+def ras_image(shape=(7, 6, 5)):
+    """Values that say where they are: 100 i + 10 j + k."""
+    i, j, k = np.mgrid[: shape[0], : shape[1], : shape[2]]
+    affine = np.diag([0.5, 0.6, 2.0, 1.0])
+    affine[:3, 3] = (-30, 12, 4)
+    return nib.Nifti1Image((100 * i + 10 * j + k + 1).astype(np.float32), affine)
+
+
+def save(image, path):
+    nib.save(image, path)
+    return path
+
+
+def oriented(codes):
+    image = ras_image()
+    target = nib.orientations.axcodes2ornt(codes)
+    return image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), target))
+
+
+@pytest.mark.parametrize("codes", AXES)
+def test_every_order_of_axes_reads_as_canonical_and_writes_back(tmp_path, codes):
+    image = oriented(codes)
+    assert "".join(nib.aff2axcodes(image.affine)) == codes
+    volume = read_volume(save(image, tmp_path / "in.nii.gz"))
+    np.testing.assert_array_equal(volume.data, ras_image().get_fdata())
+    np.testing.assert_allclose(volume.affine, ras_image().affine, atol=1e-5)
+    assert volume.zooms == pytest.approx((0.5, 0.6, 2.0))
+
+    write_volume(tmp_path / "out.nii.gz", volume.data * 2, volume)
+    back = nib.load(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(back.get_fdata(), image.get_fdata() * 2)
+    np.testing.assert_allclose(back.affine, image.affine, atol=1e-5)
+    assert back.get_data_dtype() == np.float32
+    assert back.header.get_zooms() == pytest.approx([SIZE[c] for c in codes])
+
+
+@given(
+    axes=st.sampled_from(AXES),
+    angle=st.floats(-0.4, 0.4),
+    shape=st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)),
+)
+@settings(max_examples=30, deadline=None)
+def test_oblique_volumes_keep_their_world_coordinates(tmp_path_factory, axes, angle, shape):
+    path = tmp_path_factory.mktemp("oblique") / "in.nii"
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    image = ras_image(shape)
+    image = nib.Nifti1Image(image.get_fdata().astype(np.float32), turn @ image.affine)
+    target = nib.orientations.axcodes2ornt(axes)
+    image = image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), target))
+    volume = read_volume(save(image, path))
+    place = tuple(n // 2 for n in shape)
+    value = volume.data[place]
+    own = np.argwhere(np.asarray(image.dataobj) == value)[0]
+    np.testing.assert_allclose(volume.affine @ [*place, 1], image.affine @ [*own, 1], atol=1e-4)
+    write_volume(path, volume.data, volume)
+    np.testing.assert_array_equal(nib.load(path).get_fdata(), image.get_fdata())
+
+
+def test_slope_and_intercept_are_applied_once(tmp_path):
+    raw = np.arange(4 * 4 * 4, dtype=np.int16).reshape(4, 4, 4)
+    image = nib.Nifti1Image(raw, np.eye(4))
+    image.header.set_slope_inter(2, -4096)
+    path = save(image, tmp_path / "phase.nii.gz")
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.data, raw * 2.0 - 4096)
+    write_volume(tmp_path / "again.nii.gz", volume.data, volume)
+    np.testing.assert_array_equal(read_volume(tmp_path / "again.nii.gz").data, volume.data)
+
+
+def test_masks_are_stored_small(tmp_path):
+    volume = read_volume(save(ras_image(), tmp_path / "in.nii.gz"))
+    mask = volume.data > 300
+    write_volume(tmp_path / "mask.nii.gz", mask, volume, np.uint8)
+    assert nib.load(tmp_path / "mask.nii.gz").get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.nii.gz", volume), mask)
+
+
+def test_nothing_personal_is_copied(tmp_path):
+    image = ras_image()
+    image.header["descrip"] = b"DOE JANE 19500101"
+    image.header["aux_file"] = b"DOE.dcm"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"DOE JANE"))
+    volume = read_volume(save(image, tmp_path / "in.nii"))
+    write_volume(tmp_path / "out.nii", volume.data, volume)
+    assert b"DOE" not in (tmp_path / "out.nii").read_bytes()
+
+
+def test_same_content_is_the_same_file(tmp_path):
+    volume = read_volume(save(ras_image(), tmp_path / "in.nii.gz"))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_volume(tmp_path / name / "out.nii.gz", volume.data, volume)
+    assert (tmp_path / "a/out.nii.gz").read_bytes() == (tmp_path / "b/out.nii.gz").read_bytes()
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingError, match=r"nowhere\.nii\.gz: not found"):
+        read_volume(tmp_path / "nowhere.nii.gz")
+    with pytest.raises(MissingError, match="is a folder"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_truncated_gzip(tmp_path, share):
+    image = nib.Nifti1Image(np.random.default_rng(0).normal(0, 1, (30, 30, 30)), np.diag([1, 1, 2, 1]))
+    path = save(image, tmp_path / "cut.nii.gz")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match=r"cut\.nii\.gz: .*(damaged or cut short|not a NIfTI)"):
+        read_volume(path)
+
+
+def test_truncated_plain(tmp_path):
+    path = save(ras_image((20, 20, 20)), tmp_path / "cut.nii")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"cut\.nii: damaged or cut short"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.nii", b"not an image at all"),
+        ("a.nii.gz", gzip.compress(b"version https://git-lfs.github.com/spec/v1")),
+        ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("a.nii", b""),
+        ("a.nii.gz", b""),
+        ("a.txt", b"text"),
+        ("a.nii", b"\0" * 1000),
+    ],
+)
+def test_not_nifti(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.\w+.*: (not a NIfTI|damaged)"):
+        read_volume(tmp_path / name)
+
+
+def test_other_formats_are_named(tmp_path):
+    nib.save(nib.MGHImage(np.ones((3, 3, 3), np.float32), np.eye(4)), tmp_path / "a.mgz")
+    with pytest.raises(DataError, match="MGHImage, not a NIfTI"):
+        read_volume(tmp_path / "a.mgz")
+
+
+def with_data(change, shape=(7, 6, 5)):
+    image = ras_image(shape)
+    data = image.get_fdata().astype(np.float32)
+    return nib.Nifti1Image(change(data), image.affine)
+
+
+def test_all_nan(tmp_path):
+    path = save(with_data(lambda d: d * np.nan), tmp_path / "nan.nii.gz")
+    with pytest.raises(DataError, match=r"nan\.nii\.gz: 100% of its values are NaN"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_constant(tmp_path, value):
+    path = save(with_data(lambda d: d * 0 + value), tmp_path / "flat.nii.gz")
+    with pytest.raises(DataError, match=rf"flat\.nii\.gz: every voxel is {value:g}"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_some_nan_become_zero_and_are_noted(tmp_path, bad):
+    def pad(data):
+        data[0] = bad
+        return data
+
+    volume = read_volume(save(with_data(pad), tmp_path / "padded.nii.gz"))
+    assert (volume.data[0] == 0).all()
+    assert volume.invalid is not None
+    assert volume.invalid[0].all()
+    assert not volume.invalid[1:].any()
+    assert volume.notes == ("14.29% of its values were NaN or infinite and were set to 0",)
+
+
+def echoes(count=3):
+    image = ras_image()
+    data = np.stack([image.get_fdata() * (n + 1) for n in range(count)], 3).astype(np.float32)
+    return nib.Nifti1Image(data, image.affine)
+
+
+def test_four_dimensions_need_an_echo(tmp_path):
+    path = save(echoes(), tmp_path / "multi.nii.gz")
+    with pytest.raises(DataError, match=r"multi\.nii\.gz: has 4 dimensions.*3 echoes.*--echo N, 1 to 3"):
+        read_volume(path)
+    np.testing.assert_array_equal(read_volume(path, echo=2).data, ras_image().get_fdata() * 2)
+    with pytest.raises(DataError, match="has no echo 4; it holds 3 volumes"):
+        read_volume(path, echo=4)
+    with pytest.raises(DataError, match="has no echo 2; it holds 1 volume"):
+        read_volume(save(ras_image(), tmp_path / "single.nii.gz"), echo=2)
+
+
+def test_a_fourth_axis_of_one_is_dropped(tmp_path):
+    path = save(echoes(1), tmp_path / "one.nii.gz")
+    assert read_volume(path).shape == (7, 6, 5)
+    assert read_volume(path, echo=1).shape == (7, 6, 5)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (5, 5, 5, 2, 2)])
+def test_other_numbers_of_axes(tmp_path, shape):
+    path = save(nib.Nifti1Image(np.random.default_rng(0).normal(0, 1, shape), np.eye(4)), tmp_path / "odd.nii.gz")
+    with pytest.raises(DataError, match=r"odd\.nii\.gz: has shape 5 x 5"):
+        read_volume(path)
+
+
+def test_complex(tmp_path):
+    magnitude, angle = ras_image().get_fdata(), np.linspace(-3, 3, 210).reshape(7, 6, 5)
+    image = nib.Nifti1Image((magnitude * np.exp(1j * angle)).astype(np.complex64), ras_image().affine)
+    path = save(image, tmp_path / "complex.nii.gz")
+    with pytest.raises(DataError, match=r"complex\.nii\.gz: holds complex values"):
+        read_volume(path)
+    np.testing.assert_allclose(read_volume(path, part="magnitude").data, magnitude, rtol=1e-5)
+    np.testing.assert_allclose(read_volume(path, part="phase").data, angle, atol=1e-5)
+
+
+def test_colours(tmp_path):
+    colour = np.zeros((4, 4, 4), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    path = save(nib.Nifti1Image(colour, np.eye(4)), tmp_path / "rgb.nii.gz")
+    with pytest.raises(DataError, match=r"rgb\.nii\.gz: holds colours"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(("sizes", "plane"), [((2, 0.5, 0.5), "sagittal"), ((0.5, 2, 0.5), "coronal")])
+def test_other_planes_are_refused(tmp_path, sizes, plane):
+    data = np.random.default_rng(0).normal(0, 1, (5, 6, 7))
+    path = save(nib.Nifti1Image(data, np.diag([*sizes, 1])), tmp_path / "plane.nii.gz")
+    with pytest.raises(DataError, match=rf"plane\.nii\.gz: .*{plane} scan"):
+        read_volume(path)
+
+
+def test_isotropic_voxels_are_taken(tmp_path):
+    data = np.random.default_rng(0).normal(0, 1, (5, 6, 7))
+    assert read_volume(save(nib.Nifti1Image(data, np.diag([1, 1, 0.9, 1])), tmp_path / "iso.nii.gz")).shape == (5, 6, 7)
+
+
+def test_broken_geometry(tmp_path):
+    image = ras_image()
+    image.header.set_sform(np.zeros((4, 4)), code=1)
+    image.header.set_qform(None, code=0)
+    path = tmp_path / "flat.nii"
+    raw = nib.Nifti1Image(image.get_fdata(), None, image.header)
+    nib.save(raw, path)
+    with pytest.raises(DataError, match=r"flat\.nii: its header has no usable geometry"):
+        read_volume(path)
+
+
+def test_strange_headers_are_noted(tmp_path):
+    image = nib.Nifti1Image(ras_image().get_fdata(), None)
+    image.header.set_zooms((0.5, 0.5, 2))
+    image.header["qform_code"] = image.header["sform_code"] = 0
+    assert "no orientation" in read_volume(save(image, tmp_path / "none.nii")).notes[0]
+    image = ras_image()
+    image.set_qform(np.diag([0.5, 0.6, 2.0, 1.0]), code=1)
+    image.set_sform(image.affine, code=1)
+    assert "qform and sform differ" in read_volume(save(image, tmp_path / "two.nii")).notes[0]
+
+
+def test_two_grids(tmp_path):
+    first = read_volume(save(ras_image(), tmp_path / "one.nii.gz"))
+    smaller = read_volume(save(ras_image((7, 6, 4)), tmp_path / "two.nii.gz"))
+    with pytest.raises(DataError, match=r"one\.nii\.gz and .*two\.nii\.gz: shapes 7 x 6 x 5 and 7 x 6 x 4"):
+        check_same_grid(first, smaller)
+    moved = ras_image()
+    moved = nib.Nifti1Image(moved.get_fdata(), moved.affine + np.eye(4, k=3) * 0.01)
+    with pytest.raises(DataError, match=r"one\.nii\.gz and .*three\.nii\.gz: their affines differ by 0\.01 mm"):
+        check_same_grid(first, read_volume(save(moved, tmp_path / "three.nii.gz")))
+
+
+def test_same_grid_in_another_order_of_axes_is_the_same_grid(tmp_path):
+    first = read_volume(save(ras_image(), tmp_path / "one.nii.gz"))
+    check_same_grid(first, read_volume(save(oriented("LPS"), tmp_path / "two.nii.gz")))
+
+
+def test_masks(tmp_path):
+    like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
+    full = save(with_data(lambda d: d * 0 + 1), tmp_path / "full.nii.gz")
+    assert read_mask(full, like).all()  # constant, but a mask may be
+    empty = save(with_data(lambda d: d * 0), tmp_path / "empty.nii.gz")
+    with pytest.raises(DataError, match=r"empty\.nii\.gz: the mask is empty"):
+        read_mask(empty, like)
+    other = save(with_data(lambda d: d, (7, 6, 4)), tmp_path / "other.nii.gz")
+    with pytest.raises(DataError, match=r"like\.nii\.gz and .*other\.nii\.gz: shapes"):
+        read_mask(other, like)
+
+
+def test_writing_another_shape_is_a_mistake_of_ours(tmp_path):
+    like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
+    with pytest.raises(ValueError, match="shape"):
+        write_volume(tmp_path / "out.nii.gz", np.zeros((2, 2, 2)), like)
