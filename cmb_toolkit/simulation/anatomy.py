@@ -233,11 +233,13 @@ class _Builder:
     def _fissures(self) -> Array:
         """Interhemispheric and Sylvian fissures: sheets of CSF."""
         y, z, side = self.y, self.z, self.side
-        over_callosum = (y > _CALLOSUM_BACK) & (y < _CALLOSUM_FRONT)
-        self.callosum_top = np.where(over_callosum, 26 - np.float32(0.012) * (y + 4) ** 2, np.float32(-40))
+        # The callosum is an arch whose ends fall off steeply; before and behind it the fissure goes down to the base.
+        beyond = np.maximum(np.maximum(y - _CALLOSUM_FRONT, _CALLOSUM_BACK - y), 0)
+        within = np.clip(y, _CALLOSUM_BACK, _CALLOSUM_FRONT)
+        arch: Array = 26 - np.float32(0.012) * (within + 4) ** 2 - 3 * beyond
+        self.callosum_top = np.maximum(arch, np.float32(-40))
         width = np.float32(0.7 + 0.5 * self.atrophy)
-        floor = np.where(over_callosum, self.callosum_top, np.float32(-22))
-        midline = np.maximum(side - width, floor - z)
+        midline: Array = np.maximum(side - width, np.maximum(arch, np.float32(-22)) - z)
 
         def sylvian(p: list[Array]) -> Array:
             lateral = np.abs(p[0])
@@ -275,7 +277,7 @@ class _Builder:
             slope += along * along
         distance = np.abs(values) / (np.sqrt(slope[near]) + np.float32(0.02))
         depth = -self.cerebrum[near]
-        from_midline = np.where(z > self.callosum_top[near] + 4, np.abs(x) - 1, np.float32(99))
+        from_midline = np.abs(x) - 1 + 2 * np.maximum(self.callosum_top[near] + 4 - z, 0)
         depth = np.minimum(depth, from_midline + 8)
         deepest = 19 + 6 * fundus.on(self.grid)[near]
         half_width = np.float32(0.35 + 0.55 * self.atrophy) * (
