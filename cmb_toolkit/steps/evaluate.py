@@ -14,7 +14,7 @@ The folder ``evaluation/`` of the cell holds::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,7 @@ from .truth import read_geometry, truth_table
 __all__ = ["evaluate"]
 
 _GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
-_CANDIDATES = ["candidate_id", "i", "j", *_GEOMETRY, "confidence"]
+_CANDIDATES = ["candidate_id", "role", "i", "j", *_GEOMETRY, "confidence"]
 
 
 def evaluate(
@@ -108,7 +108,9 @@ def evaluate(
     everybody = [subject for names in subjects.values() for subject in names]
     if not everybody:
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject to evaluate. Choose another role.")
-    candidates = _read_candidates(files, everybody, classified)
+    _check_looked_at(files, list(subjects))
+    role_of = {subject: role for role, names in subjects.items() for subject in names}
+    candidates = _read_candidates(files, role_of, classified)
     geometry = {"size": parameters["size"], "mode": parameters["mode"]}
     truth = truth_table(study, everybody, **geometry)
     evaluation = count(candidates, truth, subjects, rules)
@@ -137,12 +139,31 @@ def evaluate(
     return files.evaluation
 
 
-def _read_candidates(cell: Cell, subjects: Sequence[str], classified: bool) -> pd.DataFrame:
+def _check_looked_at(cell: Cell, roles: Sequence[str]) -> None:
+    """Refuse roles on which stage 1 was not run: their microbleeds would all count as missed."""
+    record = read_record(cell.candidates)
+    looked_at = roles if record is None else record["parameters"].get("roles", roles)
+    for role in roles:
+        if role not in looked_at:
+            raise DataError(
+                f"{cell.candidates}: stage 1 was not run on the {role} subjects, only on {', '.join(looked_at)}. "
+                f"Run `cmbtk stage1-detect` with the role {role} as well, or choose other roles here."
+            )
+
+
+def _read_candidates(cell: Cell, role_of: Mapping[str, str], classified: bool) -> pd.DataFrame:
     """The candidates of these subjects, with stage 2's verdict where it has run on all of them."""
-    candidates = _rows_of(read_tsv(cell.candidates, _CANDIDATES), subjects)
+    candidates = _rows_of(read_tsv(cell.candidates, _CANDIDATES), list(role_of))
+    for line in candidates[["participant_id", "role"]].drop_duplicates().to_dict("records"):
+        if line["role"] != role_of[line["participant_id"]]:
+            raise DataError(
+                f"{cell.candidates}: {line['participant_id']} is a {line['role']} subject there, but a "
+                f"{role_of[line['participant_id']]} subject of this cell now. Run `cmbtk stage1-detect` again."
+            )
     if not classified:
         return candidates
-    findings = _rows_of(read_tsv(cell.findings, ["candidate_id", "probability", "kept"]), subjects)
+    columns = ["candidate_id", "participant_id", "probability", "kept"]
+    findings = _rows_of(read_tsv(cell.findings, columns), list(role_of))
     if set(findings["candidate_id"]) != set(candidates["candidate_id"]):
         raise DataError(
             f"{cell.findings}: not made from the present {cell.candidates.name} ({len(findings)} findings, "
@@ -235,7 +256,13 @@ def _window(volume: NDArray[np.float32], low: float, high: float) -> tuple[float
 
 
 def _thresholds(cell: Cell, classified: bool) -> dict[str, Threshold]:
-    return {}
+    """The thresholds in force, as the steps that applied them noted."""
+    thresholds = {}
+    for stage, table in (("stage1", cell.candidates), *([("stage2", cell.findings)] if classified else [])):
+        note = (read_record(table) or {}).get("threshold")
+        if note:
+            thresholds[stage] = Threshold(float(note["value"]), str(note["chosen"]))
+    return thresholds
 
 
 def _simulated(study: Study) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.evaluation.metrics import bootstrap, choose_threshold, counts, froc, per_subject
+from cmb_toolkit.evaluation.metrics import bootstrap, choose_threshold, counts, froc, per_subject, pool_froc
 from cmb_toolkit.evaluation.rules import RULES, Rule, match
 from cmb_toolkit.model import Counts
 
@@ -87,11 +87,11 @@ def test_froc_of_nothing():
 
 
 spots = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 9), st.integers(0, 2))
-scored = st.lists(st.tuples(spots, st.sampled_from([0.1, 0.2, 0.5, 0.9])), max_size=14)
+scored = st.lists(st.tuples(spots, st.sampled_from([0.1, 0.2, 0.5, 0.9])), max_size=9)
 
 
 @settings(max_examples=25, deadline=None)
-@given(scored, st.lists(spots, max_size=8), st.sampled_from(RULES))
+@given(scored, st.lists(spots, max_size=5), st.sampled_from(RULES))
 def test_every_point_of_the_curve_is_what_matching_gives(found, marked, name):
     rule, subjects = Rule(name), ["a", "b", "c"]
     candidates, truth = table([(*spot, score) for spot, score in found], "confidence"), table(marked)
@@ -175,3 +175,18 @@ def test_bootstrap_of_one_kind_of_subject_has_no_width_and_of_nobody_is_nan():
     controls = bootstrap(same.assign(tp=0))
     assert np.isnan(controls["sensitivity"]).all()
     assert controls["fp_per_subject"] == (1, 1)
+
+
+def test_pooled_curves_stand_at_one_threshold():
+    first = froc(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"])
+    other = table([("d", 0, 0, 0, 0.65), ("d", 90, 0, 0, 0.4)], "confidence")
+    marks = table([("d", 0, 0, 0)])
+    second = froc(other, marks, CENTRE, ["d", "e"])
+    pooled = pool_froc([first, second], 5, 5)
+    together = froc(
+        pd.concat([CANDIDATES, other], ignore_index=True),
+        pd.concat([TRUTH, marks], ignore_index=True),
+        CENTRE,
+        ["a", "b", "c", "d", "e"],
+    )
+    pd.testing.assert_frame_equal(pooled, together)

@@ -26,7 +26,12 @@ CANDIDATES = [
     ("sub-004", 55, 20, 4, 0.10, 0.01, False),  # false on a control, thrown out
     ("sub-009", 50, 50, 4, 0.99, 0.99, True),  # a validation subject: must not count
 ]
-ROLES = {"train": ["sub-008"], "validation": ["sub-009"], "test": ["sub-001", "sub-002", "sub-003"], "control": ["sub-004"]}
+ROLES = {
+    "train": ["sub-008"],
+    "validation": ["sub-009"],
+    "test": ["sub-001", "sub-002", "sub-003"],
+    "control": ["sub-004"],
+}
 COLUMNS = ["participant_id", "i", "j", "k"]
 
 
@@ -47,7 +52,13 @@ def _volumes(study, subject, rng):
 
 def _cell(study, fold, candidates, *, resolution="slab", size=128):
     cell = study.cell(resolution, "swi+cphase-averaged", fold)
-    parameters = {"resolution": resolution, "input": "swi+cphase-averaged", "fold": fold, "size": size, "mode": "resize"}
+    parameters = {
+        "resolution": resolution,
+        "input": "swi+cphase-averaged",
+        "fold": fold,
+        "size": size,
+        "mode": "resize",
+    }
     with publish(cell.project, Record("prepare-yolo", {**parameters, "roles": ROLES})) as folder:
         folder.mkdir()
     table = pd.DataFrame(candidates, columns=[*COLUMNS, "confidence", "probability", "kept"])
@@ -59,10 +70,14 @@ def _cell(study, fold, candidates, *, resolution="slab", size=128):
     column = frame.scale_column * (SHAPE[0] - table["i"] - 0.5) + frame.offset_column
     row = frame.scale_row * (SHAPE[1] - table["j"] - 0.5) + frame.offset_row
     table["left"], table["top"], table["right"], table["bottom"] = column - 10, row - 10, column + 10, row + 10
+    given, chosen = {"value": 0.05, "chosen": "given"}, {"value": 0.5, "chosen": "on the validation subjects"}
     stage1 = table.drop(columns=["probability", "kept"])
-    with publish(cell.candidates, Record("stage1-detect", {"threshold": 0.05})) as path:
+    with publish(
+        cell.candidates,
+        Record("stage1-detect", {"roles": ["validation", "test", "control"]}, extra={"threshold": given}),
+    ) as path:
         write_tsv(stage1, path)
-    with publish(cell.findings, Record("stage2-classify", {"threshold": 0.5})) as path:
+    with publish(cell.findings, Record("stage2-classify", {}, extra={"threshold": chosen})) as path:
         write_tsv(table, path)
     return cell
 
@@ -106,7 +121,11 @@ def write_history():
         table = {"iteration": n, "loss": loss, "avg_loss": smooth, "rate": rate, "images": n * 16, "seconds": n * 0.5}
         write_tsv(pd.DataFrame(table), cell.yolo_history)
         epoch = np.arange(1, 41)
-        losses = {"epoch": epoch, "loss": np.exp(-epoch / 8) + 0.02, "val_loss": np.exp(-epoch / 6) + 0.004 * epoch + 0.1}
+        losses = {
+            "epoch": epoch,
+            "loss": np.exp(-epoch / 8) + 0.02,
+            "val_loss": np.exp(-epoch / 6) + 0.004 * epoch + 0.1,
+        }
         write_tsv(pd.DataFrame(losses), cell.cnn_history)
 
     return write

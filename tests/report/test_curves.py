@@ -1,0 +1,48 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from cmb_toolkit.report.figures import OperatingPoint, draw_froc, draw_losses
+
+
+@pytest.fixture
+def histories():
+    n = np.arange(1, 101)
+    stage1 = pd.DataFrame({"iteration": n, "loss": 100 / n, "avg_loss": 110 / n, "rate": np.where(n < 60, 1e-3, 1e-4)})
+    stage2 = pd.DataFrame({"epoch": n[:20], "loss": 1 / n[:20], "val_loss": 0.2 + np.abs(n[:20] - 9) / 50})
+    return stage1, stage2
+
+
+@pytest.mark.parametrize("which", [(True, True), (True, False), (False, True)])
+def test_losses_of_what_was_trained(tmp_path, histories, which):
+    stage1, stage2 = (history if wanted else None for history, wanted in zip(histories, which, strict=True))
+    image = imread(draw_losses(stage1, stage2, "a cell", tmp_path / "losses.png"))
+    assert image.shape[1] == sum(which) * 840
+
+
+def test_losses_without_validation_or_rate_or_with_zero(tmp_path, histories):
+    stage1, stage2 = histories[0].drop(columns="rate").assign(loss=0.0), histories[1].assign(val_loss=np.nan)
+    assert draw_losses(stage1, stage2, "a cell", tmp_path / "losses.png").stat().st_size > 10_000
+
+
+def curve(fold, stage, scale=1.0):
+    alarms = np.linspace(0, 20, 21)
+    return pd.DataFrame(
+        {"fold": fold, "stage": stage, "sensitivity": scale * (1 - np.exp(-alarms / 4)), "fp_per_subject": alarms}
+    )
+
+
+def test_froc_of_one_fold_and_of_several(tmp_path):
+    point = OperatingPoint("probability >= 0.5", 0.8, 2.0, (0.7, 0.9), (1.5, 2.6))
+    one = draw_froc(curve("1", "stage1"), {"stage1": [point]}, "centre rule", "HR", tmp_path / "one.png")
+    both = pd.concat(
+        [curve("1", "stage1"), curve("1", "overall", 0.8), curve("2", "overall"), curve("all", "overall", 0.9)]
+    )
+    several = draw_froc(both, {"overall": [point]}, "centre rule", "HR", tmp_path / "several.png")
+    assert imread(several).shape[1] == 2 * imread(one).shape[1]
+
+
+def test_froc_without_a_finite_point(tmp_path):
+    point = OperatingPoint("nothing", float("nan"), 2.0)
+    assert draw_froc(curve("1", "stage1"), {"stage1": [point]}, "rule", "HR", tmp_path / "x.png").is_file()

@@ -1,0 +1,140 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from cmb_toolkit.evaluation.rules import Rule
+from cmb_toolkit.report.lesions import FIELD_MM, Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
+from cmb_toolkit.report.style import KINDS
+
+SPACING = (0.5, 1.0)
+
+
+def lesion(kind, n=0, *, box=(20.0, 20.0), truth=(0.0, 0.0)):
+    place = (30.0, 25.0, 5)
+    return Lesion(kind, f"{kind}_{n}", "sub-001", place, box, truth, "confidence 0.50, probability 0.70")
+
+
+def view(one):
+    volume = np.random.default_rng(0).random((60, 50, 10), dtype=np.float32)
+    return View(one, crop(volume, one.place, SPACING), crop(volume, one.place, SPACING), SPACING, ((0, 1), (-1, 1)))
+
+
+def test_a_crop_is_radiological_with_anterior_on_top():
+    i, j, k = np.indices((80, 60, 10)).astype(np.float32)
+    place = (40.0, 30.0, 5)
+    for values, axis, growing in ((i, 2, False), (j, 1, False), (k, 0, True)):
+        cut = crop(values, place, SPACING)
+        steps = np.diff(cut, axis=axis)
+        assert np.unique(steps).tolist() == [1.0 if growing else -1.0]
+        assert cut[1, cut.shape[1] // 2, cut.shape[2] // 2] == values[40, 30, 5]
+    assert cut.shape == (3, 2 * FIELD_MM / 2 / 1.0 + 1, 2 * FIELD_MM / 2 / 0.5 + 1)
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0, 0), (59.4, 49.4, 9), (3.0, 48.0, 0), (-200.0, 10.0, 5)])
+def test_a_crop_beyond_the_volume_is_empty_there(place):
+    volume = np.arange(60 * 50 * 10, dtype=np.float32).reshape(60, 50, 10) + 1
+    cut = crop(volume, place, SPACING)
+    assert cut.shape == (3, 33, 65)
+    rows, columns = round(place[1]) - (np.arange(33) - 16), round(place[0]) - (np.arange(65) - 32)
+    for n, r, c in ((1, 16, 32), (0, 0, 0), (2, 32, 64), (1, 20, 40)):
+        i, j, k = columns[c], rows[r], place[2] + n - 1
+        if 0 <= i < 60 and 0 <= j < 50 and 0 <= k < 10:
+            assert cut[n, r, c] == volume[i, j, k]
+        else:
+            assert np.isnan(cut[n, r, c])
+
+
+def tables():
+    rows = [
+        ("c1", "sub-001", 10.0, 10.0, 2, 0.9, 0.8, "tp", "tp"),
+        ("c2", "sub-001", 20.4, 20.0, 3, 0.3, 0.1, "tp", None),
+        ("c3", "sub-002", 30.0, 30.0, 4, 0.8, 0.6, "fp", "fp"),
+        ("c4", "sub-002", 31.0, 10.0, 4, 0.2, 0.9, "fp", "fp"),
+        ("c5", "sub-002", 11.0, 10.0, 4, 0.95, 0.2, "fp", None),
+        ("c6", "sub-001", 10.0, 10.0, 3, 0.7, 0.7, "duplicate", "duplicate"),
+    ]
+    columns = ["candidate_id", "participant_id", "i", "j", "k", "confidence", "probability"]
+    found = pd.DataFrame(rows, columns=[*columns, "centre_stage1", "centre_overall"]).assign(width=20.0, height=18.0)
+    marks = [
+        ("sub-001", 10, 11, 2, "c1", "c1"),
+        ("sub-001", 20, 20, 3, "c2", None),
+        ("sub-003", 5, 5, 1, None, None),
+    ]
+    return found, pd.DataFrame(marks, columns=["participant_id", "i", "j", "k", "centre_stage1", "centre_overall"])
+
+
+def test_every_microbleed_is_chosen_and_the_most_convincing_false_ones():
+    chosen, false = choose_lesions(*tables(), "centre", most_false=1)
+    assert [one.name for one in chosen] == [
+        "found_sub-001_microbleed-01",
+        "missed_sub-001_microbleed-02",
+        "missed_sub-003_microbleed-01",
+        "false_c4",
+    ]
+    assert false == 2
+    found, lost, unseen, wrong = chosen
+    assert found.place == (10, 10, 2)
+    assert found.truth == (0, 1)
+    assert found.box == wrong.box == (20, 18)
+    assert lost.caption == "confidence 0.30, probability 0.10"
+    assert lost.truth == pytest.approx((-0.4, 0))
+    assert unseen.place == (5, 5, 1)
+    assert unseen.box is None
+    assert wrong.truth is None
+
+
+def test_stage_1_alone_is_chosen_by_confidence():
+    found, marks = tables()
+    chosen, false = choose_lesions(
+        found.drop(columns=["centre_overall", "probability"]),
+        marks.drop(columns="centre_overall"),
+        "centre",
+        most_false=2,
+    )
+    assert false == 3
+    assert [one.name for one in chosen if one.kind == "false"] == ["false_c5", "false_c3"]
+    assert [one.kind for one in chosen][:3] == ["found", "found", "missed"]
+    assert chosen[0].caption == "confidence 0.90"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_of_every_kind(tmp_path, kind):
+    one = lesion(kind, box=None if kind == "missed" else (20, 20), truth=None if kind == "false" else (2, -1))
+    image = imread(draw_lesion(view(one), Rule("paper" if kind == "missed" else "centre"), tmp_path / "x.png"))[..., :3]
+    assert 0.3 < (image.mean(axis=2) < 0.9).mean() < 0.95
+
+
+def test_equal_pictures_are_equal_files(tmp_path):
+    first, again = (draw_lesion(view(lesion("found")), Rule(), tmp_path / f"{n}.png") for n in range(2))
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_the_marks_lie_where_the_candidate_and_the_microbleed_are(tmp_path):
+    """The dark spot is at the truth: the yellow circle surrounds it, the green box is off by what the candidate is."""
+    volume = np.full((80, 80, 3), 0.8, np.float32)
+    volume[40, 46, 1] = 0  # the microbleed: 6 voxels anterior of the candidate
+    one = Lesion("found", "x", "sub-001", (40.0, 40.0, 1), (8.0, 8.0), (0.0, 6.0), "")
+    cut = crop(volume, one.place, (0.5, 0.5))
+    shown = View(one, cut, cut, (0.5, 0.5), ((0, 1), (0, 1)))
+    image = imread(draw_lesion(shown, Rule(distance_mm=1.5), tmp_path / "x.png"))[..., :3]
+    height, width, _ = image.shape
+    middle = image[height // 9 : height // 2, width // 3 + 10 : 2 * width // 3]  # the SWI of the candidate's slice
+    red, green, blue = middle[..., 0], middle[..., 1], middle[..., 2]
+    yellow = np.argwhere((red > 0.8) & (green > 0.75) & (blue < 0.5)).mean(axis=0)
+    box = np.argwhere((red < 0.2) & (green > 0.5) & (blue > 0.3)).mean(axis=0)
+    spot = np.argwhere(middle.max(axis=2) < 0.1)
+    spot = spot[(np.abs(spot - yellow).max(axis=1) < 20)].mean(axis=0)
+    assert np.abs(yellow - spot).max() < 2
+    assert box[0] - spot[0] > 10
+    assert abs(box[1] - spot[1]) < 2
+
+
+@pytest.mark.parametrize(("found", "missed", "false"), [(2, 0, 26), (0, 0, 0)])
+def test_a_montage_of_any_number(tmp_path, found, missed, false):
+    views = [
+        view(lesion(kind, n)) for kind, count in zip(KINDS, (found, missed, false), strict=True) for n in range(count)
+    ]
+    totals = {"found": found, "missed": missed, "false": false}
+    out = draw_montage(views, Rule(), totals, "a cell", tmp_path / "montage.png")
+    assert imread(out).shape[0] > 200

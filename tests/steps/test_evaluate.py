@@ -1,0 +1,139 @@
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.evaluation.results import CellResult
+from cmb_toolkit.io.publish import Record, publish
+from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.model import Counts
+from cmb_toolkit.steps.evaluate import evaluate
+
+NAME = "slab_swi+cphase-averaged_fold-1"
+
+
+@pytest.fixture
+def cell(classified_study):
+    return classified_study.cell_named(NAME)
+
+
+def rewrite(path, change):
+    """Publish a table again with a change."""
+    table = change(pd.read_csv(path, sep="\t"))
+    step = {"candidates.tsv": "stage1-detect", "findings.tsv": "stage2-classify"}[path.name]
+    with publish(path, Record(step, {"roles": ["validation", "test", "control"]})) as out:
+        write_tsv(table, out)
+
+
+def test_counts_of_a_cell(cell, read_json):
+    seen = []
+    folder = evaluate(cell.folder, on_progress=lambda done, total, what: seen.append((done, total)))
+    assert folder == cell.evaluation
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert result.find("centre", "test", "stage1").counts == Counts(tp=3, fp=2, fn=1, subjects=3)
+    assert result.find("centre", "test", "overall").counts == Counts(tp=2, fp=1, fn=2, subjects=3)
+    assert result.find("centre", "test", "stage2").counts == Counts(tp=2, fp=1, fn=1, tn=1, subjects=3)
+    assert result.find("centre", "control", "overall").counts == Counts(fp=1, subjects=1)
+    assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=4, fn=2, subjects=3)
+    assert result.find("centre", "validation", "stage1") is None
+    assert (result.resolution, result.fold, result.simulated) == ("slab", "1", True)
+    assert result.thresholds["stage1"].value == 0.05
+    assert result.thresholds["stage2"].origin == "on the validation subjects"
+    assert seen[-1] == (6, 6)
+
+
+def test_tables_and_pictures(cell):
+    evaluate(cell.folder, most_false=1)
+    subjects = read_tsv(cell.evaluation / "subjects.tsv")
+    assert len(subjects) == 2 * 3 * 4  # rules, stages, subjects
+    microbleeds = read_tsv(cell.evaluation / "microbleeds.tsv")
+    assert microbleeds["centre_overall"].notna().tolist() == [True, False, True, False]
+    froc = read_tsv(cell.evaluation / "froc.tsv")
+    assert set(zip(froc["rule"], froc["stage"], strict=True)) == {
+        (rule, stage) for rule in ("paper", "centre") for stage in ("stage1", "overall")
+    }
+    assert sorted(path.name for path in (cell.evaluation / "pictures").iterdir()) == [
+        "false_sub-002_cand-0006.png",
+        "found_sub-001_microbleed-01.png",
+        "found_sub-002_microbleed-01.png",
+        "missed_sub-001_microbleed-02.png",
+        "missed_sub-003_microbleed-01.png",
+    ]
+    assert (cell.evaluation / "montage.png").stat().st_size > 10_000
+
+
+def test_running_again_does_nothing_and_a_change_does(cell):
+    evaluate(cell.folder)
+    before = cell.metrics.stat().st_mtime_ns
+    evaluate(cell.folder)
+    assert cell.metrics.stat().st_mtime_ns == before
+    evaluate(cell.folder, distance_mm=2.0)
+    assert cell.metrics.stat().st_mtime_ns != before
+    assert "within 2 mm" in cell.metrics.read_text()
+
+
+def test_stage_1_alone(cell, read_json):
+    cell.findings.unlink()
+    evaluate(cell.folder)
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert {each.stage for each in result.stages} == {"stage1"}
+    assert list(result.thresholds) == ["stage1"]
+
+
+def test_validation_subjects_when_asked_for(cell, read_json, classified_study):
+    with pytest.raises(MissingError, match="sub-009"):  # its volumes are not there
+        evaluate(cell.folder, roles=("validation",))
+    with pytest.raises(DataError, match="stage 1 was not run on the train subjects"):
+        evaluate(cell.folder, roles=("test", "train"))
+
+
+def test_a_cell_before_stage_1(cell):
+    cell.candidates.unlink()
+    with pytest.raises(MissingError, match=r"candidates\.tsv: not found\. Run `cmbtk stage1-detect`"):
+        evaluate(cell.folder)
+
+
+def test_findings_of_other_candidates(cell):
+    rewrite(cell.findings, lambda table: table.iloc[1:])
+    with pytest.raises(DataError, match=r"findings\.tsv: not made from the present candidates\.tsv"):
+        evaluate(cell.folder)
+
+
+def test_a_verdict_that_is_none(cell):
+    rewrite(cell.findings, lambda table: table.assign(kept="maybe"))
+    with pytest.raises(DataError, match="column kept must hold True or False"):
+        evaluate(cell.folder)
+
+
+def test_candidates_of_another_split(cell):
+    rewrite(cell.candidates, lambda table: table.assign(role="train"))
+    with pytest.raises(DataError, match="sub-001 is a train subject there, but a test subject"):
+        evaluate(cell.folder)
+
+
+def test_a_missing_column_is_named(cell):
+    rewrite(cell.candidates, lambda table: table.drop(columns="z_mm"))
+    with pytest.raises(DataError, match=r"candidates\.tsv: column z_mm missing"):
+        evaluate(cell.folder)
+
+
+def test_parameters_out_of_range(cell):
+    for wrong in ({"roles": ("tests",)}, {"roles": ()}, {"most_false": -1}, {"distance_mm": 0}, {"rule": "valdo"}):
+        with pytest.raises(UsageError):
+            evaluate(cell.folder, **wrong)
+    assert not cell.evaluation.exists()
+
+
+def test_the_command(cell):
+    result = CliRunner().invoke(cli, ["evaluate", str(cell.folder)])
+    assert result.exit_code == 0, result.output
+    assert "test, stage 1: 3 of 4 microbleeds (75.0 %), 2 false positives in 3 subjects (0.67 each)" in result.output
+    assert "centre rule: within 3 mm" in result.output
+    assert str(cell.evaluation) in result.output
+
+
+def test_the_command_on_something_else(tmp_path):
+    result = CliRunner().invoke(cli, ["evaluate", str(tmp_path)])
+    assert isinstance(result.exception, MissingError)
+    assert "not a cell" in str(result.exception)

@@ -1,0 +1,78 @@
+import pytest
+from click.testing import CliRunner
+from matplotlib.image import imread
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import MissingError, UsageError
+from cmb_toolkit.steps.evaluate import evaluate
+from cmb_toolkit.steps.figures import figures
+
+
+@pytest.fixture
+def cells(two_fold_study):
+    return [two_fold_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_everything_that_is_there_is_drawn(two_fold_study, cells, write_history):
+    for cell in cells:
+        evaluate(cell.folder, most_false=0)
+    write_history(cells[0])
+    folder = figures(two_fold_study.root)
+    assert names(folder) == [
+        "froc_slab_swi+cphase-averaged_centre.png",
+        "losses_slab_swi+cphase-averaged_fold-1.png",
+        "montage_slab_swi+cphase-averaged_fold-1.png",
+        "montage_slab_swi+cphase-averaged_fold-2.png",
+    ]
+    for path in folder.iterdir():
+        image = imread(path)[..., :3]
+        assert min(image.shape[:2]) > 300
+        assert image.std() > 0.05
+
+
+def test_losses_before_evaluation_and_again_after_a_change(two_fold_study, cells, write_history):
+    write_history(cells[1])
+    cells[1].cnn_history.unlink()
+    folder = figures(two_fold_study.root)
+    assert names(folder) == ["losses_slab_swi+cphase-averaged_fold-2.png"]
+    note = folder.with_suffix(".json")
+    before = note.stat().st_mtime_ns
+    figures(two_fold_study.root)
+    assert note.stat().st_mtime_ns == before
+    write_history(cells[0])
+    assert len(names(figures(two_fold_study.root))) == 2
+
+
+def test_stage_1_alone_has_one_panel(two_fold_study, cells):
+    cells[0].findings.unlink()
+    evaluate(cells[0].folder, most_false=0)
+    folder = figures(two_fold_study.root, rule="paper")
+    one = imread(folder / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
+    evaluate(cells[1].folder, most_false=0)
+    assert (
+        imread(figures(two_fold_study.root, rule="paper") / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
+        == 2 * one
+    )
+
+
+def test_nothing_to_draw(two_fold_study, tmp_path):
+    with pytest.raises(MissingError, match="nothing to draw yet"):
+        figures(two_fold_study.root)
+    with pytest.raises(MissingError, match="not a study folder"):
+        figures(tmp_path)
+    with pytest.raises(UsageError, match="rule 'touch'"):
+        figures(two_fold_study.root, rule="touch")
+
+
+def test_the_command_prints_paths(two_fold_study, cells):
+    evaluate(cells[0].folder, most_false=0)
+    result = CliRunner().invoke(cli, ["figures", str(two_fold_study.root)])
+    assert result.exit_code == 0, result.output
+    assert [line.rsplit("/", 1)[1] for line in result.output.splitlines() if line.endswith(".png")] == [
+        "froc_slab_swi+cphase-averaged_centre.png",
+        "montage_slab_swi+cphase-averaged_fold-1.png",
+    ]

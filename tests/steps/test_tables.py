@@ -1,0 +1,85 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.steps.evaluate import evaluate
+from cmb_toolkit.steps.tables import tables
+
+
+@pytest.fixture
+def cells(two_fold_study):
+    return [two_fold_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12"]
+
+
+@pytest.fixture
+def evaluated(two_fold_study, cells):
+    for cell in cells:
+        evaluate(cell.folder, most_false=0)
+    return two_fold_study
+
+
+def test_files_of_both_rules(evaluated):
+    folder = tables(evaluated.root)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [f"{stage}_{rule}.tsv" for stage in ("stage1", "stage2", "overall") for rule in ("paper", "centre")]
+        + ["results_paper.md", "results_centre.md", "paper_audit.md"]
+    )
+    stage1 = read_tsv(folder / "stage1_centre.tsv").set_index("fold")
+    assert stage1.index.tolist() == ["1", "2", "all"]
+    assert stage1["tp"].tolist() == [3, 2, 5]
+    assert stage1["rule"].unique().tolist() == ["centre"]
+    assert read_tsv(folder / "stage1_paper.tsv")["tp"].tolist() == [2, 2, 4]
+    assert "158.91" in (folder / "paper_audit.md").read_text()
+
+
+def test_running_again_does_nothing(evaluated):
+    note = tables(evaluated.root).with_suffix(".json")
+    before = note.stat().st_mtime_ns
+    tables(evaluated.root)
+    assert note.stat().st_mtime_ns == before
+
+
+def test_the_command_prints_and_writes(evaluated):
+    result = CliRunner().invoke(cli, ["tables", str(evaluated.root)])
+    assert result.exit_code == 0, result.output
+    assert "Both stages together (centre rule: within 3 mm)" in result.output
+    assert "paper HR, other data" in result.output
+    assert "simulated scans" in result.output
+    assert "IoU" not in result.output
+    paper = CliRunner().invoke(cli, ["tables", str(evaluated.root), "--rule", "paper"])
+    assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice)" in paper.output
+    assert "within 3 mm" not in paper.output
+
+
+def test_the_audit_needs_no_study():
+    result = CliRunner().invoke(cli, ["tables", "--audit"])
+    assert result.exit_code == 0, result.output
+    assert "158.91" in result.output
+    assert CliRunner().invoke(cli, ["tables"]).exit_code == 2
+
+
+def test_a_study_without_results(two_fold_study, tmp_path):
+    with pytest.raises(MissingError, match="2 cells, none of them evaluated"):
+        tables(two_fold_study.root)
+    with pytest.raises(MissingError, match="not a study folder"):
+        tables(tmp_path)
+
+
+def test_different_distances_do_not_meet(evaluated, cells):
+    evaluate(cells[1].folder, distance_mm=5, most_false=0)
+    with pytest.raises(DataError, match="under different rules"):
+        tables(evaluated.root)
+
+
+def test_a_damaged_result_is_named(evaluated, cells):
+    content = json.loads(cells[0].metrics.read_text())
+    cells[0].metrics.write_text(json.dumps({**content, "stages": "lost"}))
+    with pytest.raises(DataError, match=r"metrics\.json: cannot be read .* Run `cmbtk evaluate`"):
+        tables(evaluated.root)
+    cells[0].metrics.write_text("{")
+    with pytest.raises(DataError, match="fold-1/evaluation/metrics"):
+        tables(evaluated.root)
