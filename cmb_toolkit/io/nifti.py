@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +21,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..errors import DataError, MissingError
 
-__all__ = ["AFFINE_TOLERANCE", "Volume", "check_same_grid", "read_grid", "read_mask", "read_volume", "write_volume"]
+__all__ = [
+    "AFFINE_TOLERANCE",
+    "Grid",
+    "Volume",
+    "check_same_grid",
+    "read_grid",
+    "read_mask",
+    "read_volume",
+    "write_volume",
+]
 
 AFFINE_TOLERANCE = 1e-3
 """Largest difference of two affines' entries [mm] that still counts as the same grid."""
@@ -125,15 +134,26 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
     )
 
 
-def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
-    """Read from the header alone on which grid a file's values lie.
+class Grid(NamedTuple):
+    """On which voxels a file's values lie.
 
-    Returns
-    -------
+    Attributes
+    ----------
     shape : (int, int, int)
-        Voxels along the file's own axes; echoes are not counted.
+        Voxels along the file's own axes.
     affine : (4, 4) array
         From the file's own voxel indices to world coordinates [mm].
+    volumes : int
+        How many volumes (echoes, for instance) the file holds; 1 for a 3-D file.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    volumes: int
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the grid of a file, from its header alone.
 
     Raises
     ------
@@ -148,7 +168,7 @@ def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
         raise DataError(f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes).")
     _check_geometry(path, affine)
     i, j, k = (int(n) for n in image.shape[:3])
-    return (i, j, k), affine
+    return Grid((i, j, k), affine, int(np.prod(image.shape[3:], dtype=int)))
 
 
 def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:

@@ -36,7 +36,7 @@ from ..io.marks import (
     voxels_to_canonical,
     world_to_canonical,
 )
-from ..io.nifti import AFFINE_TOLERANCE, read_grid
+from ..io.nifti import AFFINE_TOLERANCE, Grid, read_grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.tables import read_tsv, tsv_text
 from ..model import OnProgress
@@ -164,7 +164,7 @@ def import_authors(
     for done, (name, volumes) in enumerate(files.volumes.items(), 1):
         subject = identifiers[name]
         try:
-            shape, affine = _common_grid(volumes)
+            shape, affine, _ = _common_grid(volumes)
             table = read_sheet(files.sheets[name]) if name in files.sheets else None
         except CmbError as error:
             problems.add(error)
@@ -299,7 +299,7 @@ def import_table(
         subject = row["participant_id"]
         volumes = {kind: table.parent / str(row[kind]) for kind in _VOLUMES if kind in row}
         try:
-            shape, affine = _common_grid(volumes)
+            shape, affine, _ = _common_grid(volumes)
         except CmbError as error:
             problems.add(error)
             continue
@@ -399,7 +399,7 @@ def _check_resolution(name: str | None) -> None:
         raise UsageError(f"--resolution {name!r}: expected letters, digits, + and - (it names folders).")
 
 
-def _common_grid(volumes: Mapping[str, Path]) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+def _common_grid(volumes: Mapping[str, Path]) -> Grid:
     """The grid that all volumes of a subject lie on, from their headers.
 
     Raises
@@ -407,21 +407,22 @@ def _common_grid(volumes: Mapping[str, Path]) -> tuple[tuple[int, int, int], NDA
     MissingError, DataError
     """
     grids = {path: read_grid(path) for path in volumes.values()}
-    (first, (shape, affine)), *others = grids.items()
-    for path, (other_shape, other_affine) in others:
+    (first, grid), *others = grids.items()
+    for path, other in others:
         # along canonical axes: one of them may have been stored in another order
-        one, two = canonical_grid(shape, affine), canonical_grid(other_shape, other_affine)
+        one, two = canonical_grid(grid.shape, grid.affine), canonical_grid(other.shape, other.affine)
         if one[0] != two[0]:
             raise DataError(
-                f"{first} and {path}: shapes {' x '.join(map(str, shape))} and {' x '.join(map(str, other_shape))} "
-                "disagree. Volumes of a subject must lie on one grid; resample or export one of them again."
+                f"{first} and {path}: shapes {' x '.join(map(str, grid.shape))} and "
+                f"{' x '.join(map(str, other.shape))} disagree. "
+                "Volumes of a subject must lie on one grid; resample or export one of them again."
             )
         if not np.allclose(one[1], two[1], rtol=0, atol=AFFINE_TOLERANCE):
             raise DataError(
                 f"{first} and {path}: their affines differ by {np.abs(one[1] - two[1]).max():.3g} mm, so their voxels "
                 "are not in the same places. Export both from the same scan with the same converter."
             )
-    return shape, affine
+    return grid
 
 
 def _mark_problems(places: Sequence[str], voxels: NDArray[np.int_], shape: Sequence[int]) -> Iterable[str]:

@@ -52,7 +52,8 @@ def read_geometry(study: Study, subject: str, *, size: int = IMAGE_SIZE, mode: M
     path = study.swi(subject)
     if not path.is_file():
         raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
-    shape, affine = canonical_grid(*read_grid(path))
+    grid = read_grid(path)
+    shape, affine = canonical_grid(grid.shape, grid.affine)
     return Geometry(shape, affine, make_frame(shape[:2], size, mode))
 
 
