@@ -56,7 +56,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     "--merge",
     type=click.FloatRange(0, min_open=True),
     metavar="MM",
-    help="Keep only the strongest of candidates nearer than this [mm], on neighbouring slices say.  [default: keep all]",
+    help="Of candidates nearer than this [mm], on neighbouring slices say, keep the strongest.  [default: keep all]",
 )
 @click.option(
     "--role",

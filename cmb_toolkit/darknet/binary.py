@@ -222,7 +222,9 @@ class BinaryEngine:
             if not results.is_file():
                 raise DarknetError(f"{self._binary.path}: ended without its results file. Is the disk full?")
             boxes = parse_valid(results.read_text("latin-1"), results.name)
-        return _select(boxes, images, threshold, nms, cfg)
+        # Darknet has thinned the boxes out before it clipped them; doing it again would take clipped ones as well.
+        again = nms if nms < _LIMITS[self._binary.flavour][1] else 1.0
+        return _select(boxes, images, threshold, again, cfg)
 
     def _check_limits(self, threshold: float, nms: float) -> None:
         least, most = _LIMITS[self._binary.flavour]

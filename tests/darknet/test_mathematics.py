@@ -103,7 +103,7 @@ def slow_delta(output, truths, seen, region: Region):
     t = output.reshape(n, rows, columns, num, features)
     delta = np.zeros_like(t)
 
-    def coordinates(d, v, where, truth, anchor, scale):
+    def coordinates(d, v, *, where, truth, anchor, scale):
         (i, j), (aw, ah) = where, anchor
         for axis, wanted in enumerate((truth[0] * columns - i, truth[1] * rows - j)):
             s = sigmoid(v[axis])
@@ -129,7 +129,7 @@ def slow_delta(output, truths, seen, region: Region):
                     d[4] = 0 if best > region.thresh else region.noobject_scale * (0 - s) * s * (1 - s)
                     if seen < 12800:
                         own = ((i + 0.5) / columns, (j + 0.5) / rows, anchor[0] / columns, anchor[1] / rows)
-                        coordinates(d, v, (i, j), own, anchor, 0.01)
+                        coordinates(d, v, where=(i, j), truth=own, anchor=anchor, scale=0.01)
         for truth in truths[b]:
             i, j = int(truth[0] * columns), int(truth[1] * rows)
             best, chosen = 0.0, 0
@@ -142,7 +142,7 @@ def slow_delta(output, truths, seen, region: Region):
                     best, chosen = iou, a
             v, d = t[b, j, i, chosen], delta[b, j, i, chosen]
             anchor = region.anchors[chosen]
-            coordinates(d, v, (i, j), truth, anchor, region.coord_scale)
+            coordinates(d, v, where=(i, j), truth=truth, anchor=anchor, scale=region.coord_scale)
             s = sigmoid(v[4])
             target = overlap(box(v, i, j, anchor), truth[:4]) if region.rescore else 1
             d[4] = region.object_scale * (target - s) * s * (1 - s)
@@ -396,7 +396,7 @@ def test_adam_agrees_with_numpy():
     trainer = Trainer(cfg, start)
     slow = SlowNetwork(cfg, start)
     net = cfg.net
-    moments = [{key: [np.zeros_like(p[key]), np.zeros_like(p[key])] for key in u} for p, u in zip(slow.p, slow.u)]
+    moments = [{key: [np.zeros_like(value), np.zeros_like(value)] for key, value in u.items()} for u in slow.u]
     quiet = replace(cfg, net=replace(net, learning_rate=0.0, decay=0.0, momentum=0.0))
     for iteration in (1, 2, 3):
         trainer.step(images, padded(TRUTHS, 3), iteration)
