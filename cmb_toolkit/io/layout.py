@@ -78,8 +78,8 @@ class Cell:
 
     @property
     def patches(self) -> Path:
-        """Patches beside their table ``patches.tsv``: array (n, 16, 32, 16), SWI beside phase."""
-        return self.folder / "patches.npy"
+        """Folder of patches.npy (n, 16, 32, 16), SWI beside phase, and its table patches.tsv: published as one."""
+        return self.folder / "patches"
 
     @property
     def cnn(self) -> Path:
@@ -88,6 +88,11 @@ class Cell:
     @property
     def cnn_history(self) -> Path:
         return self.folder / "cnn_history.tsv"
+
+    @property
+    def cnn_loss(self) -> Path:
+        """Plot of the history."""
+        return self.folder / "cnn_loss.png"
 
     @property
     def findings(self) -> Path:

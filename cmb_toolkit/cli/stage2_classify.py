@@ -1,0 +1,58 @@
+"""``cmbtk stage2-classify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from .progress import progress
+
+
+def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Literal["validation"]:
+    if value == "validation":
+        return "validation"
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number nor validation.") from None
+
+
+@click.command(name="stage2-classify")
+@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--threshold",
+    default="validation",
+    show_default=True,
+    callback=_threshold,
+    metavar="NUMBER|validation",
+    help="Keep candidates of at least this probability, 0 to 1; validation takes the greatest F1 over the validation "
+    "subjects' microbleeds.",
+)
+@click.option("--batch", type=click.IntRange(1), default=256, show_default=True, help="Patches at a time.")
+def command(*, cell: Path, threshold: float | Literal["validation"], batch: int) -> None:
+    """Say of every candidate of CELL how probably it is a microbleed, and keep the probable ones.
+
+    The result is findings.tsv in the cell: the candidates with the columns probability and kept.
+
+    \b
+    Example:
+      cmbtk stage2-classify demo/cells/slab_swi+cphase-averaged_fold-1
+      cmbtk stage2-classify study/cells/HR_swi_fold-1 --threshold 0.5
+    """
+    from ..io.layout import Study
+    from ..io.publish import read_record
+    from ..io.tables import read_tsv
+    from ..steps.stage2_classify import stage2_classify
+
+    with progress("Classifying") as on_progress:
+        path = stage2_classify(cell, threshold=threshold, batch=batch, on_progress=on_progress)
+    record = read_record(path) or {}
+    _, files = Study.of_cell(cell)
+    table = read_tsv(files.findings, ["participant_id", "role", "kept"])
+    click.echo(f"Threshold   {record['threshold']['value']:.4g} ({record['threshold']['chosen']})")
+    for role, rows in table.groupby("role"):
+        click.echo(f"{str(role) + ':':11} {record['kept'][role]} of {len(rows)} candidates kept")
+    click.echo(f"Findings    {path}")
+    click.echo(f"Next: cmbtk evaluate {cell}")

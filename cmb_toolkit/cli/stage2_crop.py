@@ -1,0 +1,90 @@
+"""``cmbtk stage2-crop``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from .progress import progress
+
+
+@click.command(name="stage2-crop")
+@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--rule",
+    type=click.Choice(["centre", "paper"]),
+    default="centre",
+    show_default=True,
+    help="When a candidate is a microbleed: its centre within --distance of a mark, or (paper) its box with IoU > 0.8 "
+    "on the mark's slice.",
+)
+@click.option(
+    "--distance",
+    type=click.FloatRange(0, min_open=True),
+    default=3.0,
+    show_default=True,
+    metavar="MM",
+    help="For centre [mm].",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["fixed", "paper"]),
+    default="fixed",
+    show_default=True,
+    help="Grey values to 0..1 inside the brain. fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi. "
+    "paper: minimum to maximum of each subject.",
+)
+@click.option(
+    "--jitter",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Extra patches of each training mark, shifted at random within --distance: for few microbleeds.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For --jitter.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+def command(
+    *,
+    cell: Path,
+    rule: Literal["centre", "paper"],
+    distance: float,
+    scale: Literal["fixed", "paper"],
+    jitter: int,
+    seed: int,
+    jobs: int,
+) -> None:
+    """Cut SWI and phase patches around the candidates of CELL.
+
+    A patch is 16 x 16 x 16 voxels of SWI beside as many of high-passed phase, at the scan's own resolution, with the
+    voxel nearest to the candidate's centre at index 8 (of 0 to 15) and 0 beyond the volume. Every candidate of every
+    subject gets one, labelled by the truth. The readers' marks of training and validation subjects are added, so that
+    stage 2 also learns from microbleeds that stage 1 missed.
+
+    The result is the folder patches in the cell: patches.npy (n, 16, 32, 16) and patches.tsv.
+
+    \b
+    Example:
+      cmbtk stage2-crop demo/cells/slab_swi+cphase-averaged_fold-1 --jobs 2
+    """
+    from ..io.publish import read_record
+    from ..steps.stage2_crop import stage2_crop
+
+    with progress("Patches") as on_progress:
+        path = stage2_crop(
+            cell,
+            rule=rule,
+            distance_mm=distance,
+            scale=scale,
+            jitter=jitter,
+            seed=seed,
+            jobs=jobs,
+            on_progress=on_progress,
+        )
+    for role, count in (read_record(path) or {})["patches"].items():
+        marks = f", {count['marks']} marks" if count["marks"] else ""
+        click.echo(f"{role + ':':11} {count['microbleed']} candidates on a microbleed, {count['other']} others{marks}")
+    click.echo(f"Patches     {path}")
+    click.echo(f"Next: cmbtk stage2-train {cell}")

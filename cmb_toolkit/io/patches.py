@@ -1,0 +1,62 @@
+"""The patches of a cell: ``patches.npy``, one array that is mapped and not loaded, and ``patches.tsv``, its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingError
+from .tables import read_tsv
+
+__all__ = ["ARRAY", "COLUMNS", "TABLE", "read_patches"]
+
+ARRAY, TABLE = "patches.npy", "patches.tsv"
+
+COLUMNS: tuple[str, ...] = (
+    "candidate_id",
+    "participant_id",
+    "role",
+    "k",
+    "i",
+    "j",
+    "label",
+    "origin",
+)
+"""candidate_id: of the candidate, or a name made for a mark; label: 1 microbleed, 0 not; origin: ``candidate`` (from
+stage 1) or ``microbleed`` (a reader's mark, for training only)."""
+
+
+def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Table and array of a folder of patches.
+
+    Returns
+    -------
+    table : DataFrame
+        n rows with at least :data:`COLUMNS`.
+    patches : (n, 16, 32, 16) float32 memory map
+        Read-only; row by row those of the table.
+
+    Raises
+    ------
+    MissingError
+        If they have not been made.
+    DataError
+        If they are damaged or do not belong together.
+    """
+    array = folder / ARRAY
+    if not array.is_file():
+        raise MissingError(f"{array}: not found. Run `cmbtk stage2-crop` on this cell first.")
+    table = read_tsv(folder / TABLE, COLUMNS)
+    try:
+        patches = np.load(array, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{array}: damaged ({error}). Run `cmbtk stage2-crop` on this cell again.") from error
+    if patches.shape != (len(table), 16, 32, 16) or patches.dtype != np.float32:
+        raise DataError(
+            f"{array}: holds {patches.dtype} of shape {patches.shape}; expected float32 of ({len(table)}, 16, 32, 16), "
+            f"a patch for each row of {TABLE}. Run `cmbtk stage2-crop` on this cell again."
+        )
+    return table, patches

@@ -1,0 +1,351 @@
+"""Training of the second stage (paper, section 2.4): Adam, weighted classes, the best epoch by validation.
+
+The epoch kept is chosen by the validation patches and nothing else; the authors' script validates on its test folder,
+which makes test results too good. Training can be killed at any time and goes on at the epoch it was in: a checkpoint
+holds weights, optimizer, dropout state and history, and the random choices of an epoch depend on the seed and its
+number only, so that an interrupted run ends in the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..errors import DataError, StorageError, UsageError
+from ..model import OnProgress
+from .augment import epoch as epoch_order
+from .augment import joint_index, symmetries, transform
+
+__all__ = ["SELECT", "Recipe", "auc", "class_weight", "engine", "predict", "train"]
+
+SELECT: tuple[str, ...] = ("loss", "auc")
+"""What the best epoch is chosen by, on the validation patches."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs : int
+        200 in the paper.
+    batch : int
+        Patches a step; 50 in the paper.
+    learning_rate : float
+        Adam's; 0.001 in the paper.
+    class_weights : 'ratio', 'none' or float
+        Weight of a microbleed's patch against that of another: the ratio of their numbers in an epoch, 1, or given.
+    augmentation : str
+        One of :data:`cmb_toolkit.stage2.augment.AUGMENTATIONS`.
+    copies : (int, int)
+        How often a patch of a microbleed, and any other patch, is shown in an epoch, each time in another symmetry.
+        24 and 24 are the paper's augmented set.
+    select : str
+        One of :data:`SELECT`; the loss is weighted as in training.
+    patience : int
+        Stop after so many epochs without a better one; 0 never stops.
+    seed : int
+    """
+
+    epochs: int = 200
+    batch: int = 50
+    learning_rate: float = 1e-3
+    class_weights: str | float = "ratio"
+    augmentation: str = "paper"
+    copies: tuple[int, int] = (24, 24)
+    select: str = "loss"
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, *self.copies) < 1 or self.patience < 0 or self.seed < 0:
+            raise UsageError("epochs, batch and copies must be 1 or more, patience and seed 0 or more.")
+        if not 0 < self.learning_rate < 1:
+            raise UsageError(
+                f"learning rate {self.learning_rate:g}: expected above 0 and below 1; the paper's is 0.001."
+            )
+        if self.select not in SELECT:
+            raise UsageError(f"select {self.select!r}: choose the best epoch by one of {', '.join(SELECT)}.")
+        if isinstance(self.class_weights, str):
+            if self.class_weights not in ("ratio", "none"):
+                raise UsageError(f"class weights {self.class_weights!r}: expected ratio, none or a number above 0.")
+        elif not 0 < self.class_weights < float("inf"):
+            raise UsageError(f"class weight {self.class_weights:g}: must be above 0 and finite.")
+
+
+def engine() -> str:
+    """What trains and predicts, for the provenance; does not import it."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return f"keras {version('keras')} ({backend} {version(backend)})"
+
+
+def class_weight(labels: NDArray[np.intp], recipe: Recipe) -> float:
+    """Weight of a microbleed's patch against that of another.
+
+    Raises
+    ------
+    DataError
+        If there is no patch of one kind.
+    """
+    positive = int(np.count_nonzero(labels == 1))
+    negative = len(labels) - positive
+    if not positive or not negative:
+        kind = "other" if positive else "microbleed"
+        raise DataError(f"no {kind} patch among the {len(labels)} to train on: there is nothing to tell apart.")
+    if recipe.class_weights == "none":
+        return 1.0
+    if recipe.class_weights == "ratio":
+        return negative * recipe.copies[1] / (positive * recipe.copies[0])
+    return float(recipe.class_weights)
+
+
+def auc(labels: NDArray[np.intp], score: NDArray[np.floating[Any]]) -> float:
+    """Area under the ROC curve: how often a microbleed scores above another patch, ties half; NaN without both."""
+    positive = labels == 1
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return float("nan")
+    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def predict(
+    model: Any, patches: NDArray[np.float32], *, batch: int = 256, on_progress: OnProgress | None = None
+) -> NDArray[np.float64]:
+    """Probability that each patch is a microbleed.
+
+    Parameters
+    ----------
+    model : keras.Model
+    patches : (n, 16, 32, 16) float32 array
+        In 0..1; may be a memory map.
+    batch : int
+        Patches at a time. All batches have one size, so that the network is traced once.
+    on_progress : callable, optional
+
+    Returns
+    -------
+    (n,) array
+    """
+    n = len(patches)
+    batch = min(batch, n)
+    probability = np.empty(n)
+    for first in range(0, n, batch or 1):
+        part = np.asarray(patches[first : first + batch], np.float32)
+        filled = np.zeros((batch, *part.shape[1:], 1), np.float32)
+        filled[: len(part), ..., 0] = part
+        probability[first : first + len(part)] = np.asarray(model.predict_on_batch(filled))[: len(part), 1]
+        if on_progress:
+            on_progress(first + len(part), n, "patches")
+    return probability
+
+
+def train(
+    model: Any,
+    training: tuple[NDArray[np.float32], NDArray[np.intp]],
+    validation: tuple[NDArray[np.float32], NDArray[np.intp]],
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    key: str = "",
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> pd.DataFrame:
+    """Train a network in place; afterwards it has the weights of its best epoch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From :func:`cmb_toolkit.stage2.networks.build`.
+    training, validation : (patches, labels)
+        (n, 16, 32, 16) float32 in 0..1, and (n,) integers: 1 microbleed, 0 not. Nothing else is looked at.
+    recipe : Recipe
+    checkpoint : Path, optional
+        File to go on from and to write after every epoch.
+    key : str
+        Says what is being trained on what: a checkpoint with another key, or of another recipe, is not used. The
+        number of epochs and the patience may change: a finished training can be prolonged.
+    on_progress : callable
+        Called after every step with steps done, steps in all, and the losses so far.
+
+    Returns
+    -------
+    DataFrame
+        epoch (1, 2, ...), loss, val_loss (both weighted means), val_auc, best (whether it was the best so far).
+
+    Raises
+    ------
+    DataError
+        If the training patches are all of one kind, there is no validation patch, or the loss is not finite.
+    """
+    patches, labels = training
+    weight = class_weight(labels, recipe)
+    positives = int(np.count_nonzero(validation[1] == 1))
+    if not len(validation[1]) or (recipe.select == "auc" and positives in (0, len(validation[1]))):
+        raise DataError(
+            f"{len(validation[1])} validation patches, {positives} of them microbleeds: the best epoch cannot be "
+            "chosen by them. Give more subjects to validation with `cmbtk split`, or lower stage 1's threshold."
+        )
+    index = joint_index(symmetries(recipe.augmentation, patches.shape[1]))
+    copies = np.where(labels == 1, *recipe.copies)
+    sample_weight = np.where(labels == 1, weight, 1.0)
+    sample_weight /= (sample_weight * copies).sum() / copies.sum()  # mean 1: training and validation losses compare
+    steps = -(-int(copies.sum()) // recipe.batch)
+    _compile(model, recipe)
+    state = _State(
+        model,
+        json.dumps(
+            [
+                key,
+                recipe.batch,
+                recipe.learning_rate,
+                weight,
+                recipe.augmentation,
+                recipe.copies,
+                recipe.select,
+                recipe.seed,
+                model.name,
+            ]
+        ),
+    )
+    if checkpoint is not None:
+        state.restore(checkpoint, recipe)
+    while not _finished(state.history, recipe):
+        number = len(state.history)
+        rng = np.random.default_rng([recipe.seed, number])
+        which, turn = epoch_order(copies, len(index), rng)
+        # every batch has one size: what the last lacks is taken from the epoch's beginning
+        which, turn = (np.resize(order, steps * recipe.batch) for order in (which, turn))
+        model.reset_metrics()
+        for step in range(steps):
+            now = slice(step * recipe.batch, (step + 1) * recipe.batch)
+            batch = transform(patches[which[now]], index, turn[now])
+            loss = model.train_on_batch(
+                batch[..., None],
+                np.eye(2, dtype=np.float32)[labels[which[now]]],
+                sample_weight=sample_weight[which[now]].astype(np.float32),
+                return_dict=True,
+            )["loss"]
+            what = f"epoch {number + 1}/{recipe.epochs}, loss {loss:.3f}"
+            on_progress(
+                number * steps + step + 1, recipe.epochs * steps, ", ".join(filter(None, [what, state.summary()]))
+            )
+        loss = float(loss)
+        if not np.isfinite(loss):
+            raise DataError(
+                f"training diverged in epoch {number + 1} (loss {loss}). Lower the learning rate "
+                f"({recipe.learning_rate:g}), or look for patches that are not in 0..1."
+            )
+        state.add(loss, *_validated(model, validation, weight), recipe.select)
+        if checkpoint is not None:
+            state.write(checkpoint)
+    model.set_weights(state.best)
+    on_progress(recipe.epochs * steps, recipe.epochs * steps, state.summary())
+    return pd.DataFrame(state.history)
+
+
+def _compile(model: Any, recipe: Recipe) -> None:
+    import keras
+
+    # graph mode, whatever was set before: eager gradients are slow, and XLA is four times slower on CPUs
+    model.compile(
+        keras.optimizers.Adam(recipe.learning_rate), "categorical_crossentropy", run_eagerly=False, jit_compile=False
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _validated(
+    model: Any, validation: tuple[NDArray[np.float32], NDArray[np.intp]], weight: float
+) -> tuple[float, float]:
+    """Weighted loss and AUC on the validation patches."""
+    patches, labels = validation
+    probability = predict(model, patches)
+    right = np.clip(np.where(labels == 1, probability, 1 - probability), 1e-7, 1)
+    loss = np.average(-np.log(right), weights=np.where(labels == 1, weight, 1.0))
+    return float(loss), auc(labels, probability)
+
+
+def _finished(history: list[dict[str, Any]], recipe: Recipe) -> bool:
+    since = next((n for n, row in enumerate(reversed(history)) if row["best"]), 0)
+    return len(history) >= recipe.epochs or bool(recipe.patience and since >= recipe.patience)
+
+
+class _State:
+    """Everything that a training in progress consists of, and its file."""
+
+    def __init__(self, model: Any, key: str) -> None:
+        self.model = model
+        self.key = key
+        self.history: list[dict[str, Any]] = []
+        self.best: list[NDArray[Any]] = model.get_weights()
+
+    def add(self, loss: float, val_loss: float, val_auc: float, select: str) -> None:
+        """Enter a finished epoch; keep its weights if it is the best so far."""
+
+        def goal(row: dict[str, Any]) -> tuple[float, float]:
+            # equal areas are common where few microbleeds validate: the loss decides between them
+            return (-row["val_auc"] if select == "auc" else 0.0, row["val_loss"])
+
+        row = {"epoch": len(self.history) + 1, "loss": loss, "val_loss": val_loss, "val_auc": val_auc}
+        best = next((old for old in reversed(self.history) if old["best"]), None)
+        row["best"] = best is None or goal(row) < goal(best)
+        self.history.append(row)
+        if row["best"]:
+            self.best = self.model.get_weights()
+
+    def summary(self) -> str:
+        """The best epoch in words, for progress reports."""
+        best = next((row for row in reversed(self.history) if row["best"]), None)
+        return f"best epoch {best['epoch']} (validation loss {best['val_loss']:.3f})" if best else ""
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        groups = {
+            "model": [np.asarray(v) for v in self.model.variables],  # dropout's random state included
+            "optimizer": [np.asarray(v) for v in self.model.optimizer.variables],
+            "best": self.best,
+        }
+        return {f"{name}_{n}": array for name, arrays in groups.items() for n, array in enumerate(arrays)}
+
+    def write(self, path: Path) -> None:
+        """Replace the checkpoint atomically."""
+        temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                note = json.dumps({"key": self.key, "history": self.history})
+                np.savez(stream, allow_pickle=False, note=np.array(note), **self._arrays())
+            temporary.replace(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: the checkpoint could not be written ({os.strerror(error.errno or 0).lower()}). "
+                "Free some space, then run the same command again."
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def restore(self, path: Path, recipe: Recipe) -> None:
+        """Go on from a checkpoint of the same training; leave everything as it is where there is none."""
+        try:
+            with np.load(path) as file:
+                note = json.loads(str(file["note"]))
+                arrays = {name: file[name] for name in file.files if name != "note"}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: scratch may be lost
+            return
+        history = note["history"]
+        overrun = any(_finished(history[:n], recipe) for n in range(1, len(history)))
+        if note["key"] != self.key or overrun or arrays.keys() != self._arrays().keys():
+            return
+        for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
+            for n, variable in enumerate(variables):
+                variable.assign(arrays[f"{name}_{n}"])
+        self.best = [arrays[f"best_{n}"] for n in range(len(self.best))]
+        self.history = history

@@ -1,0 +1,247 @@
+"""``stage2-crop``: cut SWI and phase patches around every candidate, and around the marks to train on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingError, UsageError
+from ..evaluation.rules import Rule, closeness, rows_by_subject
+from ..io.layout import Cell, Study
+from ..io.nifti import check_same_grid, read_mask, read_volume
+from ..io.patches import ARRAY, COLUMNS, TABLE
+from ..io.publish import Record, publish, read_record
+from ..io.tables import read_tsv, write_tsv
+from ..model import OnProgress
+from ..stage2.patches import PATCH_SIZE, SCALES, beside, cut, phase_channel, swi_channel
+from .cohort import cell_parameters
+from .parallel import for_each
+from .truth import read_geometry, truth_table
+
+__all__ = ["patches_digest", "stage2_crop"]
+
+_GEOMETRY = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
+_CANDIDATES = ["candidate_id", "role", *_GEOMETRY]
+_LEARNED_FROM = ("train", "validation")
+
+
+def stage2_crop(
+    cell: Path,
+    *,
+    rule: Literal["paper", "centre"] = "centre",
+    distance_mm: float = 3.0,
+    scale: Literal["fixed", "paper"] = "fixed",
+    jitter: int = 0,
+    seed: int = 0,
+    jobs: int = 1,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Cut the patches of a cell.
+
+    Every candidate of every subject gets a patch, labelled by the truth; all candidates that lie on one microbleed
+    are positive. The readers' marks of training and validation subjects are added (origin ``microbleed``), so that
+    stage 2 also learns from microbleeds that stage 1 missed; they are no candidates and are never classified.
+
+    Parameters
+    ----------
+    cell : Path
+        A cell with candidates.
+    rule : {"centre", "paper"}
+        When a candidate is positive: centre within `distance_mm` of a mark, or box of IoU > 0.8 on the mark's slice.
+    distance_mm : float
+        For ``centre`` [mm].
+    scale : {"fixed", "paper"}
+        How grey values become 0..1, see :mod:`cmb_toolkit.stage2.patches`.
+    jitter : int
+        Extra patches of each training mark, their centres drawn uniformly within `distance_mm` of it.
+    seed : int
+        For `jitter`.
+    jobs : int
+        Worker processes.
+    on_progress : callable
+        Called after each subject.
+
+    Returns
+    -------
+    Path
+        Folder ``patches`` with ``patches.npy`` (n, 16, 32, 16) and ``patches.tsv``.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, StorageError
+    """
+    hit = Rule(rule, distance_mm=distance_mm)
+    if scale not in SCALES or jitter < 0 or seed < 0 or jobs < 1:
+        raise UsageError(
+            f"scale must be one of {', '.join(SCALES)}; jitter and seed 0 or more; jobs 1 or more. "
+            f"Found {scale}, {jitter}, {seed}, {jobs}."
+        )
+    study, files = Study.of_cell(cell)
+    parameters = cell_parameters(files)
+    candidates = _read_candidates(files, parameters["roles"])
+    learned_from = [subject for role in _LEARNED_FROM for subject in parameters["roles"][role]]
+    subjects = sorted({*candidates["participant_id"], *learned_from})
+    truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])
+    table = _with_labels(candidates, truth, hit)
+    marks = _marks(truth, parameters["roles"])
+    jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
+    table = pd.concat([table, marks, *jittered], ignore_index=True)
+    tasks = _tasks(study, table)
+    record = Record(
+        step="stage2-crop",
+        parameters={
+            "rule": rule,
+            "distance_mm": distance_mm,
+            "scale": scale,
+            "jitter": jitter,
+            "seed": seed,
+            "size": PATCH_SIZE,
+            "roles": {role: list(names) for role, names in parameters["roles"].items()},
+        },
+        sources=(files.candidates, study.microbleeds, *(path for task in tasks for path in task.volumes)),
+        extra={"patches": _counts(table)},
+    )
+    if record.is_current(files.patches):
+        return files.patches
+    with publish(files.patches, record) as folder:
+        folder.mkdir()
+        shape = (len(table), PATCH_SIZE, 2 * PATCH_SIZE, PATCH_SIZE)
+        open_memmap(folder / ARRAY, mode="w+", dtype=np.float32, shape=shape).flush()
+        work = partial(_cut_subject, array=folder / ARRAY, scale=scale)
+        for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
+        write_tsv(table[list(COLUMNS)], folder / TABLE)
+    return files.patches
+
+
+def patches_digest(cell: Cell) -> str:
+    """Identity of a cell's patches: of what they were made from, the same after they were made again.
+
+    Raises
+    ------
+    MissingError
+        If they are not there or not complete.
+    """
+    note = read_record(cell.patches)
+    if note is None or not cell.patches.is_dir():
+        raise MissingError(f"{cell.patches}: no patches. Run `cmbtk stage2-crop` for this cell first.")
+    made_from = [note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is cut from one subject, and into which rows."""
+
+    subject: str
+    volumes: tuple[Path, Path, Path]
+    rows: NDArray[np.intp]
+    centres: NDArray[np.float64]
+
+
+def _read_candidates(cell: Cell, roles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    if not cell.candidates.is_file():
+        raise MissingError(f"{cell.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
+    table = read_tsv(cell.candidates, _CANDIDATES)
+    if table.empty:
+        raise DataError(
+            f"{cell.candidates}: holds no candidate. Run `cmbtk stage1-detect` with a lower --threshold, or train "
+            "stage 1 longer."
+        )
+    role_of = {subject: role for role, names in roles.items() for subject in names}
+    wrong = table["role"] != table["participant_id"].map(role_of)
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        raise DataError(
+            f"{cell.candidates}: {row['participant_id']} has the role {row['role']}, but "
+            f"{role_of.get(row['participant_id'], 'none')} in this cell's project; a test subject must never be "
+            "trained on. Run `cmbtk stage1-detect` again."
+        )
+    if table["candidate_id"].duplicated().any():
+        twice = table["candidate_id"][table["candidate_id"].duplicated()].iloc[0]
+        raise DataError(f"{cell.candidates}: {twice} stands twice. Run `cmbtk stage1-detect` again.")
+    return table
+
+
+def _with_labels(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    label = np.zeros(len(candidates), int)
+    rows = rows_by_subject(candidates)
+    for subject, marks in rows_by_subject(truth).items():
+        if subject in rows:
+            near = closeness(candidates.iloc[rows[subject]], truth.iloc[marks], rule)
+            label[rows[subject]] = (near > 0).any(axis=1)
+    return candidates.assign(label=label, origin="candidate")
+
+
+def _marks(truth: pd.DataFrame, roles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The marks of training and validation subjects as rows of the table."""
+    role_of = {subject: role for role in _LEARNED_FROM for subject in roles[role]}
+    own = truth[truth["participant_id"].isin(list(role_of))][["participant_id", "i", "j", "k"]].reset_index(drop=True)
+    number = own.groupby("participant_id", sort=False).cumcount() + 1
+    names = [f"{subject}_cmb-{n:04d}" for subject, n in zip(own["participant_id"], number, strict=True)]
+    return own.assign(candidate_id=names, role=own["participant_id"].map(role_of), label=1, origin="microbleed")
+
+
+def _jittered(study: Study, marks: pd.DataFrame, copies: int, distance_mm: float, seed: int) -> pd.DataFrame:
+    """Marks again, shifted by vectors that are uniform in a sphere of the hit distance; inside the volume."""
+    rng = np.random.default_rng(seed)
+    again = marks.loc[marks.index.repeat(copies)].reset_index(drop=True)
+    direction = rng.standard_normal((len(again), 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    shift = distance_mm * rng.random((len(again), 1)) ** (1 / 3) * direction
+    places = again[["i", "j", "k"]].to_numpy(float)
+    for subject, rows in rows_by_subject(again).items():
+        geometry = read_geometry(study, subject)
+        voxel = np.sqrt((geometry.affine[:3, :3] ** 2).sum(axis=0))
+        places[rows] = np.clip(places[rows] + shift[rows] / voxel, 0, np.array(geometry.shape) - 1)
+    number = again.groupby("candidate_id", sort=False).cumcount() + 1
+    names = [f"{name}_{n}" for name, n in zip(again["candidate_id"], number, strict=True)]
+    return again.assign(candidate_id=names, i=places[:, 0], j=places[:, 1], k=np.rint(places[:, 2]).astype(int))
+
+
+def _tasks(study: Study, table: pd.DataFrame) -> list[_Task]:
+    tasks = []
+    for subject, rows in rows_by_subject(table).items():
+        volumes = (study.swi(subject), study.phase(subject), study.mask(subject))
+        for path in volumes:
+            if not path.is_file():
+                raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
+        tasks.append(_Task(subject, volumes, rows, table.iloc[rows][["i", "j", "k"]].to_numpy(float)))
+    return tasks
+
+
+def _cut_subject(task: _Task, *, array: Path, scale: str) -> None:
+    swi_file, phase_file, mask_file = task.volumes
+    swi, phase = read_volume(swi_file), read_volume(phase_file)
+    check_same_grid(swi, phase)
+    mask = read_mask(mask_file, swi)
+    patches = beside(
+        cut(swi_channel(swi.data, mask, scale), task.centres),
+        cut(phase_channel(phase.data, mask, scale), task.centres),
+    )
+    # each subject has its own rows, so that processes can write at once
+    mapped = open_memmap(array, mode="r+")
+    mapped[task.rows] = patches
+    mapped.flush()
+
+
+def _counts(table: pd.DataFrame) -> dict[str, Any]:
+    """Patches by role: candidates on a microbleed, other candidates, marks."""
+    candidate = table["origin"] == "candidate"
+    return {
+        str(role): {
+            "microbleed": int((candidate & (table["label"] == 1) & (table["role"] == role)).sum()),
+            "other": int((candidate & (table["label"] == 0) & (table["role"] == role)).sum()),
+            "marks": int((~candidate & (table["role"] == role)).sum()),
+        }
+        for role in table["role"].unique()
+    }

@@ -1,0 +1,141 @@
+"""``stage2-train``: train the 3D-CNN of a cell on the patches of its training subjects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..io.layout import Study
+from ..io.patches import TABLE, read_patches
+from ..io.publish import Record, publish
+from ..io.tables import write_tsv
+from ..model import OnProgress
+from .stage2_crop import patches_digest
+
+__all__ = ["stage2_train"]
+
+
+def stage2_train(
+    cell: Path,
+    *,
+    network: str = "paper",
+    epochs: int = 200,
+    batch: int = 50,
+    learning_rate: float = 1e-3,
+    class_weights: str | float = "ratio",
+    augmentation: str = "paper",
+    copies: tuple[int, int] = (24, 24),
+    select: str = "loss",
+    patience: int = 0,
+    seed: int = 0,
+    restart: bool = False,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Train the second stage of a cell.
+
+    Learns from the training subjects and keeps the epoch that is best on the validation subjects; the rows of test
+    and control subjects are never read. Interrupted, the same call goes on at the epoch it was in and ends with the
+    same weights.
+
+    Parameters
+    ----------
+    cell : Path
+        A cell with patches.
+    network : str
+        One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
+    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed
+        See :class:`cmb_toolkit.stage2.training.Recipe`.
+    restart : bool
+        Begin anew, even if there is a checkpoint or a finished training.
+    on_progress : callable
+        Called after every step, with the losses so far.
+
+    Returns
+    -------
+    Path
+        ``cnn.keras``; beside it are ``cnn_history.tsv`` (a row per epoch) and ``cnn_loss.png``.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, StorageError
+    """
+    from ..stage2.training import Recipe, engine
+
+    recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed)
+    _, files = Study.of_cell(cell)
+    parameters: dict[str, Any] = {
+        "network": network,
+        "epochs": epochs,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "class_weights": class_weights,
+        "augmentation": augmentation,
+        "copies": list(copies),
+        "select": select,
+        "patience": patience,
+        "seed": seed,
+        "patches": patches_digest(files),
+    }
+    extra: dict[str, Any] = {}
+    record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), extra)
+    checkpoint = files.scratch / "cnn.checkpoint.npz"
+    if restart:
+        checkpoint.unlink(missing_ok=True)
+    elif all(record.is_current(path) for path in (files.cnn, files.cnn_history, files.cnn_loss)):
+        return files.cnn
+    table, patches = read_patches(files.patches)
+    training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
+    for role in ("train", "validation"):
+        rows = table[table["role"] == role]
+        extra[role] = {
+            "subjects": sorted(rows["participant_id"].unique()),
+            "microbleed_patches": int((rows["label"] == 1).sum()),
+            "other_patches": int((rows["label"] == 0).sum()),
+        }
+    # only now, after everything was checked: importing Keras takes seconds
+    from ..report.figures import draw_losses
+    from ..stage2 import networks
+    from ..stage2.training import train
+
+    model = networks.build(network, seed)
+    key = json.dumps([parameters["patches"], network, engine()])
+    history = train(model, training, validation, recipe, checkpoint=checkpoint, key=key, on_progress=on_progress)
+    best = history[history["best"]].iloc[-1]
+    extra["best"] = {"epoch": int(best["epoch"]), "val_loss": float(best["val_loss"])}
+    extra["parameters_trained"] = int(sum(np.prod(v.shape) for v in model.trainable_variables))
+    with publish(files.cnn_history, record) as path:
+        write_tsv(history, path)
+    with publish(files.cnn_loss, record) as path:
+        draw_losses(None, history, f"{files.name}: training of the 3D-CNN", path)
+    with publish(files.cnn, record) as path:
+        networks.save(model, path)
+    return files.cnn
+
+
+def _rows(
+    folder: Path, table: pd.DataFrame, patches: NDArray[np.float32], role: str
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Patches and labels of one role, copied out of the map: nothing else can be reached from them."""
+    rows = np.flatnonzero(table["role"] == role)
+    labels = table["label"].to_numpy()[rows]
+    if not np.isin(labels, (0, 1)).all():
+        raise DataError(f"{folder / TABLE}: labels must be 0 or 1. Run `cmbtk stage2-crop` on this cell again.")
+    for label, what, cure in (
+        (1, "microbleed", "Take more subjects (`cmbtk split`), or check microbleeds.tsv with `cmbtk check`."),
+        (0, "other", "Lower stage 1's threshold (`cmbtk stage1-detect --threshold`) and crop again."),
+    ):
+        if not (labels == label).any():
+            raise DataError(
+                f"{folder / TABLE}: no {what} patch among the {len(rows)} of the {role} subjects; stage 2 cannot "
+                f"{'learn' if role == 'train' else 'choose its best epoch'} without both kinds. {cure}"
+            )
+    mine = np.array(patches[rows])
+    if not (mine.min() >= 0 and mine.max() <= 1):
+        raise DataError(f"{folder}: patches must lie in 0..1. Run `cmbtk stage2-crop` on this cell again.")
+    return mine, labels.astype(np.intp)
