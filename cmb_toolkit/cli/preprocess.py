@@ -10,7 +10,7 @@ from ..errors import UsageError
 from .progress import progress
 
 
-class _PhaseRange(click.ParamType[str | float]):
+class PhaseRange(click.ParamType[str | float]):
     """``radians`` or a number."""
 
     name = "SPAN"
@@ -39,7 +39,7 @@ class _PhaseRange(click.ParamType[str | float]):
 )
 @click.option(
     "--phase-range",
-    type=_PhaseRange(),
+    type=PhaseRange(),
     help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
     "phase_range, or recognised from the values]",
 )

@@ -1,0 +1,436 @@
+"""From raw volumes to clean ones: a study, a single scan, reruns and everything that can be wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
+from cmb_toolkit.io import publish as publish_module
+from cmb_toolkit.io.layout import Study
+from cmb_toolkit.io.nifti import read_volume
+from cmb_toolkit.io.publish import read_record
+from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.steps.preprocess import Scan, Settings, preprocess, preprocess_scan
+
+ZOOMS = (2.0, 2.0, 3.0)
+SHAPE = (96, 112, 8)
+
+
+def quiet(done, total, what):
+    pass
+
+
+def scan_arrays(seed=0):
+    """Magnitude and wrapped, paramagnetic-positive phase of a slab through a head with vessels and one microbleed."""
+    rng = np.random.default_rng(seed)
+    x, y = ((np.arange(n) - (n - 1) / 2) * 2.0 for n in SHAPE[:2])
+    radius2 = (x[:, None, None] / 64) ** 2 + (y[None, :, None] / 80) ** 2 + np.zeros(SHAPE)
+    signal = np.where(radius2 < 1, 1.0, np.where(radius2 < 1.2, 0.08, np.where(radius2 < 1.4, 0.8, 0)))
+    phase = 0.05 * x[:, None, None] + 0.04 * y[None, :, None] + np.zeros(SHAPE)
+    for i, j in zip(rng.integers(30, 66, 60), rng.integers(30, 82, 60), strict=True):
+        signal[i, j] = 0.45
+        phase[i, j] += 0.9
+    signal[48, 56, 3:6] = 0.3
+    phase[48, 56, 3:6] += 1.2
+    image = signal * np.exp(1j * phase) + 0.03 * (rng.standard_normal(SHAPE) + 1j * rng.standard_normal(SHAPE))
+    return np.abs(image).astype(np.float32), np.angle(image).astype(np.float32)
+
+
+MAGNITUDE, PHASE = scan_arrays()
+BRAIN = np.repeat(
+    (((np.arange(96) - 47.5) / 32)[:, None] ** 2 + ((np.arange(112) - 55.5) / 40) ** 2 < 1)[:, :, None], 8, 2
+)
+AFFINE = np.diag([*ZOOMS, 1.0])
+
+
+def save(path, data, affine=AFFINE, codes="RAS"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(np.asarray(data, np.float32), affine)
+    if codes != "RAS":
+        turn = nib.orientations.ornt_transform(*(nib.orientations.axcodes2ornt(c) for c in ("RAS", codes)))
+        image = image.as_reoriented(turn)
+    nib.save(image, path)
+    return path
+
+
+def make_study(root, subjects=2, **columns):
+    """A study whose scans have a brain mask, unless ``mask=None`` is given."""
+    study = Study.create(root, "test")
+    rows = []
+    for n in range(1, subjects + 1):
+        name = f"sub-{n:03d}"
+        magnitude, phase = scan_arrays(n)
+        save(study.scans / name / "mag.nii.gz", magnitude)
+        save(study.scans / name / "pha.nii.gz", phase)
+        save(study.scans / name / "brain.nii.gz", BRAIN)
+        rows.append(
+            {
+                "participant_id": name,
+                "resolution": "slab",
+                "scanner": "a",
+                "group": "patient",
+                "magnitude": f"scans/{name}/mag.nii.gz",
+                "phase": f"scans/{name}/pha.nii.gz",
+                "swi": None,
+                "mask": f"scans/{name}/brain.nii.gz",
+                "phase_sign": 1,
+                "phase_range": None,
+            }
+            | columns
+        )
+    write_tsv(pd.DataFrame(rows), study.participants)
+    return study
+
+
+def pair(folder, magnitude=MAGNITUDE, phase=PHASE, mask=BRAIN, **kwargs):
+    """A scan with its brain mask, which saves the time to find it."""
+    return Scan(
+        "scan",
+        save(folder / "pha.nii.gz", phase, **kwargs),
+        save(folder / "mag.nii.gz", magnitude, **kwargs),
+        mask=None if mask is None else save(folder / "brain.nii.gz", mask, **kwargs),
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = make_study(tmp_path_factory.mktemp("study") / "demo", mask=None)
+    summary = preprocess(study.root, on_progress=quiet)
+    assert (summary.made, summary.unchanged) == (2, 0)
+    return study
+
+
+def test_study_gets_its_volumes(study):
+    magnitude, _ = scan_arrays(1)
+    mask = read_volume(study.mask("sub-001")).data > 0
+    assert 2 * (mask & BRAIN).sum() / (mask.sum() + BRAIN.sum()) > 0.95
+    swi, filtered = (read_volume(p("sub-001")).data for p in (study.swi, study.phase))
+    for place in (study.magnitude, study.swi, study.phase):
+        assert (read_volume(place("sub-001")).data[~mask] == 0).all()
+    np.testing.assert_array_equal(read_volume(study.magnitude("sub-001")).data[mask], magnitude[mask])
+    # the microbleed: bright on phase, dark on SWI and on every minIP slice that reaches it
+    assert filtered[48, 56, 4] > 0.9
+    assert swi[48, 56, 4] < 0.3 * magnitude[48, 56, 4]
+    assert np.median(swi[mask]) > 0.8
+    assert read_volume(study.minip("sub-001")).data[48, 56, 2] < 0.2
+
+
+def test_filtered_phase_has_no_background_left(study):
+    filtered = read_volume(study.phase("sub-001")).data
+    x, y = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    core = ((x - 47.5) / 25) ** 2 + ((y - 55.5) / 32) ** 2 < 1
+    assert np.abs(np.median(filtered[core])) < 0.02
+    assert np.median(np.abs(filtered[core])) < 0.05
+
+
+def test_provenance_holds_parameters_and_findings_but_no_paths(study):
+    record = read_record(study.subject("sub-001"))
+    assert record["parameters"]["unwrap"] == "path"
+    assert record["found"]["phase_unit"] == "radians, -pi..pi"
+    assert record["found"]["warnings"] == []
+    assert str(study.root) not in json.dumps(record)
+
+
+def test_second_run_does_nothing_and_remembers(study):
+    before = study.swi("sub-001").stat().st_mtime_ns
+    summary = preprocess(study.root, on_progress=quiet)
+    assert (summary.made, summary.unchanged) == (0, 2)
+    assert study.swi("sub-001").stat().st_mtime_ns == before
+    assert summary.scans[0].brain_ml > 100
+
+
+def test_changed_scans_and_settings_are_done_again(tmp_path):
+    study = make_study(tmp_path / "s")
+    preprocess(study.root, on_progress=quiet)
+    save(study.scans / "sub-002" / "mag.nii.gz", scan_arrays(7)[0])
+    summary = preprocess(study.root, on_progress=quiet)
+    assert [scan.made for scan in summary.scans] == [False, True]
+    assert preprocess(study.root, Settings(swi_power=2), subjects=["sub-001"], on_progress=quiet).made == 1
+    assert preprocess(study.root, Settings(swi_power=2), on_progress=quiet).made == 1  # only sub-002 was left
+
+
+def test_workers_give_the_same_files(study, tmp_path):
+    other = make_study(tmp_path / "s", mask=None)
+    preprocess(other.root, jobs=2, on_progress=quiet)
+    for place in ("swi", "phase", "mask", "minip"):
+        assert getattr(study, place)("sub-002").read_bytes() == getattr(other, place)("sub-002").read_bytes()
+
+
+@pytest.mark.parametrize("codes", ["LPS", "LAI", "PSL", "IPR"])
+def test_outputs_lie_on_the_grid_of_the_file(tmp_path, codes):
+    preprocess_scan(pair(tmp_path / "ras"), tmp_path / "one", on_progress=quiet)
+    scan = pair(tmp_path / codes, codes=codes)
+    preprocess_scan(scan, tmp_path / "two", on_progress=quiet)
+    for role in ("swi", "phase", "mask", "minip", "magnitude"):
+        other = nib.load(tmp_path / "two" / f"{role}.nii.gz")
+        np.testing.assert_allclose(other.affine, nib.load(scan.phase).affine, atol=1e-5)
+        assert other.shape == nib.load(scan.phase).shape
+        expected = read_volume(tmp_path / "one" / f"{role}.nii.gz").data
+        np.testing.assert_array_equal(read_volume(tmp_path / "two" / f"{role}.nii.gz").data, expected)
+
+
+def test_sign_flip_of_file_and_setting_gives_identical_swi(tmp_path):
+    for n, sign in (("a", 1), ("b", -1)):
+        scan = pair(tmp_path / n, phase=sign * PHASE)
+        report = preprocess_scan(replace(scan, phase_sign=sign), tmp_path / n / "out", on_progress=quiet).scans[0]
+        assert not report.warnings
+    one, two = (read_volume(tmp_path / n / "out" / "swi.nii.gz").data for n in ("a", "b"))
+    np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_wrong_sign_is_reported_and_not_flipped(tmp_path):
+    (warning,) = preprocess_scan(pair(tmp_path, phase=-PHASE), tmp_path / "out", on_progress=quiet).scans[0].warnings
+    assert "sign looks wrong" in warning
+    assert "set phase_sign -1" in warning
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] < -0.9
+
+
+@pytest.mark.parametrize("unwrap", ["path", "laplacian"])
+@pytest.mark.parametrize("highpass", ["gaussian", "homodyne"])
+def test_every_method_finds_the_microbleed(tmp_path, unwrap, highpass):
+    settings = Settings(unwrap=unwrap, highpass=highpass)
+    report = preprocess_scan(pair(tmp_path), tmp_path / "out", settings, on_progress=quiet).scans[0]
+    assert not report.warnings
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.5
+
+
+def test_units_do_not_matter(tmp_path):
+    preprocess_scan(pair(tmp_path / "a"), tmp_path / "a/out", on_progress=quiet)
+    siemens = pair(tmp_path / "b", phase=np.floor((PHASE + np.pi) / (2 * np.pi) * 4096) * 2 - 4096)
+    preprocess_scan(siemens, tmp_path / "b/out", on_progress=quiet)
+    one, two = (read_volume(tmp_path / n / "out" / "phase.nii.gz").data for n in ("a", "b"))
+    assert np.median(np.abs(one - two)) < 0.002
+
+
+def test_unknown_unit_is_refused_and_given_span_is_taken(tmp_path):
+    scan = pair(tmp_path, phase=PHASE * 0.003674 / np.pi)
+    with pytest.raises(DataError, match=r"pha\.nii\.gz: the unit of the phase is not known.*--phase-range SPAN"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert not (tmp_path / "out").exists()
+    report = preprocess_scan(scan, tmp_path / "out", Settings(phase_range=0.007348), on_progress=quiet).scans[0]
+    assert report.phase_unit == "0.007348 per cycle, as given"
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.9
+
+
+def test_phase_range_of_the_table(tmp_path):
+    study = make_study(tmp_path / "s", subjects=1, phase_range="radians")
+    assert preprocess(study.root, on_progress=quiet).scans[0].phase_unit == "radians, as given"
+    study = make_study(tmp_path / "t", subjects=1, phase_range=2 * np.pi)
+    assert "6.28" in preprocess(study.root, on_progress=quiet).scans[0].phase_unit
+
+
+def test_filtered_phase_is_only_converted(tmp_path):
+    filtered = np.where(MAGNITUDE > 0.3, np.random.default_rng(0).normal(0, 0.3, SHAPE), 0).astype(np.float32)
+    settings = Settings(phase_is_filtered=True, phase_range="radians")
+    preprocess_scan(pair(tmp_path, phase=filtered), tmp_path / "out", settings, on_progress=quiet)
+    mask = read_volume(tmp_path / "out" / "mask.nii.gz").data > 0
+    result = read_volume(tmp_path / "out" / "phase.nii.gz").data
+    np.testing.assert_allclose(result[mask], filtered[mask], atol=1e-6)
+
+
+def test_own_mask_and_swi_are_taken(tmp_path):
+    scan = replace(pair(tmp_path), magnitude=None, swi=save(tmp_path / "swi.nii.gz", MAGNITUDE * 3))
+    preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert not (tmp_path / "out" / "magnitude.nii.gz").exists()
+    np.testing.assert_array_equal(read_volume(tmp_path / "out" / "mask.nii.gz").data > 0, BRAIN)
+    np.testing.assert_allclose(read_volume(tmp_path / "out" / "swi.nii.gz").data[BRAIN], MAGNITUDE[BRAIN] * 3)
+
+
+def test_crop_needs_no_bet(tmp_path):
+    crop = np.s_[30:66, 36:76]
+    scan = pair(tmp_path, MAGNITUDE[crop], PHASE[crop], None)
+    with pytest.raises(DataError, match=r"mag\.nii\.gz: a field of view of 72 x 80 mm.*--no-bet"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    preprocess_scan(scan, tmp_path / "out", Settings(bet=False, phase_range="radians"), on_progress=quiet)
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[18, 20, 4] > 0.9
+
+
+def test_complex_file_serves_as_both(tmp_path):
+    nib.save(nib.Nifti1Image((MAGNITUDE * np.exp(1j * PHASE)).astype(np.complex64), AFFINE), tmp_path / "c.nii.gz")
+    scan = Scan("scan", tmp_path / "c.nii.gz", tmp_path / "c.nii.gz", mask=save(tmp_path / "brain.nii.gz", BRAIN))
+    preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.9
+    assert preprocess_scan(scan, tmp_path / "out", on_progress=quiet).unchanged == 1
+
+
+def test_nan_outside_the_brain_is_harmless_and_inside_is_left_out(tmp_path):
+    phase = PHASE.copy()
+    phase[:4] = np.nan
+    report = preprocess_scan(pair(tmp_path / "a", phase=phase), tmp_path / "a/out", on_progress=quiet).scans[0]
+    assert len(report.warnings) == 1
+    assert "pha.nii.gz: 4.17% of its values were NaN" in report.warnings[0]
+    phase[48:50] = np.nan
+    report = preprocess_scan(pair(tmp_path / "b", phase=phase), tmp_path / "b/out", on_progress=quiet).scans[0]
+    assert any("of the brain is NaN and was left out" in warning for warning in report.warnings)
+    mask = read_volume(tmp_path / "b/out/mask.nii.gz").data > 0
+    assert not mask[48:50].any()
+
+
+def test_nan_in_much_of_the_brain_is_refused(tmp_path):
+    phase = PHASE.copy()
+    phase[40:] = np.nan
+    with pytest.raises(DataError, match=r"pha\.nii\.gz: \d+% of the brain is NaN"):
+        preprocess_scan(pair(tmp_path, phase=phase), tmp_path / "out", on_progress=quiet)
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_disagreeing_grids(tmp_path):
+    scan = pair(tmp_path)
+    save(scan.phase, PHASE[:, :, :-1])
+    with pytest.raises(DataError, match=r"mag\.nii\.gz and .*pha\.nii\.gz: shapes"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    save(scan.phase, PHASE, AFFINE + np.eye(4, k=3))
+    with pytest.raises(DataError, match="affines differ by 1 mm"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+
+
+def test_slices_that_alternate_by_pi_are_reported(tmp_path):
+    jumping = np.angle(np.exp(1j * (PHASE + np.pi * (np.arange(SHAPE[2]) % 2)))).astype(np.float32)
+    report = preprocess_scan(pair(tmp_path, phase=jumping), tmp_path / "out", on_progress=quiet).scans[0]
+    assert any("jumps by about pi" in warning for warning in report.warnings)
+
+
+def test_missing_scan_stops_before_any_work(tmp_path):
+    study = make_study(tmp_path / "s")
+    (study.scans / "sub-002" / "pha.nii.gz").unlink()
+    with pytest.raises(MissingError, match=r"pha\.nii\.gz: the phase of sub-002 was not found"):
+        preprocess(study.root, on_progress=quiet)
+    assert not study.subject("sub-001").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"phase": None}, "sub-001 needs a phase"),
+        ({"magnitude": None}, "sub-001 needs a phase, and a magnitude or an SWI"),
+        ({"phase_sign": 2}, "sub-001 has phase_sign 2"),
+        ({"phase_range": "degrees"}, "sub-001 has phase_range 'degrees'"),
+    ],
+)
+def test_impossible_rows(tmp_path, columns, message):
+    study = make_study(tmp_path / "s", subjects=1, **columns)
+    with pytest.raises(DataError, match=message):
+        preprocess(study.root, on_progress=quiet)
+
+
+def test_unknown_subject(study):
+    with pytest.raises(UsageError, match="no subject sub-999"):
+        preprocess(study.root, subjects=["sub-999"], on_progress=quiet)
+
+
+def test_not_a_study(tmp_path):
+    with pytest.raises(MissingError, match="not a study folder"):
+        preprocess(tmp_path, on_progress=quiet)
+
+
+def test_folders_of_others_are_never_replaced(tmp_path):
+    study = make_study(tmp_path / "s", subjects=1)
+    raw = study.subject("sub-001") / "anat" / "raw.nii.gz"
+    save(raw, MAGNITUDE)
+    with pytest.raises(UsageError, match=r"holds anat, which is not an output"):
+        preprocess(study.root, on_progress=quiet)
+    assert raw.exists()
+    scan = pair(tmp_path / "in")
+    with pytest.raises(UsageError, match="would be replaced"):
+        preprocess_scan(scan, tmp_path / "in", on_progress=quiet)
+
+
+@pytest.mark.parametrize(
+    "values", [{"bet_fraction": 0.0}, {"bet_fraction": 1.0}, {"swi_power": 0}, {"minip_slices": 0}]
+)
+def test_impossible_settings(values):
+    with pytest.raises(UsageError, match="expected"):
+        Settings(**values)
+
+
+def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    scan = pair(tmp_path)
+
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(publish_module, "_sync", full)
+    with pytest.raises(StorageError, match="no space left"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert {p.name for p in tmp_path.iterdir()} == {"mag.nii.gz", "pha.nii.gz", "brain.nii.gz"}
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path):
+    """Between removing the old provenance and writing the new one there is a folder of ours without a sidecar."""
+    scan = pair(tmp_path)
+    preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    (tmp_path / "out.json").unlink()
+    assert preprocess_scan(scan, tmp_path / "out", on_progress=quiet).made == 1
+
+
+# ---- the command
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["preprocess", *map(str, arguments)])
+
+
+def test_command_on_a_study(study):
+    result = run(study.root)
+    assert result.exit_code == 0, result.output
+    assert "2 scans: 0 preprocessed, 2 unchanged." in result.output
+    assert "phase in radians, -pi..pi" in result.output
+
+
+def test_command_on_one_scan_with_echoes(tmp_path):
+    echoes = {"mag": np.stack([MAGNITUDE * 2, MAGNITUDE], 3), "pha": np.stack([PHASE / 3, PHASE], 3)}
+    for name, data in echoes.items():
+        save(tmp_path / f"{name}.nii.gz", data)
+    files = ("--magnitude", tmp_path / "mag.nii.gz", "--phase", tmp_path / "pha.nii.gz", "-o", tmp_path / "out")
+    result = run(*files)
+    assert isinstance(result.exception, DataError)
+    assert "--echo N, 1 to 2" in str(result.exception)
+    result = run(*files, "--echo", 2)
+    assert result.exit_code == 0, result.output
+    assert "1 scan: 1 preprocessed" in result.output
+    np.testing.assert_allclose(read_volume(tmp_path / "out" / "magnitude.nii.gz").data.max(), MAGNITUDE.max(), rtol=0.5)
+
+
+def test_command_prints_warnings_with_the_name(tmp_path):
+    study = make_study(tmp_path / "s", subjects=1, phase_sign=-1)
+    result = run(study.root)
+    assert result.exit_code == 0, result.output
+    assert "Warning: sub-001: pha.nii.gz: the phase sign looks wrong" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give a STUDY, or one scan"),
+        (("--magnitude", "m.nii", "--phase", "p.nii"), "give a STUDY, or one scan"),
+        (("STUDY", "--mask", "m.nii"), "--mask is for one scan"),
+        (("STUDY", "--phase-sign", "-1"), "--phase-sign is for one scan"),
+    ],
+)
+def test_command_refuses_what_does_not_go_together(arguments, message):
+    result = run(*arguments)
+    assert isinstance(result.exception, UsageError)
+    assert message in str(result.exception)
+
+
+def test_command_refuses_a_span_that_is_no_number():
+    result = run("STUDY", "--phase-range", "degrees")
+    assert result.exit_code == 2
+    assert "neither a number nor `radians`" in result.output
+
+
+def test_help_ends_in_an_example():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "cmbtk preprocess demo" in result.output
