@@ -93,23 +93,25 @@ def apply(frame: Frame, data: NDArray[np.generic]) -> NDArray[np.float32]:
     if data.shape[:2] != frame.shape or data.ndim not in (2, 3):
         raise UsageError(f"data of shape {data.shape} do not fit a frame made for planes of {frame.shape} voxels.")
     if data.ndim == 2:
-        return _plane(frame, data)
+        return _plane(frame, data.T[::-1, ::-1])
+    planes = np.ascontiguousarray(data.T)  # k first: slices lie together
     images = np.empty((data.shape[2], frame.size, frame.size), np.float32)
-    for k in range(data.shape[2]):
-        images[k] = _plane(frame, data[:, :, k])
+    for k, plane in enumerate(planes):
+        images[k] = _plane(frame, plane[::-1, ::-1])
     return images
 
 
-def _plane(frame: Frame, plane: NDArray[np.generic]) -> NDArray[np.float32]:
+def _plane(frame: Frame, image: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Fit a plane that is turned already, (nj, ni) row by column, to the image."""
     ni, nj = frame.shape
     size = frame.size
-    image: NDArray[np.float32] = plane.T[::-1, ::-1].astype(np.float32, order="C")
     if frame.mode == "resize":
+        resized = np.ascontiguousarray(image, np.float32)
         # axis by axis: OpenCV's area mean needs both factors to shrink
         for width, height, n in ((size, nj, ni), (size, size, nj)):
             method = cv2.INTER_AREA if size < n else cv2.INTER_LINEAR
-            image = np.asarray(cv2.resize(image, (width, height), interpolation=method), np.float32)
-        return image
+            resized = np.asarray(cv2.resize(resized, (width, height), interpolation=method), np.float32)
+        return resized
     left, top = int(frame.offset_column), int(frame.offset_row)
     canvas = np.zeros((size, size), np.float32)
     canvas[max(top, 0) : max(top + nj, 0), max(left, 0) : max(left + ni, 0)] = image[

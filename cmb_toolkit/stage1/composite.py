@@ -7,8 +7,6 @@ which is what Darknet makes of a grey image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,24 +34,24 @@ def needs(input_name: str) -> tuple[str, ...]:
     return tuple("phase" if part == "cphase" else part for part in parts)
 
 
-def average_slices(volume: Volume) -> Volume:
+def average_slices(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean of slices k-1, k, k+1 (equation 11); the first and the last slice average the two that exist.
 
     Parameters
     ----------
-    volume : (i, j, k) float32 array
+    images : (k, row, column) float32 array
 
     Returns
     -------
-    (i, j, k) float32 array
+    (k, row, column) float32 array
     """
-    total = volume.copy(order="K")
-    total[..., 1:] += volume[..., :-1]
-    total[..., :-1] += volume[..., 1:]
-    count = np.full(volume.shape[2], 3, np.float32)
+    total = images.copy()
+    total[1:] += images[:-1]
+    total[:-1] += images[1:]
+    count = np.full(len(images), 3, np.float32)
     count[0] -= 1
     count[-1] -= 1
-    total /= count
+    total /= count[:, None, None]
     return total
 
 
@@ -95,24 +93,19 @@ def composite(
         absent.append("mask")
     if absent:
         raise UsageError(f"input {input_name} needs {' and '.join(absent)}, not given here.")
-    channels: list[Volume] = []
-    for name in needs(input_name):
+    result = np.zeros((swi.shape[2], frame.size, frame.size, 3), np.uint8)
+    for n, name in enumerate(needs(input_name)):
         volume = given[name]
         assert volume is not None
         if name == "phase" and "cphase" in input_name:
             assert mask is not None
             volume = complement(volume, mask)
-        channels.append(average_slices(volume) if input_name.endswith("-averaged") else volume)
-    return _stack(channels, frame, swi.shape[2])
-
-
-def _stack(channels: Sequence[Volume], frame: Frame, slices: int) -> NDArray[np.uint8]:
-    """RGB images; one channel becomes grey, a missing one stays 0."""
-    images = np.zeros((slices, frame.size, frame.size, 3), np.uint8)
-    for n, volume in enumerate(channels):
-        for k in range(slices):
-            plane = framing.apply(frame, volume[:, :, k])
-            images[k, :, :, n] = np.clip(plane * 255 + 0.5, 0, 255)
-    if len(channels) == 1:
-        images[..., 1:] = images[..., :1]
-    return images
+        images = framing.apply(frame, volume)
+        if input_name.endswith("-averaged"):
+            images = average_slices(images)  # interpolation in the plane and averaging across planes commute
+        images *= 255
+        images += 0.5
+        result[..., n] = np.clip(images, 0, 255, out=images)
+    if len(needs(input_name)) == 1:
+        result[..., 1:] = result[..., :1]
+    return result

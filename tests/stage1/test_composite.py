@@ -70,9 +70,9 @@ def test_complement_inside_the_mask_and_black_outside(volumes):
 
 
 def test_averaging_takes_what_exists_at_the_ends():
-    volume = np.arange(5, dtype=np.float32) ** 2 * np.ones((2, 3, 1), np.float32)
-    assert np.allclose(average_slices(volume)[0, 0], [0.5, 5 / 3, 14 / 3, 29 / 3, 12.5])
-    single = np.full((2, 2, 1), 7, np.float32)
+    images = np.arange(5, dtype=np.float32)[:, None, None] ** 2 * np.ones((1, 2, 3), np.float32)
+    assert np.allclose(average_slices(images)[:, 0, 0], [0.5, 5 / 3, 14 / 3, 29 / 3, 12.5])
+    single = np.full((1, 2, 2), 7, np.float32)
     assert np.array_equal(average_slices(single), single)
 
 
