@@ -41,7 +41,7 @@ from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.tables import read_tsv, tsv_text
 from ..model import OnProgress
 
-__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table", "safe_id"]
+__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table", "is_resolution_name", "safe_id"]
 
 PARTICIPANT_COLUMNS = {
     "participant_id": "Subject: sub- and letters or digits",
@@ -361,7 +361,7 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "magnitude", "the path of a NIfTI file, relative to the table (only where there is an swi it may lack)"
     if row["group"] not in ("patient", "control"):
         yield "group", "patient or control"
-    if "resolution" in row and not _is_resolution(str(row["resolution"])):
+    if "resolution" in row and not is_resolution_name(str(row["resolution"])):
         yield "resolution", "letters, digits, + and - (it names folders)"
     if "phase_sign" in row and _as_number(row["phase_sign"]) not in (1, -1):
         yield "phase_sign", "1 or -1 or n/a"
@@ -390,12 +390,13 @@ def guess_resolution(affine: ArrayLike) -> str:
     return "other"
 
 
-def _is_resolution(name: str) -> bool:
+def is_resolution_name(name: str) -> bool:
+    """Whether a resolution may be called so: letters, digits, + and -, as it stands in names of folders."""
     return re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z+-]*", name) is not None
 
 
 def _check_resolution(name: str | None) -> None:
-    if name is not None and not _is_resolution(name):
+    if name is not None and not is_resolution_name(name):
         raise UsageError(f"--resolution {name!r}: expected letters, digits, + and - (it names folders).")
 
 

@@ -20,7 +20,7 @@ from ..imaging.swi import minip, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
 from ..io.layout import Study
 from ..io.nifti import Volume, check_same_grid, read_mask, read_volume, write_volume
-from ..io.publish import Record, publish, read_record
+from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
 from .cohort import located, read_participants
 from .parallel import for_each
@@ -299,6 +299,9 @@ def _check_output(folder: Path, names: Mapping[str, str], scan: Scan) -> None:
             f"{folder}: holds {found}, which is not an output of `cmbtk preprocess`, and would be replaced. Keep scans "
             "outside the folders that the toolkit writes, or choose another output."
         )
+    note = sidecar(folder)
+    if note.exists() and read_record(folder) is None:
+        raise UsageError(f"{note}: is not of `cmbtk preprocess`, and would be replaced. Choose another output.")
 
 
 @dataclass

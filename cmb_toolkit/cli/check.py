@@ -1,0 +1,104 @@
+"""``cmbtk check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import UsageError
+from .preprocess import PhaseRange
+from .progress import progress
+
+
+@click.command(short_help="Look at a study or volumes and say what is wrong.")
+@click.argument("study", required=False, type=click.Path(path_type=Path))
+@click.option("--magnitude", type=click.Path(path_type=Path), help="One scan without a study: its magnitude.")
+@click.option("--phase", type=click.Path(path_type=Path), help="One scan without a study: its phase.")
+@click.option("--swi", type=click.Path(path_type=Path), help="One scan: its SWI, if there is one.")
+@click.option("--mask", type=click.Path(path_type=Path), help="One scan: its brain mask, if there is one.")
+@click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which echo of 4-D files, counted from 1.")
+@click.option(
+    "--phase-range",
+    type=PhaseRange(),
+    help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
+    "phase_range, or recognised from the values]",
+)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    study: Path | None,
+    magnitude: Path | None,
+    phase: Path | None,
+    swi: Path | None,
+    mask: Path | None,
+    echo: int | None,
+    phase_range: str | float | None,
+    jobs: int,
+) -> None:
+    """Look at a STUDY, or at one scan, and say what is wrong before it costs anything.
+
+    Every file is read: is it whole, three-dimensional, on one grid with its companions, in a known unit of phase? The
+    tables are held against each other and the volumes: marks outside their volume or mask, marks of nobody, marks or
+    subjects that stand twice, one scan under two names, subjects in two sets of a fold, voxel sizes that differ within
+    a resolution. If too few marks lie on dark spots, the labels probably count otherwise than was said.
+
+    Prints a line per subject, and every problem with what to do about it. Nothing is guessed and nothing is written.
+    The exit code is 5 where there are errors, 3 where they are all missing files, and 0 where there are only warnings.
+
+    \b
+    Examples:
+      cmbtk check study
+      cmbtk check --magnitude mag.nii.gz --phase phase.nii.gz --echo 2 --phase-range 4096
+    """
+    from ..steps.check import check_scan, check_study
+    from ..steps.preprocess import Scan
+
+    one = (magnitude, phase, swi, mask)
+    if (study is None) == all(path is None for path in one):
+        raise UsageError("give either a STUDY, or the files of one scan with --magnitude and --phase.")
+    if study is not None:
+        with progress("check") as on_progress:
+            report = check_study(study, echo=echo, phase_range=phase_range, jobs=jobs, on_progress=on_progress)
+    else:
+        if phase is None or (magnitude is None and swi is None):
+            raise UsageError("one scan needs --phase, and --magnitude or --swi.")
+        scan = Scan("scan", phase, magnitude, swi, mask, phase_range=phase_range)
+        with progress("check") as on_progress:
+            report = check_scan(scan, echo=echo, on_progress=on_progress)
+    _show(report)
+    ctx.exit(report.exit_code)
+
+
+def _show(report: object) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..steps.check import Report, facts_table
+
+    assert isinstance(report, Report)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, width=160)
+    rows = facts_table(report)
+    table = Table()
+    columns = [name for name in rows[0] if any(row[name] != "" for row in rows)]
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        colour = "red" if row["errors"] else "yellow" if row["warnings"] else None
+        table.add_row(*(str(row[name]) for name in columns), style=colour)
+    console.print(table)
+    for severity, title in (("error", "Errors"), ("warning", "Warnings")):
+        found = [problem for problem in report.problems if problem.severity == severity]
+        if found:
+            click.secho(f"\n{title}:", bold=True, fg="red" if severity == "error" else "yellow")
+        for problem in found:
+            click.echo(f"- {problem.message}")
+    errors, warnings = len(report.errors), len(report.problems) - len(report.errors)
+    click.echo(
+        f"\n{len(rows)} scan{'s' * (len(rows) != 1)}: {errors or 'no'} error{'s' * (errors != 1)}, "
+        f"{warnings or 'no'} warning{'s' * (warnings != 1)}."
+    )
