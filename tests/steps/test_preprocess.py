@@ -344,6 +344,9 @@ def test_folders_of_others_are_never_replaced(tmp_path):
     scan = pair(tmp_path / "in")
     with pytest.raises(UsageError, match="would be replaced"):
         preprocess_scan(scan, tmp_path / "in", on_progress=quiet)
+    (tmp_path / "out.json").write_text("[1, 2]")
+    with pytest.raises(UsageError, match=r"out\.json: is not of `cmbtk preprocess`"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
 
 
 @pytest.mark.parametrize(
