@@ -7,7 +7,7 @@ numbers are reported: descriptions may hold names and dates.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..errors import CmbError, DataError, MissingError
 from ..imaging.darkness import on_dark_spots
 from ..imaging.phase import phase_scale
 from ..io.layout import Study
-from ..io.marks import canonical_grid, inside
+from ..io.marks import inside
 from ..io.nifti import Volume, check_same_grid, read_grid, read_mask, read_volume
 from ..io.tables import read_tsv
 from ..model import OnProgress
@@ -68,15 +68,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """What was found in the files of one scan; empty text where it could not be read.
+    """What was found in the files of one scan; empty where none could be read.
 
     Attributes
     ----------
     name : str
-    shape : str
+    file : str
+        The volume that the next four are taken from.
+    shape : tuple of int
         Voxels along the canonical axes.
+    affine : tuple of tuple of float
+        From canonical voxel indices to world coordinates [mm].
     voxel_mm : tuple of float
-        Their edges; empty if unknown.
+        Edges of a voxel.
     axes : str
         Directions of the file's own axes, for example ``LPS``.
     phase_unit : str
@@ -88,7 +92,9 @@ class ScanFacts:
     """
 
     name: str
-    shape: str = ""
+    file: str = ""
+    shape: tuple[int, ...] = ()
+    affine: tuple[tuple[float, ...], ...] = ()
     voxel_mm: tuple[float, ...] = ()
     axes: str = ""
     phase_unit: str = ""
@@ -192,7 +198,7 @@ def check_study(
     scans = for_each(partial(_check_files, echo=echo), tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
     for scan_facts in scans:
         problems += scan_facts.problems
-    problems += _check_positions(study, marks, scans, tasks)
+    problems += _check_positions(study, marks, scans)
     problems += _check_together(participants, scans)
     problems += _check_folds(study, participants)
     return Report(tuple(scans), tuple(problems), participants)
@@ -258,6 +264,7 @@ def _read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame,
                 str(marks.iloc[line]["participant_id"]),
             )
         )
+    marks[["i", "j", "k"]] = numbers
     marks = marks[whole]
     known = set(participants.index)
     for name, lines in marks[~marks["participant_id"].isin(known)].groupby("participant_id", dropna=False):
@@ -401,7 +408,9 @@ def _check_files(task: _Task, echo: int | None = None) -> ScanFacts:
     dark = on_dark_spots(structure.data, marks, structure.zooms) if structure is not None else np.zeros(0, bool)
     return ScanFacts(
         scan.name,
-        " x ".join(map(str, first.shape)),
+        first.path.name,
+        first.shape,
+        tuple(map(tuple, first.affine.tolist())),
         tuple(round(zoom, 3) for zoom in first.zooms),
         "".join(str(code) for code in aff2axcodes(first.file_affine)),
         unit,
@@ -462,35 +471,31 @@ def _check_geometry(scan: Scan, volume: Volume) -> Iterator[Problem]:
 # -- all scans together -----------------------------------------------------------------------------------------
 
 
-def _check_positions(
-    study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts], tasks: Sequence[_Task]
-) -> Iterator[Problem]:
+def _check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
     """Marks outside their volumes, world positions that are not the voxels', marks that are not dark."""
-    for facts, task in zip(scans, tasks, strict=True):
+    for facts in scans:
         mine = marks[marks["participant_id"] == facts.name]
         if not facts.shape or mine.empty:
             continue
-        first = next(path for path in task.scan.files.values() if path.is_file())
-        grid = read_grid(first)
-        shape, affine = canonical_grid(grid.shape, grid.affine)
+        back = np.linalg.inv(np.array(facts.affine))
         voxels = mine[["i", "j", "k"]].to_numpy(float)
         world = mine[["x_mm", "y_mm", "z_mm"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-        away = world @ np.linalg.inv(affine)[:3, :3].T + np.linalg.inv(affine)[:3, 3] - voxels
+        away = world @ back[:3, :3].T + back[:3, 3] - voxels
         for line, voxel, fits, distance in zip(
-            mine.index, voxels, inside(voxels, shape), np.abs(away).max(axis=1), strict=True
+            mine.index, voxels, inside(voxels, facts.shape), np.abs(away).max(axis=1), strict=True
         ):
             at = f"({', '.join(f'{x:g}' for x in voxel)})"
             if not fits:
                 yield _error(
                     f"{study.microbleeds}: line {line + 2}: mark {at} is outside the volume of {facts.name}, "
-                    f"{facts.shape} (i, j, k from 0, canonical axes). Correct it, or import with another "
+                    f"{_times(facts.shape)} (i, j, k from 0, canonical axes). Correct it, or import with another "
                     "--label-base or --label-axes.",
                     facts.name,
                 )
             elif distance > _NEAR_VOXEL:
                 yield _error(
                     f"{study.microbleeds}: line {line + 2}: voxel {at} and its world position are {distance:.1f} "
-                    f"voxels apart on the grid of {first.name}. Was the scan reoriented or resampled since? "
+                    f"voxels apart on the grid of {facts.file}. Was the scan reoriented or resampled since? "
                     "Import again.",
                     facts.name,
                 )
@@ -523,7 +528,7 @@ def _check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> I
         if odd:
             yield _warning(
                 f"resolution {resolution}: {_some(odd)} have other voxels than the usual "
-                f"{' x '.join(f'{x:g}' for x in usual)} mm. Subjects of one resolution share a detector: give these a "
+                f"{_times(usual)} mm. Subjects of one resolution share a detector: give these a "
                 "resolution of their own."
             )
 
@@ -544,8 +549,8 @@ def facts_table(report: Report) -> list[dict[str, Any]]:
                 "resolution": str(person.get("resolution", "")),
                 "scanner": str(person.get("scanner", "")),
                 "group": str(person.get("group", "")),
-                "voxels": scan.shape,
-                "mm": " x ".join(f"{edge:g}" for edge in scan.voxel_mm),
+                "voxels": _times(scan.shape),
+                "mm": _times(scan.voxel_mm),
                 "axes": scan.axes,
                 "phase": scan.phase_unit,
                 "marks": "" if report.participants is None else _counted(scan),
@@ -558,3 +563,7 @@ def facts_table(report: Report) -> list[dict[str, Any]]:
 
 def _counted(scan: ScanFacts) -> str:
     return f"{scan.marks} ({scan.dark_marks} dark)" if scan.marks else "0"
+
+
+def _times(numbers: Iterable[float]) -> str:
+    return " x ".join(f"{number:g}" for number in numbers)
