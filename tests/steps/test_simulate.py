@@ -72,7 +72,7 @@ def test_marks_are_dark_voxels_inside_the_volume_in_every_axis_order(study):
 
 def test_files_hold_the_simulated_phase_in_the_scanners_sign_and_units(study):
     participants = read_participants(study)
-    for number, (subject, row) in enumerate(participants.iterrows()):
+    for number, (subject, row) in enumerate(participants.head(2).iterrows()):
         scan = simulate_scan(
             np.random.SeedSequence(5, spawn_key=(number,)),
             "tiny",
