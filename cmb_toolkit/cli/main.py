@@ -89,7 +89,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. Run the same command again to go on.", err=True)
+        click.echo("Interrupted. Run the same command again to go on.", err=True)
         sys.exit(130)
     except CmbError as error:
         click.echo(f"Error: {error}", err=True)

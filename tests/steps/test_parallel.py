@@ -1,0 +1,57 @@
+"""One function over many subjects: same results with any number of workers; errors and killed workers are told."""
+
+import os
+from functools import partial
+
+import pytest
+
+from cmb_toolkit.errors import CmbError, DataError, MissingError
+from cmb_toolkit.steps.parallel import for_each
+
+
+def fail(n, error=DataError):
+    if n == 2:
+        raise error(f"sub-{n}: broken")
+    return n
+
+
+# workers import functions by the name of their module, which pytest's importlib mode does not register
+IMPORTABLE = partial(pow, exp=2)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_in_order(jobs):
+    reports = []
+    results = for_each(
+        IMPORTABLE, range(5), jobs=jobs, on_progress=lambda *r: reports.append(r), label=lambda n: f"s{n}"
+    )
+    assert results == [0, 1, 4, 9, 16]
+    assert reports[0] == (0, 5, "")
+    assert [done for done, _, _ in reports] == list(range(6))
+    assert {what for _, _, what in reports[1:]} == {f"s{n}" for n in range(5)}
+
+
+def test_nothing_to_do():
+    assert for_each(abs, [], jobs=4, on_progress=lambda *r: None) == []
+
+
+@pytest.mark.parametrize("error", [DataError, MissingError])
+def test_the_first_error_is_raised_as_it_is(error):
+    done = []
+    with pytest.raises(error, match="sub-2: broken"):
+        for_each(partial(fail, error=error), range(5), jobs=1, on_progress=lambda d, *_: done.append(d))
+    assert done == [0, 1, 2]
+
+
+def test_an_error_of_a_worker_is_raised_as_it_is(tmp_path):
+    from cmb_toolkit.io.nifti import read_grid
+
+    paths = [tmp_path / f"{n}.nii" for n in range(3)]
+    with pytest.raises(MissingError, match=r"\.nii: not found") as caught:
+        for_each(read_grid, paths, jobs=2, on_progress=lambda *r: None)
+    assert caught.value.exit_code == 3
+
+
+def test_a_killed_worker_is_told():
+    with pytest.raises(CmbError, match=r"worker process was ended from outside.*--jobs"):
+        for_each(os._exit, [7, 7], jobs=2, on_progress=lambda *r: None)
