@@ -35,7 +35,7 @@ def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title:
     stage1 : DataFrame or None
         iteration, loss, avg_loss [, rate].
     stage2 : DataFrame or None
-        epoch, loss, val_loss.
+        epoch, loss, val_loss [, best: whether the epoch was the best so far, by whatever training chooses it].
     title : str
     out : Path
     """
@@ -81,19 +81,29 @@ def _draw_stage2(axis: Axes, history: pd.DataFrame) -> None:
         axis.plot(
             history["epoch"], history["val_loss"], color=COLOURS["validation"], linestyle="--", label="validation"
         )
-        best = history.iloc[int(np.nanargmin(history["val_loss"].to_numpy(float)))]
-        axis.plot(best["epoch"], best["val_loss"], "o", color=COLOURS["validation"], markersize=8, zorder=3)
-        axis.annotate(
-            f"lowest: epoch {best['epoch']:.0f}",
-            (best["epoch"], best["val_loss"]),
-            xytext=(0, -16),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
+        _mark_epoch(axis, history)
     axis.set(title="Stage 2: 3D-CNN", xlabel="epoch", ylabel="cross-entropy")
     _log_if_wide(axis, history["loss"])
     axis.legend(loc="upper right")
+
+
+def _mark_epoch(axis: Axes, history: pd.DataFrame) -> None:
+    """The epoch whose weights are kept; where the history does not say, the one with the lowest validation loss."""
+    values = history["val_loss"].to_numpy(float)
+    if "best" in history and history["best"].astype(bool).any():
+        row, word = int(np.flatnonzero(history["best"].astype(bool))[-1]), "kept"
+    else:
+        row, word = int(np.nanargmin(values)), "lowest"
+    epoch = history["epoch"].iloc[row]
+    axis.plot(epoch, values[row], "o", color=COLOURS["validation"], markersize=8, zorder=3)
+    axis.annotate(
+        f"{word}: epoch {epoch}",
+        (epoch, values[row]),
+        xytext=(0, -16),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+    )
 
 
 def _log_if_wide(axis: Axes, values: pd.Series[float]) -> None:

@@ -41,6 +41,31 @@ __all__ = ["evaluate"]
 _GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 _CANDIDATES = ["candidate_id", "role", "i", "j", *_GEOMETRY, "confidence"]
 
+_COUNTED = {
+    "rule": "paper or centre; metrics.json has it in words",
+    "role": "test, control, ...",
+    "stage": "stage1: all candidates; stage2: stage 2 by itself; overall: what stage 2 kept, against all microbleeds",
+}
+_HITS = {"tp": "hits", "fp": "false positives", "duplicates": "further candidates at a microbleed (centre rule)"}
+_COLUMNS = {
+    "subjects.tsv": {
+        **_COUNTED,
+        "microbleeds": "of the subject; for stage2 those that stage 1 found",
+        "candidates": "counted; for stage2 those that it was given",
+        **_HITS,
+        "fn": "missed microbleeds",
+    },
+    "microbleeds.tsv": {"<rule>_<stage>": "candidate_id of the hit, n/a where missed"},
+    "candidates.tsv": {"<rule>_<stage>": "tp, fp or duplicate; n/a where stage 2 threw it out"},
+    "froc.tsv": {
+        **_COUNTED,
+        "threshold": "candidates with at least this confidence (stage1) or probability (overall)",
+        "sensitivity": "0..1, of all microbleeds",
+        "fp_per_subject": "over all subjects of the role",
+        **_HITS,
+    },
+}
+
 
 def evaluate(
     cell: Path,
@@ -101,6 +126,7 @@ def evaluate(
             study.microbleeds,
             study.participants,
         ),
+        extra={"columns": _COLUMNS},
     )
     if record.is_current(files.evaluation):
         return files.evaluation
@@ -236,7 +262,7 @@ def _views(study: Study, lesions: Sequence[Lesion]) -> Iterator[View]:
     ):
         volume, phase = read_volume(study.swi(subject)), read_volume(study.phase(subject)).data
         swi, spacing = volume.data, volume.zooms[:2]
-        windows = (_window(swi, 0.5, 99.5), _window(phase, 1, 99))
+        windows = (_window(swi, 0.5, 99.5), _window(phase, 2, 98))
         for lesion in group:
             yield View(
                 lesion,

@@ -18,6 +18,17 @@ from ..report.tables import Page, audit_page, result_page, result_rows
 
 __all__ = ["evaluated_cells", "read_page", "read_result", "tables"]
 
+_COLUMNS = {
+    "fold": "name, or all",
+    "microbleeds": "of the test subjects; in stage2 those that stage 1 found",
+    "sensitivity, precision, f1": "0..1 (paper, equations 3 to 5)",
+    "fp_per_subject": "false positives per test subject (equation 6)",
+    "..._low, ..._high": "95 % interval, bootstrap over test subjects",
+    "duplicates": "further candidates at a microbleed, neither hits nor false positives (centre rule)",
+    "controls": "scans of healthy controls, each once per fold",
+    "specificity": "of stage 2 over the controls' candidates (the paper's table 7)",
+}
+
 
 def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: None) -> Path:
     """Write the result tables of a study, under every rule apart.
@@ -45,6 +56,7 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
         step="tables",
         parameters={"cells": [cell.name for cell in cells]},
         sources=tuple(cell.metrics for cell in cells),
+        extra={"columns": _COLUMNS},
     )
     if record.is_current(opened.tables):
         return opened.tables
