@@ -23,7 +23,11 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
 
 @click.command(name="prepare-yolo")
 @click.argument("study", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--fold", required=True, help="Fold of the study, as `cmbtk split` named it (1, 2, ...).")
+@click.option(
+    "--fold",
+    required=True,
+    help="Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: only detect, on all subjects.",
+)
 @click.option("--resolution", help="Subjects of this resolution.  [default: the only one in the study]")
 @click.option(
     "--input",
@@ -152,7 +156,9 @@ def command(
             f"{slices['without']} without{'' if no_augment else ', each in 8 copies'}"
         )
     else:
-        click.echo("Training  none: this fold has no training subject, the project can only detect")
+        click.echo("Training  none: there is no training subject, the project can only detect")
     click.echo(f"Detection {images['slices']} slices of all subjects, {images['valid']} of them for validation")
     click.echo(f"Cell      {folder}")
-    click.echo(f"Next: cmbtk stage1-train {folder}" if images["train"] else "")
+    click.echo(
+        f"Next: cmbtk {f'stage1-train {folder}' if images['train'] else f'stage1-detect {folder} --weights FILE'}"
+    )

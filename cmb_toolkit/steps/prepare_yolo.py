@@ -10,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,14 @@ from .cohort import read_fold, read_participants
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
 
-__all__ = ["CFGS", "prepare_yolo"]
+__all__ = ["CFGS", "NO_FOLD", "prepare_yolo"]
 
 _CFG_FOLDER = Path(__file__).parents[1] / "cfg"
 CFGS = ("small", "yolov2-paper", "yolov2-released")
 """Network files that come with the toolkit."""
+
+NO_FOLD = "none"
+"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""
 
 _STEP = "prepare-yolo"
 _TURNED = VARIANTS[1:]
@@ -71,7 +74,7 @@ def prepare_yolo(
     study : Path
         A study whose subjects are preprocessed and divided into folds.
     fold : str
-        Name of the fold. Where it has no training subjects, the project can only detect.
+        Name of the fold, or :data:`NO_FOLD`. Without training subjects the project can only detect.
     resolution : str, optional
         Subjects of this resolution; by default the only one in the study.
     input : str
@@ -115,7 +118,7 @@ def prepare_yolo(
     opened = Study.open(study)
     participants = read_participants(opened)
     resolution = _resolution(participants, resolution)
-    roles = _roles(opened, fold, participants["participant_id"][participants["resolution"] == resolution].tolist())
+    roles = _roles(opened, fold, participants[participants["resolution"] == resolution])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = _network(cfg_path, size, max_batches, net or {})
@@ -131,11 +134,10 @@ def prepare_yolo(
         )
         for subject in sorted(subjects)
     ]
-    one = partial(
-        _prepare_subject,
-        opened,
-        choice=_Choice(input, label_reach, negatives, augment, seed),
-    )
+    choice = _Choice(input, label_reach, negatives, augment, seed)
+    one = partial(_prepare_subject, opened, choice=choice)
+    if not any(_has_work(opened, subject, choice) for subject in work):
+        jobs = 1  # starting workers would take longer than looking
     done = {
         slices.subject: slices
         for slices in for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id)
@@ -207,8 +209,13 @@ def _resolution(participants: pd.DataFrame, wanted: str | None) -> str:
     return wanted
 
 
-def _roles(study: Study, name: str, subjects: Sequence[str]) -> Fold:
-    """The fold, of the given subjects alone; each must have a role."""
+def _roles(study: Study, name: str, participants: pd.DataFrame) -> Fold:
+    """The fold, of the given participants alone; each must have a role."""
+    subjects: list[str] = participants["participant_id"].tolist()
+    if name == NO_FOLD:
+        healthy = (participants["group"] == "control").tolist()
+        patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
+        return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))
     fold = read_fold(study, name)
     left = [subject for subject in subjects if fold.role(subject) is None]
     if left:
@@ -315,27 +322,42 @@ class _Slices:
         return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
 
 
-def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Slices:
+def _folders(study: Study, subject: _Subject, choice: _Choice) -> tuple[Path, Path]:
+    """Where a subject's plain slices lie, and their copies to train on."""
     folder = study.slices(choice.input) / subject.id
-    turned = folder.with_name(f"{subject.id}_augmented")
-    sources = tuple(_volumes(study, subject.id, choice.input).values())
-    marks = sorted(map(list, subject.marks.astype(int).tolist()))
+    return folder, folder.with_name(f"{subject.id}_augmented")
+
+
+def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
+    """What decides a subject's plain slices."""
     parameters = {
         "input": choice.input,
         "size": subject.frame.size,
         "mode": subject.frame.mode,
         "label_reach": choice.label_reach,
-        "marks": marks,
+        "marks": sorted(map(list, subject.marks.astype(int).tolist())),
     }
-    record = Record(step=_STEP, parameters=parameters, sources=sources)
+    return Record(step=_STEP, parameters=parameters, sources=tuple(_volumes(study, subject.id, choice.input).values()))
+
+
+def _has_work(study: Study, subject: _Subject, choice: _Choice) -> bool:
+    """Whether a subject has slices to write, as far as can be told without looking at them."""
+    folder, turned = _folders(study, subject, choice)
+    copies_missing = subject.train and choice.augment and len(subject.marks) > 0 and not turned.exists()
+    return copies_missing or not _record(study, subject, choice).is_current(folder)
+
+
+def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Slices:
+    folder, turned = _folders(study, subject, choice)
+    record = _record(study, subject, choice)
     if not record.is_current(folder):
         images, brain = _images(study, subject, choice.input)
-        record = Record(step=_STEP, parameters=parameters, sources=sources, extra={"brain_voxels": brain})
-        with publish(folder, record) as temporary:
+        with publish(folder, replace(record, extra={"brain_voxels": brain})) as temporary:
             _write_plain(temporary, subject, images, choice.label_reach)
     brain = _note(folder)["brain_voxels"]
     plain = [slice_stem(subject.id, k) for k in range(len(brain))]
-    positives = sorted({k for mark in marks for k in label_slices(mark[2], len(brain), choice.label_reach)})
+    marked = {int(mark[2]) for mark in subject.marks}
+    positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), choice.label_reach)})
     negatives: list[int] = []
     training: list[str] = []
     digest = [_content(folder)]
@@ -345,7 +367,7 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
         negatives = choose_negatives(positives, brain, count, rng).tolist()
         chosen = sorted([*positives, *negatives])
         if choice.augment:
-            record = Record(step=_STEP, parameters={**parameters, "slices": chosen}, sources=sources)
+            record = replace(record, parameters={**record.parameters, "slices": chosen})
             if not record.is_current(turned):
                 with publish(turned, record) as temporary:
                     _write_turned(temporary, folder, subject, chosen)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -73,13 +74,18 @@ def write_tables(study, roles=ROLES, marks=MARKS, resolutions=None):
     write_tsv(pd.DataFrame(rows, columns=["fold", "participant_id", "role"]), study.folds)
 
 
-@pytest.fixture
-def study(tmp_path):
-    made = Study.create(tmp_path / "study", "test")
+@pytest.fixture(scope="module")
+def preprocessed(tmp_path_factory):
+    made = Study.create(tmp_path_factory.mktemp("template") / "study", "test")
     for seed, (subject, shape) in enumerate(SHAPES.items()):
         add_subject(made, subject, shape, MARKS[subject], seed)
     write_tables(made)
-    return made
+    return made.root
+
+
+@pytest.fixture
+def study(preprocessed, tmp_path):
+    return Study(Path(shutil.copytree(preprocessed, tmp_path / "study")))
 
 
 def prepare(study, **options):
@@ -276,6 +282,21 @@ def test_a_fold_without_training_subjects_can_only_detect(study):
     cell = prepare(study)
     assert not (cell / "darknet" / "train.txt").exists()
     check_project(cell / "darknet", training=False)
+
+
+def test_without_folds_all_subjects_are_detected_on(study):
+    study.folds.unlink()
+    participants = pd.read_csv(study.participants, sep="\t")
+    participants.loc[0, "group"] = "control"
+    write_tsv(participants, study.participants)
+    cell = prepare(study, fold="none")
+    assert cell.name == "tiny_swi+cphase-averaged_fold-none"
+    roles = cell_parameters(study.cell_named(cell.name))["roles"]
+    assert roles == {"train": [], "validation": [], "test": ["sub-002", "sub-003", "sub-004"], "control": ["sub-001"]}
+    assert len(stems(cell, "slices.txt")) == sum(shape[2] for shape in SHAPES.values())
+    result = run(study.root, "--fold", "none", "--size", SIZE, "--jobs", 1)
+    assert "only detect" in result.output
+    assert "stage1-detect" in result.output
 
 
 def test_truth_table(study):
