@@ -204,6 +204,7 @@ class BinaryEngine:
         *,
         threshold: float,
         nms: float,
+        most: int | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
         """Detect with ``detector valid`` in a working directory of its own."""
@@ -224,7 +225,7 @@ class BinaryEngine:
             boxes = parse_valid(results.read_text("latin-1"), results.name)
         # Darknet has thinned the boxes out before it clipped them; doing it again would take clipped ones as well.
         again = nms if nms < _LIMITS[self._binary.flavour][1] else 1.0
-        return _select(boxes, images, threshold, again, cfg)
+        return _select(boxes, images, threshold, again, most, cfg)
 
     def _check_limits(self, threshold: float, nms: float) -> None:
         least, most = _LIMITS[self._binary.flavour]
@@ -257,7 +258,7 @@ class BinaryEngine:
 
 
 def _select(
-    boxes: dict[str, list[Box]], images: Sequence[str], threshold: float, nms: float, cfg: Cfg
+    boxes: dict[str, list[Box]], images: Sequence[str], threshold: float, nms: float, most: int | None, cfg: Cfg
 ) -> list[Detection]:
     found = []
     for image in images:
@@ -265,7 +266,9 @@ def _select(
         here = boxes.get(stem, [])
         corners = np.array([(box.left, box.top, box.right, box.bottom) for box in here]).reshape(-1, 4)
         confidence = np.array([box.confidence for box in here])
-        found += [Detection(stem, box) for box in select_boxes(corners, confidence, threshold, nms, cfg.net.width)]
+        found += [
+            Detection(stem, box) for box in select_boxes(corners, confidence, threshold, nms, cfg.net.width, most)
+        ]
     return found
 
 

@@ -58,6 +58,7 @@ class EmbeddedEngine:
         *,
         threshold: float,
         nms: float,
+        most: int | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
         """Detect in batches; images are read ahead."""
@@ -75,7 +76,7 @@ class EmbeddedEngine:
         for names, batch in _batches(project, images, cfg, size):
             boxes, confidence = decode(run(batch)[: len(names)], cfg.region, cfg.net.width, cfg.net.height)
             for name, box, score in zip(names, boxes, confidence, strict=True):
-                chosen = select_boxes(box, score, threshold, nms, cfg.net.width)
+                chosen = select_boxes(box, score, threshold, nms, cfg.net.width, most)
                 found += [Detection(Path(name).stem, one) for one in chosen]
             done += len(names)
             on_progress(done, len(images), f"{len(found)} boxes")

@@ -71,6 +71,7 @@ class Engine(Protocol):
         *,
         threshold: float,
         nms: float,
+        most: int | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
         """Find boxes on images of a project.
@@ -85,6 +86,8 @@ class Engine(Protocol):
             Least confidence, 0..1.
         nms : float
             Of two boxes with a greater IoU the weaker one is dropped.
+        most : int, optional
+            Of each image, look at so many boxes only, the strongest.
         on_progress : callable
             Called with the number of images done.
 

@@ -242,7 +242,7 @@ def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uin
         conv.bias.assign(bias)
     shape = (batch, cfg.net.height, cfg.net.width, cfg.net.channels)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)  # type: ignore[untyped-decorator]
     def run(images: Any) -> Any:
         return model(tf.cast(images, tf.float32) / 255, training=False)
 

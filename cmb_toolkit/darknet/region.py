@@ -60,7 +60,12 @@ def decode(
 
 
 def select_boxes(
-    boxes: NDArray[np.float64], confidence: NDArray[np.float64], threshold: float, overlap: float, side: int
+    boxes: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    threshold: float,
+    overlap: float,
+    side: int,
+    most: int | None = None,
 ) -> list[Box]:
     """The boxes of one image above `threshold`, greedily thinned out, strongest first, clipped to the image.
 
@@ -74,8 +79,11 @@ def select_boxes(
         IoU above which the weaker of two boxes is dropped.
     side : int
         Of the image [px].
+    most : int, optional
+        Look at so many boxes only, the strongest.
     """
-    strong = confidence >= threshold
+    strongest = np.argsort(-confidence, kind="stable")[:most]
+    strong = strongest[confidence[strongest] >= threshold]
     boxes, confidence = boxes[strong], confidence[strong]
     kept = nms(boxes, confidence, overlap)
     corners = np.clip(boxes[kept], 0, side)

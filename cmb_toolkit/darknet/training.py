@@ -201,7 +201,7 @@ class Trainer:
         self._decays = [True] * len(kernels) + [cfg.net.adam] * len(others)
         copies = 3 if cfg.net.adam else 1  # Adam: gradient, first and second moment
         self._state = [[tf.Variable(tf.zeros(v.shape)) for v in self._variables] for _ in range(copies)]
-        self._update = tf.function(self._sgd if not cfg.net.adam else self._adam)
+        self._update = tf.function(self._sgd if not cfg.net.adam else self._adam, autograph=False)
         self._accumulators: dict[tuple[int, int], Any] = {}
 
     def step(self, images: NDArray[np.uint8], truths: NDArray[np.float32], iteration: int) -> float:
@@ -226,7 +226,7 @@ class Trainer:
         net = self.cfg.net
         size = (images.shape[1], images.shape[2])
         if size not in self._accumulators:
-            self._accumulators[size] = tf.function(self._accumulate)
+            self._accumulators[size] = tf.function(self._accumulate, autograph=False)
         accumulate = self._accumulators[size]
         seen = (iteration - 1) * net.batch
         loss = 0.0

@@ -27,6 +27,10 @@ __all__ = ["FLOOR", "stage1_detect"]
 FLOOR = 0.005
 """Least confidence that is looked at when the threshold is to be found."""
 
+MOST_BOXES = 200
+"""Boxes of one slice that are looked at, the strongest. No slice holds as many microbleeds; a detector that has not
+learned much marks thousands of places alike."""
+
 _DETECTIONS = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
 
 
@@ -100,7 +104,7 @@ def stage1_detect(
     if threshold == "auto":
         automatic = {"target_sensitivity": target_sensitivity, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
-    asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "roles": list(roles)}
+    asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
     asked["project"] = project_digest(files)
     detections = Record("stage1-detect", asked, tuple(sources), chosen.describe())
     candidates = Record("stage1-detect", {**asked, "merge_mm": merge_mm}, tuple(sources), chosen.describe())
@@ -112,7 +116,9 @@ def stage1_detect(
         subject: read_geometry(study, subject, size=parameters["size"], mode=parameters["mode"]) for subject in role_of
     }
     floor = FLOOR if threshold == "auto" else float(threshold)
-    found = chosen.detect(files.project, trained, images, threshold=floor, nms=nms, on_progress=on_progress)
+    found = chosen.detect(
+        files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
+    )
     boxes = _detection_table(found, role_of)
     frames = {subject: one.frame for subject, one in geometry.items()}
     affines = {subject: one.affine for subject, one in geometry.items()}
