@@ -69,6 +69,8 @@ def command(
         with progress("check") as on_progress:
             report = check_scan(scan, echo=echo, on_progress=on_progress)
     _show(report)
+    if study is not None and not report.errors:
+        click.echo(f"Next: cmbtk preprocess {study}")
     ctx.exit(report.exit_code)
 
 

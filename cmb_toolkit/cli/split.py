@@ -51,4 +51,4 @@ def command(study: Path, folds: int, validation: float, seed: int) -> None:
         ]
         shown.add_row(str(row["resolution"]), str(row["fold"]), *parts, str(row["controls"]))
     Console().print(shown)
-    click.echo(f"Written: {path}\nNext: cmbtk prepare-yolo {study}")
+    click.echo(f"Written: {path}\nNext: cmbtk prepare-yolo {study} --fold 1")

@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +59,10 @@ class Record:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def is_current(self, target: Path) -> bool:
-        """Whether `target` exists, is complete, and was made by this step from these parameters and sources."""
+        """Whether `target` exists, is complete, and was made by this step from these parameters and sources.
+
+        Of a folder no file may have been deleted since; files that others put into it do not matter.
+        """
         if not target.exists():
             return False
         old = read_record(target)
@@ -68,6 +71,8 @@ class Record:
         if old["parameters"] != json.loads(json.dumps(dict(self.parameters))) or old["engine"] != self.engine:
             return False
         if [entry["file"] for entry in old["sources"]] != self._names():
+            return False
+        if target.is_dir() and len(_files(target)) < old.get("files", 0):
             return False
         return all(_unchanged(source, entry) for source, entry in zip(self.sources, old["sources"], strict=True))
 
@@ -149,9 +154,10 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         if not temporary.exists():
             raise AssertionError(f"step {record.step} did not write {temporary}")
         _sync(temporary)
-        note.write_text(
-            json.dumps(record.as_json(time.monotonic() - started), indent=2, sort_keys=True) + "\n", "utf-8"
-        )
+        content = record.as_json(time.monotonic() - started)
+        if temporary.is_dir():
+            content["files"] = len(_files(temporary))
+        note.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
         _sync(note)
         sidecar(target).unlink(missing_ok=True)
         _replace(temporary, target)
@@ -231,7 +237,7 @@ def _storage_error(path: Path, reason: str) -> StorageError:
 def sha256(path: Path) -> str:
     """Hex digest of a file, or of a folder's names and files in order."""
     digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+    for file in _files(path):
         if path.is_dir():
             digest.update(str(file.relative_to(path)).encode())
         with file.open("rb") as stream:
@@ -252,10 +258,14 @@ def _unchanged(source: Path, known: dict[str, Any]) -> bool:
     return bool(modified == known["modified_ns"] or sha256(source) == known["sha256"])
 
 
+def _files(path: Path) -> list[Path]:
+    """The file itself, or all files in a folder, in order."""
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
 def _stat(source: Path) -> tuple[int, int]:
     try:
-        files: Iterable[Path] = (p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-        facts = [file.stat() for file in files]
+        facts = [file.stat() for file in _files(source)]
     except FileNotFoundError as error:
         raise MissingError(f"{source}: not found. It is needed by this step; run the step that makes it.") from error
     return sum(f.st_size for f in facts), max((f.st_mtime_ns for f in facts), default=0)
@@ -311,7 +321,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    for file in [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]:
+    for file in _files(path):
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
 

@@ -183,6 +183,17 @@ def test_a_folder_as_source(tmp_path):
     assert not record.is_current(tmp_path / "t")
 
 
+def test_a_file_deleted_from_a_folder_is_missed(tmp_path):
+    record = Record("x", {})
+    make_folder(tmp_path / "t", record, ["a", "b"])
+    (tmp_path / "t" / "results").mkdir()
+    (tmp_path / "t" / "results" / "by somebody else").write_text("")
+    assert record.is_current(tmp_path / "t")
+    (tmp_path / "t" / "results" / "by somebody else").unlink()
+    (tmp_path / "t" / "b").unlink()
+    assert not record.is_current(tmp_path / "t")
+
+
 def test_a_missing_source_is_named(tmp_path, source):
     record = Record("x", {}, (source,))
     make(tmp_path / "t", record)

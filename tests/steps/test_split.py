@@ -1,11 +1,14 @@
 """`cmbtk split`: folds of a study, written once and counted."""
 
+import errno
+import os
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
-from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
@@ -89,6 +92,20 @@ def test_bad_input(study, tmp_path):
     write_tsv(read_tsv(study.participants).iloc[:0], study.participants)
     with pytest.raises(DataError, match=r"participants\.tsv: holds no subject"):
         split(study.root, on_progress=quiet)
+
+
+def test_a_full_disk_leaves_the_old_folds(study, monkeypatch):
+    split(study.root, folds=3, on_progress=quiet)
+    before = study.folds.read_bytes()
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"folds\.tsv: could not be written \(no space left on device\)"):
+        split(study.root, folds=4, on_progress=quiet)
+    assert study.folds.read_bytes() == before
+    assert not [path for path in study.root.iterdir() if path.name.startswith(".")]
 
 
 def test_marks_of_a_missing_subject(study):
