@@ -241,7 +241,7 @@ def _open(path: Path) -> Any:
         what = "is a folder, not a file" if path.is_dir() else "not found"
         raise MissingError(f"{path}: {what}. Check the path; a NIfTI file (.nii or .nii.gz) is needed.")
     try:
-        image = nib.load(path)
+        image = nib.load(path, mmap=False)  # arrays must outlive the file, which may be replaced
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, ValueError) as error:
         raise DataError(f"{path}: not a NIfTI file. Convert the scan with a converter such as dcm2niix.") from error
     except (EOFError, OSError, zlib.error) as error:
