@@ -499,13 +499,28 @@ def _check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFact
                     "Import again.",
                     facts.name,
                 )
-    total, dark = sum(s.marks for s in scans), sum(s.dark_marks for s in scans)
-    if total >= _FEW_MARKS and dark < _DARK_SHARE * total:
-        yield _warning(
-            f"{study.microbleeds}: only {dark} of {total} marks lie on spots darker than their surroundings. The "
-            "labels may count otherwise than was said: look at some, and try other --label-axes and --label-base in "
-            "`cmbtk import`."
-        )
+    yield from _check_darkness(study, scans)
+
+
+def _check_darkness(study: Study, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
+    """Too few marks on dark spots, of all subjects or of those whose files store their axes alike.
+
+    A wrong idea of how labels count can be right for one order of axes and wrong for another.
+    """
+    alike = {axes: [scan for scan in scans if scan.axes == axes] for axes in sorted({scan.axes for scan in scans})}
+    for who, group in [
+        ("", list(scans)),
+        *((f" of the files with axes {axes}", group) for axes, group in alike.items()),
+    ]:
+        total, dark = sum(scan.marks for scan in group), sum(scan.dark_marks for scan in group)
+        if total >= _FEW_MARKS and dark < _DARK_SHARE * total:
+            yield _warning(
+                f"{study.microbleeds}: only {dark} of {total} marks{who} lie on spots darker than their surroundings. "
+                "The labels may count otherwise than was said: look at some, and try other --label-axes and "
+                "--label-base in `cmbtk import`."
+            )
+            if not who:
+                return
 
 
 def _check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> Iterator[Problem]:

@@ -287,6 +287,35 @@ def test_marks_that_are_not_dark(study):
     assert report.exit_code == 0
 
 
+def test_marks_that_are_not_dark_in_files_with_another_order_of_axes(study):
+    """Labels counted along the wrong axes may fit the files of one scanner and not those of the other."""
+
+    def flip(frame):
+        late = frame["participant_id"] >= "sub-003"
+        frame.loc[late, "i"] = 39 - frame.loc[late, "i"]
+        frame["x_mm"] = np.nan
+        return pd.concat([frame, *more], ignore_index=True)
+
+    more = []
+    for n, subject in enumerate(("sub-003", "sub-004")):
+        for path in (magnitude_of(study, subject), phase_of(study, subject)):
+            nib.save(nib.as_closest_canonical(nib.load(path)), path.with_suffix(""))
+            path.unlink()
+        edit(study.participants, set_cell(n + 2, "magnitude", f"scans/{subject}/mag.nii"))
+        edit(study.participants, set_cell(n + 2, "phase", f"scans/{subject}/phase.nii"))
+        more.append(pd.DataFrame({"participant_id": [subject], "i": [20], "j": [20 + n], "k": [0]}))
+    edit(study.participants, lambda f: f.drop(index=4))
+    image = nib.load(magnitude_of(study, "sub-001"))
+    data = image.get_fdata()
+    for m in range(18):  # more sound marks, so that nearly all are dark taken together
+        data[SHAPE[0] - 1 - 3 - 7 * (m % 5), SHAPE[1] - 1 - 4 - 11 * (m // 5), 5] = 50
+        row = {"participant_id": ["sub-001"], "i": [3 + 7 * (m % 5)], "j": [4 + 11 * (m // 5)], "k": [5]}
+        more.append(pd.DataFrame(row))
+    save(magnitude_of(study, "sub-001"), data)
+    edit(study.microbleeds, flip)
+    assert "0 of 8 marks of the files with axes RAS" in found(check(study), "warning", "--label-axes").message
+
+
 def test_patients_without_marks(study):
     edit(study.microbleeds, lambda f: f[f["participant_id"] != "sub-002"])
     found(check(study), "warning", "1 of 4 patients have no mark (sub-002)", "controls")
