@@ -25,7 +25,7 @@ from ..evaluation.published import audit, published_table
 from ..evaluation.results import STAGES, CellResult
 from ..model import Counts
 
-__all__ = ["Block", "Page", "audit_page", "result_page", "result_rows"]
+__all__ = ["Block", "Page", "audit_page", "common_label", "result_page", "result_rows"]
 
 Interval = tuple[float, float]
 
@@ -140,13 +140,15 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     Raises
     ------
     DataError
-        If the cells were not evaluated under the same rule.
+        If the cells were not evaluated under the same rule, or none of them on test subjects or controls.
     """
-    label = _common_label(results, rule)
+    label = common_label(results, rule)
     blocks = []
     for (resolution, input_name), group in groupby(sorted(results, key=_key), key=lambda each: _key(each)[:2]):
         cells = list(group)
         rows = {stage: result_rows(cells, subjects, rule, stage) for stage in STAGES}
+        if rows["stage1"].empty:
+            continue  # evaluated on validation or training subjects only, which have no place in these tables
         tables = {stage: _stage_table(frame, stage) for stage, frame in rows.items() if len(frame)}
         if (rows["stage1"]["controls"] > 0).any():
             tables["controls"] = _control_table(rows)
@@ -157,6 +159,8 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
                 note = f"{further} further findings at microbleeds already found are neither hits nor false positives."
                 block = replace(block, notes=(*block.notes, note))
             blocks.append(block)
+    if not blocks:
+        raise DataError("no cell was evaluated on test subjects or controls. Run `cmbtk evaluate` without --role.")
     notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=_key) if cell.thresholds)]
     if any(cell.simulated for cell in results):
         notes.append(_SIMULATED)
@@ -218,7 +222,14 @@ def _key(cell: CellResult) -> tuple[str, str, int, str]:
     return cell.resolution, cell.input, int(cell.fold) if cell.fold.isdigit() else 0, cell.fold
 
 
-def _common_label(results: Sequence[CellResult], rule: str) -> str:
+def common_label(results: Sequence[CellResult], rule: str) -> str:
+    """A rule in words, the same for all cells.
+
+    Raises
+    ------
+    DataError
+        If the cells were evaluated with different distances, whose numbers must not be mixed.
+    """
     labels = {cell.cell: cell.rules.get(rule, "not evaluated") for cell in results}
     if len(set(labels.values())) != 1:
         listed = "; ".join(f"{cell}: {label}" for cell, label in labels.items())

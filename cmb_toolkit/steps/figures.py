@@ -17,6 +17,7 @@ from ..io.publish import Record, publish
 from ..io.tables import read_tsv
 from ..model import Counts, OnProgress
 from ..report.figures import OperatingPoint, draw_froc, draw_losses
+from ..report.tables import common_label
 from .tables import read_result
 
 __all__ = ["figures"]
@@ -109,7 +110,7 @@ def _frocs(cells: list[Cell], rule: str, folder: Path) -> None:
             points[stage] = [_point([result for result, _ in own], stage, counts, table)]
         if curves:
             title = f"{resolution}, {input_name}: sensitivity against false positives, test subjects"
-            label = members[0][0].rules[rule]
+            label = common_label([result for result, _ in members], rule)
             draw_froc(pd.concat(curves), points, label, title, folder / f"froc_{resolution}_{input_name}_{rule}.png")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -54,7 +55,7 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
     pages = {rule: read_page(study, rule) for rule in RULES}
     record = Record(
         step="tables",
-        parameters={"cells": [cell.name for cell in cells]},
+        parameters={"cells": [cell.name for cell in _cells(opened)]},
         sources=tuple(cell.metrics for cell in cells),
         extra={"columns": _COLUMNS},
     )
@@ -76,8 +77,11 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
 
 def read_page(study: Path, rule: str) -> Page:
     """The tables of a study under one rule, to be shown."""
-    cells = evaluated_cells(Study.open(study))
-    return result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
+    opened = Study.open(study)
+    cells = evaluated_cells(opened)
+    page = result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
+    waiting = sorted({cell.name for cell in _cells(opened)} - {cell.name for cell in cells})
+    return replace(page, notes=(*page.notes, f"Not evaluated yet: {', '.join(waiting)}.")) if waiting else page
 
 
 def evaluated_cells(study: Study) -> list[Cell]:
@@ -88,12 +92,16 @@ def evaluated_cells(study: Study) -> list[Cell]:
     MissingError
         If there is none.
     """
-    cells = [study.cell_named(path.name) for path in sorted((study.root / "cells").glob("*")) if path.is_dir()]
+    cells = _cells(study)
     done = [cell for cell in cells if cell.metrics.is_file()]
     if not done:
         have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
         raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
     return done
+
+
+def _cells(study: Study) -> list[Cell]:
+    return [study.cell_named(path.name) for path in sorted((study.root / "cells").glob("*")) if path.is_dir()]
 
 
 def read_result(cell: Cell) -> CellResult:

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -132,3 +133,11 @@ def test_the_audit_lists_the_slips():
     for value in ("158.91", "3.75", "72.38", "86.59", "431.29", "572"):
         assert value in text
     assert "5 places" in text
+
+
+def test_validation_results_have_no_place_in_the_tables():
+    validated = replace(cell(), stages=tuple(replace(stage, role="validation") for stage in cell().stages))
+    with pytest.raises(DataError, match="no cell was evaluated on test subjects"):
+        result_page([validated], subjects(), "centre")
+    page = result_page([replace(validated, resolution="LR"), cell()], subjects(), "centre")
+    assert len(page.blocks) == 4

@@ -3,7 +3,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from cmb_toolkit.cli.main import cli
-from cmb_toolkit.errors import MissingError, UsageError
+from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.figures import figures
 
@@ -76,3 +76,11 @@ def test_the_command_prints_paths(two_fold_study, cells):
         "froc_slab_swi+cphase-averaged_centre.png",
         "montage_slab_swi+cphase-averaged_fold-1.png",
     ]
+
+
+def test_different_distances_do_not_meet_in_one_figure(two_fold_study, cells):
+    evaluate(cells[0].folder, most_false=0)
+    evaluate(cells[1].folder, most_false=0, distance_mm=5)
+    with pytest.raises(DataError, match="under different rules"):
+        figures(two_fold_study.root)
+    assert not two_fold_study.figures.exists()

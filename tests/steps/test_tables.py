@@ -7,7 +7,7 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.tables import tables
+from cmb_toolkit.steps.tables import read_page, tables
 
 
 @pytest.fixture
@@ -60,6 +60,14 @@ def test_the_audit_needs_no_study():
     assert result.exit_code == 0, result.output
     assert "158.91" in result.output
     assert CliRunner().invoke(cli, ["tables"]).exit_code == 2
+
+
+def test_a_cell_that_waits_is_named(two_fold_study, cells):
+    evaluate(cells[0].folder, most_false=0)
+    page = read_page(two_fold_study.root, "centre")
+    assert page.notes[-1] == f"Not evaluated yet: {cells[1].name}."
+    evaluate(cells[1].folder, most_false=0)
+    assert "Not evaluated" not in read_page(two_fold_study.root, "centre").markdown()
 
 
 def test_a_study_without_results(two_fold_study, tmp_path):
