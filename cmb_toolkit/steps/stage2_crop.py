@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -117,6 +118,8 @@ def stage2_crop(
         folder.mkdir()
         shape = (len(table), PATCH_SIZE, 2 * PATCH_SIZE, PATCH_SIZE)
         open_memmap(folder / ARRAY, mode="w+", dtype=np.float32, shape=shape).flush()
+        with (folder / ARRAY).open("r+b") as stream:  # on a full disk fail here: a sparse map would kill the process
+            os.posix_fallocate(stream.fileno(), 0, (folder / ARRAY).stat().st_size)
         work = partial(_cut_subject, array=folder / ARRAY, scale=scale)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[list(COLUMNS)], folder / TABLE)
