@@ -70,7 +70,9 @@ def command(
             report = check_scan(scan, echo=echo, on_progress=on_progress)
     _show(report)
     if study is not None and not report.errors:
-        click.echo(f"Next: cmbtk preprocess {study}")
+        echo_given = f" --echo {echo}" if echo is not None else ""
+        range_given = f" --phase-range {phase_range}" if phase_range is not None else ""
+        click.echo(f"Next: cmbtk preprocess {study}{echo_given}{range_given}")
     ctx.exit(report.exit_code)
 
 
