@@ -146,7 +146,8 @@ def _summary(out: Path) -> None:
     patients = participants[participants["group"] == "patient"]
     counts = participants["resolution"].value_counts(sort=False)
     click.echo(
-        f"{out}: {len(participants)} subject{'s' * (len(participants) != 1)} ({', '.join(f'{n} {name}' for name, n in counts.items())}), "
+        f"{out}: {len(participants)} subject{'s' * (len(participants) != 1)} "
+        f"({', '.join(f'{n} {name}' for name, n in counts.items())}), "
         f"{len(participants) - len(patients)} of them controls, {len(marks)} microbleeds."
     )
     unmarked = sorted(set(patients["participant_id"]) - set(marks["participant_id"]))
@@ -158,7 +159,8 @@ def _summary(out: Path) -> None:
     if "other" in counts:
         click.echo(
             f"Note: the voxels of {counts['other']} scans are neither HR's (0.5x0.5x2 mm) nor LR's (0.8x0.8x2 mm); "
-            "their resolution is called `other`, and they will share one detector. Say --resolution NAME or fill the column resolution."
+            "their resolution is called `other`, and they will share one detector. "
+            "Say --resolution NAME or fill the column resolution."
         )
     left_out = (read_record(study.participants) or {}).get("left_out")
     if isinstance(left_out, int) and left_out:
