@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .style import COLOURS, canvas, save
 
@@ -82,6 +82,7 @@ def _draw_stage2(axis: Axes, history: pd.DataFrame) -> None:
             history["epoch"], history["val_loss"], color=COLOURS["validation"], linestyle="--", label="validation"
         )
         _mark_epoch(axis, history)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(title="Stage 2: 3D-CNN", xlabel="epoch", ylabel="cross-entropy")
     _log_if_wide(axis, history["loss"])
     axis.legend(loc="upper right")
@@ -198,9 +199,7 @@ def _draw_point(axis: Axes, point: OperatingPoint) -> None:
 
 def _alarm_limit(curves: pd.DataFrame, points: Sequence[OperatingPoint], stage: str) -> float:
     """How far the axis goes: stage 1 shows everything, both stages what somebody could want to read."""
-    most = float(curves["fp_per_subject"].max())
-    if stage == "stage1":
-        return 1.05 * max(most, 1.0)
-    shown = [point.fp_interval[1] if np.isfinite(point.fp_interval[1]) else point.fp_per_subject for point in points]
-    wanted = max([5.0, *(2.5 * each for each in shown if np.isfinite(each))])
-    return min(1.05 * max(most, 1.0), wanted)
+    ends = [point.fp_interval[1] if np.isfinite(point.fp_interval[1]) else point.fp_per_subject for point in points]
+    ends = [end for end in ends if np.isfinite(end)]
+    everything = 1.05 * max(1.0, float(curves["fp_per_subject"].max()), *ends)
+    return everything if stage == "stage1" else min(everything, max([5.0, *(2.5 * end for end in ends)]))

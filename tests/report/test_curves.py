@@ -46,3 +46,4 @@ def test_froc_of_one_fold_and_of_several(tmp_path):
 def test_froc_without_a_finite_point(tmp_path):
     point = OperatingPoint("nothing", float("nan"), 2.0)
     assert draw_froc(curve("1", "stage1"), {"stage1": [point]}, "rule", "HR", tmp_path / "x.png").is_file()
+    assert draw_froc(curve("1", "overall"), {}, "rule", "HR", tmp_path / "y.png").is_file()
