@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.training import Recipe, auc, class_weight, engine, predict, train
+
+QUICK = Recipe(epochs=4, batch=10, augmentation="in-plane", copies=(2, 1))
+
+
+class KilledError(Exception):
+    pass
+
+
+def die_after(steps):
+    def on_progress(done, total, what):
+        if done > steps:
+            raise KilledError
+
+    return on_progress
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
+
+
+def test_small_network_learns_balls_from_tubes(make_patches):
+    model = networks.build("small", 0)
+    training, validation, test = make_patches(150, 1), make_patches(45, 2), make_patches(90, 3)
+    calls = []
+    recipe = Recipe(epochs=6, batch=25, learning_rate=2e-3, augmentation="in-plane", copies=(4, 2))
+    history = train(model, training, validation, recipe, on_progress=lambda *call: calls.append(call))
+    probability = predict(model, test[0], batch=32)
+    assert auc(test[1], probability) > 0.95
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6]
+    assert history["val_loss"][history["best"]].iloc[-1] == history["val_loss"].min()
+    assert history["best"].iloc[0]
+    done, total, what = calls[-2]
+    assert done == total == 6 * 16
+    assert what.startswith("epoch 6/6, loss ")
+
+
+def test_interrupted_training_ends_like_one_that_was_not(make_patches, tmp_path):
+    training, validation = make_patches(30, 1), make_patches(12, 2)
+    straight = networks.build("small", 0)
+    history = train(straight, training, validation, QUICK)
+    checkpoint = tmp_path / "scratch" / "cnn.npz"
+    for _ in range(2):  # killed in the third epoch, then started anew and killed in the fourth
+        model = networks.build("small", 0)
+        with pytest.raises(KilledError):
+            train(model, training, validation, QUICK, checkpoint=checkpoint, on_progress=die_after(9 + 4 * _))
+    model = networks.build("small", 0)
+    done = []
+    again = train(model, training, validation, QUICK, checkpoint=checkpoint, on_progress=lambda n, *_: done.append(n))
+    assert done[0] > 12  # three of four epochs were not repeated
+    assert same(model, straight)
+    assert again.equals(history)
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["cnn.npz"]
+
+
+def test_finished_training_can_be_prolonged_but_not_shortened(make_patches, tmp_path):
+    training, validation = make_patches(30, 1), make_patches(12, 2)
+    checkpoint = tmp_path / "cnn.npz"
+
+    def run(epochs, **change):
+        steps = []
+        recipe = Recipe(**{**QUICK.__dict__, "epochs": epochs, **change})
+        model = networks.build("small", 0)
+        history = train(
+            model, training, validation, recipe, checkpoint=checkpoint, on_progress=lambda n, *_: steps.append(n)
+        )
+        return model, history, len(steps) - 1
+
+    assert run(1)[2] == 4
+    longer, history, steps = run(2)
+    assert steps == 4
+    assert len(history) == 2
+    assert run(2)[2] == 0
+    assert run(1)[2] == 4  # the checkpoint knows more than one epoch would
+    fresh, _, steps = run(2, seed=1)
+    assert steps == 8  # another training: its own beginning
+    assert not same(longer, fresh)
+
+
+def test_damaged_checkpoint_is_not_used(make_patches, tmp_path):
+    checkpoint = tmp_path / "cnn.npz"
+    checkpoint.write_bytes(b"PK\x03\x04 half a file")
+    history = train(
+        networks.build("small", 0),
+        make_patches(12, 1),
+        make_patches(6, 2),
+        Recipe(epochs=1, batch=12, copies=(1, 1)),
+        checkpoint=checkpoint,
+    )
+    assert len(history) == 1
+
+
+def test_paper_network_trains_a_step(make_patches):
+    model = networks.build("paper", 0)
+    before = model.get_weights()
+    history = train(model, make_patches(4, 1), make_patches(2, 2), Recipe(epochs=1, batch=4, copies=(1, 1)))
+    assert np.isfinite(history[["loss", "val_loss"]].to_numpy()).all()
+    moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert np.mean(moved) > 0.9
+
+
+def test_early_stopping_keeps_the_best_weights(make_patches):
+    # what is learned in training is wrong in validation: the longer, the worse
+    training, (patches, labels) = make_patches(12, 1), make_patches(12, 1)
+    recipe = Recipe(epochs=30, batch=12, learning_rate=3e-3, augmentation="none", copies=(1, 1), patience=2)
+    model = networks.build("small", 0)
+    history = train(model, training, (patches, 1 - labels), recipe)
+    best = int(history["epoch"][history["best"]].iloc[-1])
+    assert len(history) == best + 2 < 30
+    probability = predict(model, patches)
+    right = np.where(labels == 0, probability, 1 - probability)
+    weight = np.where(labels == 0, 2, 1)  # the ratio in training, for what is called a microbleed here
+    assert np.average(-np.log(right), weights=weight) == pytest.approx(history["val_loss"].min(), rel=1e-4)
+
+
+def test_predictions_do_not_depend_on_the_batch(make_patches):
+    model = networks.build("small", 0)
+    patches, _ = make_patches(11, 0)
+    done = []
+    whole = predict(model, patches)
+    parts = predict(model, patches, batch=4, on_progress=lambda n, total, what: done.append((n, total)))
+    assert np.allclose(whole, parts, atol=1e-6)
+    assert done == [(4, 11), (8, 11), (11, 11)]
+    assert predict(model, patches[:0]).shape == (0,)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40))
+def test_auc_is_the_share_of_pairs_in_order(rows):
+    labels, score = np.array(rows).T
+    positive, negative = score[labels == 1], score[labels == 0]
+    if not len(positive) or not len(negative):
+        assert np.isnan(auc(labels, score))
+        return
+    pairs = (positive[:, None] > negative).mean() + 0.5 * (positive[:, None] == negative).mean()
+    assert auc(labels, score) == pytest.approx(pairs)
+
+
+def test_class_weight():
+    labels = np.array([1, 0, 0, 0])
+    assert class_weight(labels, Recipe()) == 3
+    assert class_weight(labels, Recipe(copies=(6, 1))) == 0.5
+    assert class_weight(labels, Recipe(class_weights="none")) == 1
+    assert class_weight(labels, Recipe(class_weights=12.6)) == 12.6
+
+
+@pytest.mark.parametrize(("label", "kind"), [(0, "microbleed"), (1, "other")])
+def test_one_kind_of_patch_is_refused(make_patches, label, kind):
+    patches, _ = make_patches(6, 0)
+    with pytest.raises(DataError, match=f"no {kind} patch among the 6"):
+        train(networks.build("small"), (patches, np.full(6, label)), make_patches(6, 1), QUICK)
+
+
+def test_validation_must_allow_a_choice(make_patches):
+    nothing = np.empty((0, 16, 32, 16), np.float32), np.empty(0, int)
+    with pytest.raises(DataError, match="0 validation patches"):
+        train(networks.build("small"), make_patches(6, 0), nothing, QUICK)
+    patches, _ = make_patches(6, 1)
+    with pytest.raises(DataError, match="6 validation patches, 0 of them microbleeds"):
+        train(networks.build("small"), make_patches(6, 0), (patches, np.zeros(6, int)), Recipe(select="auc"))
+
+
+def test_divergence_is_reported(make_patches):
+    patches, labels = make_patches(6, 0)
+    with pytest.raises(DataError, match=r"diverged in epoch 1.*learning rate"):
+        train(networks.build("small"), (patches * np.nan, labels), (patches, labels), QUICK)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch": 0},
+        {"copies": (0, 1)},
+        {"patience": -1},
+        {"seed": -1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"select": "test"},
+        {"class_weights": "balanced"},
+        {"class_weights": -1.0},
+    ],
+)
+def test_recipes_that_cannot_be(wrong):
+    with pytest.raises(UsageError):
+        Recipe(**wrong)
+
+
+def test_engine_names_versions():
+    assert engine().startswith("keras 3.")
+    assert "tensorflow 2." in engine()
