@@ -43,26 +43,26 @@ define whole_method
 	$(CMBTK) stage1-train $(CELL) --seed 1
 	$(CMBTK) stage1-detect $(CELL) $(DETECT)
 	$(CMBTK) stage2-crop $(CELL)
-	$(CMBTK) stage2-train $(CELL) --network small --seed 1 $(CLASSIFIER)
+	$(CMBTK) stage2-train $(CELL) --network small --augment in-plane --copies 6 1 $(CLASSIFIER) --seed 1
 	$(CMBTK) stage2-classify $(CELL)
 	$(CMBTK) evaluate $(CELL)
 	$(CMBTK) figures $(STUDY)
 endef
 
 CELL = $(STUDY)/cells/slab_swi+cphase-averaged_fold-1
-DETECT := --threshold auto --merge-mm 5
+DETECT := --threshold auto --merge 5
 
 demo: STUDY := demo
 demo: COHORT := --subjects 32 --healthy 4
 demo: PREPARE := --label-reach 1
-demo: CLASSIFIER := --epochs 30
+demo: CLASSIFIER := --epochs 15
 demo: demo/.done ## the whole method on simulated scans: at most 15 minutes on 2 cores; again: the table at once
 	@$(CMBTK) tables $(STUDY)
 
 demo-long: STUDY := demo-long
-demo-long: COHORT := --subjects 80 --healthy 8
-demo-long: PREPARE := --label-reach 1 --max-batches 12000
-demo-long: CLASSIFIER := --epochs 60
+demo-long: COHORT := --subjects 80 --healthy 10
+demo-long: PREPARE := --label-reach 1 --max-batches 9000
+demo-long: CLASSIFIER := --epochs 40
 demo-long: demo-long/.done ## the same with more subjects and iterations: at most 2 hours on 2 cores
 	@$(CMBTK) tables $(STUDY)
 

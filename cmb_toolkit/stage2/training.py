@@ -279,6 +279,10 @@ def _finished(history: list[dict[str, Any]], recipe: Recipe) -> bool:
     return len(history) >= recipe.epochs or bool(recipe.patience and since >= recipe.patience)
 
 
+def _shapes(arrays: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(array) for name, array in arrays.items()}
+
+
 class _State:
     """Everything that a training in progress consists of, and its file."""
 
@@ -342,7 +346,7 @@ class _State:
             return
         history = note["history"]
         overrun = any(_finished(history[:n], recipe) for n in range(1, len(history)))
-        if note["key"] != self.key or overrun or arrays.keys() != self._arrays().keys():
+        if note["key"] != self.key or overrun or _shapes(arrays) != _shapes(self._arrays()):
             return
         for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
             for n, variable in enumerate(variables):
