@@ -8,8 +8,10 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 CMBTK := $(BIN)/cmbtk
-# The first Python that TensorFlow has wheels for; PYTHON=/path/to/python chooses another.
-PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first Python that TensorFlow has wheels for and that can make environments; PYTHON=/path/to/python chooses another.
+FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .PHONY: help setup demo demo-long test lint darknet clean
 
@@ -20,11 +22,9 @@ setup: $(VENV)/.installed ## make the virtual environment .venv and install cmbt
 
 # Its own stamp, so that an interrupted installation is done again; the tests' tools come with `make test` and `make lint`.
 $(VENV)/.installed: setup.cfg pyproject.toml
-	@test -n "$(PYTHON)" || { echo "No Python found. Install Python 3.11 or newer, or say PYTHON=/path/to/python."; exit 3; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "$(PYTHON) is $$($(PYTHON) -V); Python 3.11 or newer is needed. Say PYTHON=/path/to/python."; exit 3; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
-		|| { rm -rf $(VENV); echo "The venv module is missing (Debian: apt install python3-venv), or say PYTHON=/path/to/python."; exit 3; }
+	@test -x $(BIN)/python || { test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' && $(PYTHON) -m venv $(VENV); } || { \
+		rm -rf $(VENV); echo "No Python 3.11 to 3.13 that can make virtual environments. Install one (Debian and Ubuntu:"; \
+		echo "apt install python3 python3-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python"; exit 3; }
 	@echo "Installing cmb_toolkit and what it needs into $(VENV) (about 2 GB, a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
