@@ -49,6 +49,11 @@ define whole_method
 	$(CMBTK) figures $(STUDY)
 endef
 
+define show
+	@$(CMBTK) tables $(STUDY)
+	@echo "The study in $(STUDY)/ is done; its figures are in $(STUDY)/figures/. To have it made anew, remove the folder."
+endef
+
 CELL = $(STUDY)/cells/slab_swi+cphase-averaged_fold-1
 DETECT := --threshold auto --merge 5
 
@@ -57,21 +62,22 @@ demo: COHORT := --subjects 32 --healthy 4
 demo: PREPARE := --label-reach 1
 demo: CLASSIFIER := --epochs 15
 demo: demo/.done ## the whole method on simulated scans: at most 15 minutes on 2 cores; again: the table at once
-	@$(CMBTK) tables $(STUDY)
+	$(show)
 
 demo-long: STUDY := demo-long
 demo-long: COHORT := --subjects 80 --healthy 10
 demo-long: PREPARE := --label-reach 1 --max-batches 9000
 demo-long: CLASSIFIER := --epochs 40
 demo-long: demo-long/.done ## the same with more subjects and iterations: at most 2 hours on 2 cores
-	@$(CMBTK) tables $(STUDY)
+	$(show)
 
 demo/.done demo-long/.done: | $(VENV)/.installed
 	$(whole_method)
 	@touch $@
 
+# Two workers with a thread each: TensorFlow's own threads wait spinning, and slow each other down.
 test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
