@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 from cmb_toolkit.darknet.cfg import Cfg
 from cmb_toolkit.darknet.project import write_project
 from cmb_toolkit.darknet.weights import ConvWeights, Weights, initial_weights
+
+# Small networks gain nothing from threads, and those of several test processes would only wait for each other.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 TOY_CFG = """
 [net]

@@ -36,6 +36,7 @@ def silent(done: int, total: int, what: str) -> None:
 
 def script(path: Path, body: str) -> Path:
     """A program that answers as a Darknet and then does `body`."""
+    answer = 'echo "Not an option: __probe__" >&2; exit 0'
     path.write_text(f'#!/bin/sh\nif [ "$1" = __probe__ ]; then {answer}; fi\n{body}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path

@@ -146,3 +146,6 @@ def test_weak_and_overlapping_boxes_go():
     chosen = select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.99]), 0.2, 0.45, 64)
     assert [(box.left, box.confidence) for box in chosen] == [(11, 0.9), (50, 0.2)]  # the last lies outside
     assert len(select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.1]), 0.21, 0.95, 64)) == 2
+    assert [box.confidence for box in select_boxes(boxes, np.array([0.5, 0.4, 0.2, 0.1]), 0.01, 0.1, 64, most=2)] == [
+        0.5
+    ]

@@ -1,0 +1,361 @@
+"""Training and detection on a cell made by hand: five subjects, dark spots where the marks are."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.darknet.cfg import read_cfg
+from cmb_toolkit.darknet.labels import labels_to_text
+from cmb_toolkit.darknet.project import set_net, write_project
+from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
+from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
+from cmb_toolkit.imaging.frame import make_frame, to_image
+from cmb_toolkit.io.layout import Study, slice_stem
+from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.stage1.candidates import COLUMNS
+from cmb_toolkit.steps.stage1_detect import stage1_detect
+from cmb_toolkit.steps.stage1_train import stage1_train
+
+SIZE, SHAPE, SPACING = 64, (60, 60, 8), (0.5, 0.5, 2.0)
+ROLES = {
+    "train": ["sub-001", "sub-002"],
+    "validation": ["sub-003"],
+    "test": ["sub-004"],
+    "control": ["sub-005"],
+}
+ROLE_OF = {subject: role for role, subjects in ROLES.items() for subject in subjects}
+CFG = """[net]
+width=64
+height=64
+channels=3
+batch=4
+adam=1
+learning_rate=0.01
+burn_in=10
+max_batches=150
+flip=0
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+[maxpool]
+size=2
+stride=2
+[convolutional]
+batch_normalize=1
+filters=12
+size=3
+stride=2
+pad=1
+activation=leaky
+[convolutional]
+batch_normalize=1
+filters=12
+size=3
+stride=1
+pad=1
+activation=leaky
+[convolutional]
+filters=6
+size=1
+stride=1
+activation=linear
+[region]
+anchors=2.5,2.5
+num=1
+classes=1
+softmax=1
+bias_match=1
+jitter=0
+object_scale=5
+"""
+
+
+def marks_of(subject: str) -> list[tuple[int, int, int]]:
+    if ROLE_OF[subject] == "control":
+        return []
+    random = np.random.default_rng(int(subject[-3:]))
+    return [(int(i), int(j), k) for k, (i, j) in enumerate(random.integers(12, 48, (SHAPE[2], 2))) if k != 2]
+
+
+def write_cell(study: Study, iterations: int):
+    cell = study.cell("tiny", "swi", "1")
+    images, source = {}, study.slices("swi")
+    source.mkdir(parents=True, exist_ok=True)
+    frame = make_frame(SHAPE[:2], SIZE, "crop")
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    random = np.random.default_rng(0)
+    for subject in ROLE_OF:
+        for k in range(SHAPE[2]):
+            image = random.normal(150, 6, (SIZE, SIZE))
+            centres = [to_image(frame, np.array([mark[:2]], float))[0] for mark in marks_of(subject) if mark[2] == k]
+            for x, y in centres:
+                image -= 120 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 2.5**2))
+            stem = slice_stem(subject, k)
+            cv2.imwrite(str(source / f"{stem}.png"), np.clip(image, 0, 255).astype(np.uint8))
+            boxes = np.array([(x - 10, y - 10, x + 10, y + 10) for x, y in centres]).reshape(-1, 4)
+            (source / f"{stem}.txt").write_text(labels_to_text(np.clip(boxes, 0, SIZE), SIZE))
+            images[stem] = source / f"{stem}.png"
+    parameters = {"resolution": "tiny", "input": "swi", "fold": "1", "size": SIZE, "mode": "crop", "roles": ROLES}
+    with publish(cell.project, Record("prepare-yolo", {**parameters, "iterations": iterations})) as folder:
+        write_project(
+            folder,
+            cfg=set_net(CFG, {"max_batches": iterations}),
+            images=images,
+            train=[stem for stem in images if ROLE_OF[stem[:7]] == "train"],
+            valid=[stem for stem in images if ROLE_OF[stem[:7]] == "validation"],
+            slices=list(images),
+        )
+    return cell
+
+
+@pytest.fixture
+def make_cell(tmp_path: Path):
+    """A function that writes the study and its cell with a network to train for so many iterations."""
+
+    def make(iterations: int = 4):
+        study = Study.create(tmp_path / "study", "by hand")
+        affine = np.diag([*SPACING, 1.0])
+        affine[:3, 3] = -15, -20, 30
+        rows = []
+        for subject in ROLE_OF:
+            study.swi(subject).parent.mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.float32), affine), study.swi(subject))
+            rows += [(subject, *mark, *(affine @ [*mark, 1])[:3]) for mark in marks_of(subject)]
+        names = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm"]
+        write_tsv(pd.DataFrame(rows, columns=names), study.microbleeds)
+        people = pd.DataFrame({"participant_id": list(ROLE_OF), "resolution": "tiny", "scanner": "a"})
+        people["group"] = ["control" if ROLE_OF[s] == "control" else "patient" for s in ROLE_OF]
+        write_tsv(people, study.participants)
+        return write_cell(study, iterations)
+
+    return make
+
+
+def give_weights(cell, seed: int = 0) -> None:
+    """Weights of an untrained network in place of trained ones."""
+    cfg = read_cfg(cell.project / "yolo.cfg")
+    with publish(cell.weights, Record("stage1-train", {})) as path:
+        first = initial_weights(cfg, seed).layers
+        layers = [w if w.variance is None else replace(w, variance=np.ones_like(w.variance)) for w in first]
+        write_weights(Weights(tuple(layers)), path)
+
+
+def test_train_and_detect_on_the_command_line(make_cell):
+    """The whole of stage 1: what was trained on is found, at the right voxels and millimetres."""
+    cell = make_cell(300)
+    runner = CliRunner()
+    trained = runner.invoke(cli, ["stage1-train", str(cell.folder), "--seed", "3"], catch_exceptions=False)
+    assert trained.exit_code == 0
+    assert "300 iterations, 1200 images" in trained.output
+    assert read_weights(cell.weights, read_cfg(cell.project / "yolo.cfg")).seen == 1200
+    history = read_tsv(cell.yolo_history, ["iteration", "loss", "avg_loss", "rate", "images", "seconds"])
+    assert len(history) == 300
+    assert cell.yolo_history.with_name("yolo_loss.png").stat().st_size > 1000
+    record = read_record(cell.weights)
+    assert record["engine"].startswith("embedded (keras ")
+    assert record["parameters"]["iterations"] == 300
+    assert str(cell.folder) not in str(record)
+    assert not list(cell.scratch.glob("*"))
+
+    command = ["stage1-detect", str(cell.folder), "--threshold", "auto", "--merge", "1"]
+    detected = runner.invoke(cli, command, catch_exceptions=False)
+    assert detected.exit_code == 0
+    assert "on the validation subjects" in detected.output
+    candidates = read_tsv(cell.candidates, COLUMNS)
+    detections = read_tsv(cell.detections, ["participant_id", "role", "k", "left", "confidence"])
+    record = read_record(cell.candidates)
+    threshold = record["threshold"]["value"]
+    assert record["slices"] == 40
+    assert record["candidates"]["test"] == (candidates["role"] == "test").sum()
+    assert candidates["confidence"].min() >= threshold * 0.99999
+    assert len(detections) >= len(candidates)
+    assert set(zip(candidates["participant_id"], candidates["role"], strict=True)) <= set(ROLE_OF.items())
+    validation = candidates[candidates["role"] == "validation"]
+    assert validation["confidence"].min() == pytest.approx(threshold, rel=1e-5)
+
+    before = cell.weights.stat().st_mtime_ns, cell.candidates.stat().st_mtime_ns
+    runner.invoke(cli, ["stage1-train", str(cell.folder), "--seed", "3"], catch_exceptions=False)
+    runner.invoke(cli, command, catch_exceptions=False)
+    assert before == (cell.weights.stat().st_mtime_ns, cell.candidates.stat().st_mtime_ns)
+
+    stage1_detect(cell.folder, threshold=0.1)
+    candidates = read_tsv(cell.candidates, COLUMNS)
+    truth = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
+    points, marks = (table[["x_mm", "y_mm", "z_mm"]].to_numpy() for table in (candidates, truth))
+    same = candidates["participant_id"].to_numpy()[:, None] == truth["participant_id"].to_numpy()
+    near = np.where(same, np.linalg.norm(points[:, None] - marks, axis=2), np.inf).min(axis=0)
+    assert (near < 1.5).mean() > 0.9
+    first = candidates.iloc[0]
+    assert first["x_mm"] == pytest.approx(first["i"] * 0.5 - 15, abs=1e-3)
+    assert first["z_mm"] == pytest.approx(first["k"] * 2 + 30, abs=1e-3)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_killed_training_goes_on_and_ends_alike(make_cell, tmp_path):
+    cell = make_cell(6)
+    stage1_train(cell.folder)
+    expected = cell.weights.read_bytes()
+    cell.weights.unlink()
+
+    def kill(done: int, total: int, what: str) -> None:
+        if done == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        stage1_train(cell.folder, checkpoint_every_s=1e-9, on_progress=kill)
+    assert not cell.weights.exists()
+    assert [file.name for file in cell.scratch.iterdir()] == ["yolo.checkpoint.npz"]
+    reports = []
+    stage1_train(cell.folder, on_progress=lambda *report: reports.append(report))
+    assert (3, 6, "going on from the checkpoint") in reports
+    assert cell.weights.read_bytes() == expected
+    assert not list(cell.scratch.iterdir())
+    assert not [path for path in cell.folder.iterdir() if path.name.startswith(".")]
+
+    reports.clear()
+    stage1_train(cell.folder, on_progress=lambda *report: reports.append(report))
+    assert reports == []
+    stage1_train(cell.folder, restart=True, on_progress=lambda *report: reports.append(report))
+    assert len(reports) > 6
+
+
+def test_a_changed_project_is_trained_anew(make_cell):
+    cell = make_cell(2)
+    stage1_train(cell.folder)
+    first = cell.weights.read_bytes()
+    record = read_record(cell.project)
+    shutil.copytree(cell.project, cell.folder / "kept")
+    parameters = {**record["parameters"], "negatives": 3}
+    with publish(cell.project, Record("prepare-yolo", parameters)) as folder:
+        shutil.copytree(cell.folder / "kept", folder)
+    reports = []
+    stage1_train(cell.folder, seed=1, on_progress=lambda *report: reports.append(report))
+    assert reports
+    assert cell.weights.read_bytes() != first
+
+
+def test_starting_weights(make_cell, tmp_path):
+    cell = make_cell(1)
+    with pytest.raises(MissingError, match=r"backbone: starting weights not found"):
+        stage1_train(cell.folder, weights=tmp_path / "backbone")
+    (tmp_path / "backbone").write_bytes(b"\0" * 400)
+    with pytest.raises(DataError, match=r"backbone: 400 bytes"):
+        stage1_train(cell.folder, weights=tmp_path / "backbone")
+    write_weights(initial_weights(read_cfg(cell.project / "yolo.cfg"), 5), tmp_path / "backbone")
+    stage1_train(cell.folder, weights=tmp_path / "backbone")
+    assert read_record(cell.weights)["sources"][1]["file"] == "backbone"
+
+
+def test_bad_calls_of_training(make_cell, tmp_path):
+    cell = make_cell(2)
+    with pytest.raises(UsageError, match="checkpoints every"):
+        stage1_train(cell.folder, checkpoint_every_s=0)
+    with pytest.raises(UsageError, match="engine 'caffe'"):
+        stage1_train(cell.folder, engine="caffe")
+    with pytest.raises(MissingError, match="nothing: not a program"):
+        stage1_train(cell.folder, darknet=tmp_path / "nothing")
+    with pytest.raises(MissingError, match="not a cell"):
+        stage1_train(tmp_path)
+    (cell.project / "slices" / "sub-001_slice-003.png").write_bytes(b"\x89PNG cut off")
+    with pytest.raises(DataError, match=r"sub-001_slice-003\.png: not a whole PNG"):
+        stage1_train(cell.folder)
+    shutil.rmtree(cell.project)
+    with pytest.raises(MissingError, match="cmbtk prepare-yolo"):
+        stage1_train(cell.folder)
+    assert not cell.weights.exists()
+
+
+@pytest.mark.darknet
+@pytest.mark.skipif(not os.access("/usr/bin/darknet", os.X_OK), reason="Debian's darknet is not installed")
+def test_debians_darknet_is_refused_for_training_and_detects(make_cell):
+    cell = make_cell(2)
+    with pytest.raises(DarknetError, match=r"cannot train.*--engine embedded"):
+        stage1_train(cell.folder, darknet=Path("/usr/bin/darknet"))
+    assert not cell.weights.exists()
+    give_weights(cell)
+    stage1_detect(cell.folder, darknet=Path("/usr/bin/darknet"), roles=["test"])
+    assert read_record(cell.candidates)["engine"].startswith("darknet (original")
+    theirs = read_tsv(cell.detections)
+    stage1_detect(cell.folder, roles=["test"])
+    ours = read_tsv(cell.detections)
+    assert set(theirs["participant_id"]) == set(ours["participant_id"]) == {"sub-004"}
+
+
+def test_detection_of_some_roles_at_a_given_threshold(make_cell):
+    cell = make_cell(2)
+    give_weights(cell)
+    stage1_detect(cell.folder, threshold=0.3, roles=["test", "control"])
+    record = read_record(cell.detections)
+    assert record["threshold"] == {"value": 0.3, "chosen": "given"}
+    assert record["slices"] == 16
+    table = read_tsv(cell.detections, ["participant_id"])
+    assert set(table["role"]) <= {"test", "control"}
+    assert table.empty or table["confidence"].min() >= 0.3
+    stage1_detect(cell.folder, threshold=0.9999, roles=["test"])  # nothing is found, and that is an answer
+    assert read_tsv(cell.candidates, COLUMNS).empty
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"threshold": 0}, UsageError, "threshold 0"),
+        ({"threshold": "best"}, UsageError, "threshold best"),
+        ({"nms": 0}, UsageError, "IoU 0"),
+        ({"merge_mm": -1}, UsageError, "merging distance"),
+        ({"target_sensitivity": 0}, UsageError, "target sensitivity"),
+        ({"roles": ["patient"]}, UsageError, "roles must be"),
+        ({"threshold": "auto", "roles": ["test"]}, UsageError, "add the role validation"),
+        ({}, MissingError, r"yolo\.weights: weights not found. Run `cmbtk stage1-train"),
+    ],
+)
+def test_bad_calls_of_detection(make_cell, options, error, message):
+    cell = make_cell(2)
+    with pytest.raises(error, match=message):
+        stage1_detect(cell.folder, **options)
+
+
+def test_no_threshold_without_microbleeds_or_hits(make_cell):
+    cell = make_cell(2)
+    give_weights(cell)
+    study = Study(cell.folder.parents[1])
+    marks = read_tsv(study.microbleeds)
+    write_tsv(marks[marks["participant_id"] != "sub-003"], study.microbleeds)
+    with pytest.raises(DataError, match="no validation subject has a microbleed to find"):
+        stage1_detect(cell.folder, threshold="auto")
+    assert not cell.candidates.exists()
+
+
+def test_weights_of_another_network(make_cell):
+    cell = make_cell(2)
+    give_weights(cell)
+    cell.weights.write_bytes(cell.weights.read_bytes()[:-8])
+    with pytest.raises(DataError, match=r"yolo\.weights: .*cut off"):
+        stage1_detect(cell.folder)
+    assert not cell.detections.exists()
+
+
+def test_help_ends_in_an_example():
+    for command in ("stage1-train", "stage1-detect"):
+        shown = CliRunner().invoke(cli, [command, "--help"])
+        assert shown.exit_code == 0
+        assert f"Example:\n    cmbtk {command} " in shown.output
+    refused = CliRunner().invoke(cli, ["stage1-detect", "x", "--threshold", "high"])
+    assert refused.exit_code == 2
+    assert "neither a number nor auto" in refused.output
