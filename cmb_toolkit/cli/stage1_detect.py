@@ -38,6 +38,13 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     help="For auto: share to be found of the validation microbleeds that any threshold finds.",
 )
 @click.option(
+    "--most-false",
+    type=click.FloatRange(0, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="For auto: accept no more false positives per validation subject than this (paper: 52 HR, 155 LR).",
+)
+@click.option(
     "--distance",
     type=click.FloatRange(0, min_open=True),
     default=3.0,
@@ -89,6 +96,7 @@ def command(
     cell: Path,
     threshold: float | Literal["auto"],
     target_sensitivity: float,
+    most_false: float,
     distance: float,
     nms: float,
     merge: float | None,
@@ -118,6 +126,7 @@ def command(
             cell,
             threshold=threshold,
             target_sensitivity=target_sensitivity,
+            most_false=most_false,
             distance_mm=distance,
             nms=nms,
             merge_mm=merge,

@@ -39,6 +39,7 @@ def stage1_detect(
     *,
     threshold: float | Literal["auto"] = 0.01,
     target_sensitivity: float = 0.95,
+    most_false: float = 100.0,
     distance_mm: float = 3.0,
     nms: float = 0.45,
     merge_mm: float | None = None,
@@ -59,6 +60,9 @@ def stage1_detect(
         finds `target_sensitivity` of those microbleeds of the *validation* subjects that any threshold finds.
     target_sensitivity : float
         For ``auto``: share of the attainable sensitivity, 0..1.
+    most_false : float
+        For ``auto``: not more false positives per validation subject than this, whatever sensitivity that costs; one
+        faint microbleed would otherwise bring in hundreds. The paper's detector had 52 (HR) and 155 (LR).
     distance_mm : float
         For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
     nms : float
@@ -85,7 +89,7 @@ def stage1_detect(
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
     """
-    _check(threshold, target_sensitivity, nms, merge_mm)
+    _check(threshold, target_sensitivity, most_false, nms, merge_mm)
     if not roles or not set(roles) <= set(ROLES):
         raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
     if threshold == "auto" and "validation" not in roles:
@@ -102,7 +106,7 @@ def stage1_detect(
     automatic: dict[str, Any] = {}
     sources = [trained, files.project / CFG]
     if threshold == "auto":
-        automatic = {"target_sensitivity": target_sensitivity, "distance_mm": distance_mm}
+        automatic = {"target_sensitivity": target_sensitivity, "most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
     asked["project"] = project_digest(files)
@@ -131,6 +135,7 @@ def stage1_detect(
             marks[marks["participant_id"].isin(parameters["roles"]["validation"])],
             parameters["roles"]["validation"],
             target_sensitivity,
+            most_false,
             distance_mm,
         )
         boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
@@ -152,11 +157,13 @@ def stage1_detect(
     return files.candidates
 
 
-def _check(threshold: float | str, target: float, nms: float, merge_mm: float | None) -> None:
+def _check(threshold: float | str, target: float, most_false: float, nms: float, merge_mm: float | None) -> None:
     if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < 1):
         raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
     if not 0 < target <= 1:
         raise UsageError(f"target sensitivity {target}: must be above 0 and at most 1.")
+    if not most_false > 0:
+        raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
     if not 0 < nms <= 1:
         raise UsageError(f"non-maximum suppression at IoU {nms}: must be above 0 and at most 1.")
     if merge_mm is not None and not merge_mm > 0:
@@ -174,9 +181,14 @@ def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.
 
 
 def _threshold(
-    candidates: pd.DataFrame, truth: pd.DataFrame, subjects: Sequence[str], target: float, distance_mm: float
+    candidates: pd.DataFrame,
+    truth: pd.DataFrame,
+    subjects: Sequence[str],
+    target: float,
+    most_false: float,
+    distance_mm: float,
 ) -> float:
-    """The highest threshold that reaches `target` times the greatest sensitivity there is."""
+    """The highest threshold that reaches `target` times the greatest sensitivity there is, within `most_false`."""
     rule = Rule("centre", distance_mm=distance_mm)
     if not len(truth) or not len(candidates):
         what = "a microbleed to find" if not len(truth) else f"a box above {FLOOR:g}"
@@ -190,4 +202,6 @@ def _threshold(
             f"no microbleed of the {len(subjects)} validation subjects was found at any threshold: the detector has "
             "not learned. Look at yolo_loss.png, train longer, or give --threshold yourself."
         )
-    return choose_threshold(candidates, truth, rule, subjects, target_sensitivity=target * best)
+    return choose_threshold(
+        candidates, truth, rule, subjects, target_sensitivity=target * best, max_fp_per_subject=most_false
+    )
