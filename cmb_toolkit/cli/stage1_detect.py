@@ -31,18 +31,12 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.",
 )
 @click.option(
-    "--target-sensitivity",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.95,
-    show_default=True,
-    help="For auto: share to be found of the validation microbleeds that any threshold finds.",
-)
-@click.option(
     "--most-false",
     type=click.FloatRange(0, min_open=True),
-    default=100.0,
+    default=50.0,
     show_default=True,
-    help="For auto: accept no more false positives per validation subject than this (paper: 52 HR, 155 LR).",
+    help="For auto: the lowest threshold that leaves at most so many false positives per validation subject "
+    "(the paper had 52 in HR, 155 in LR).",
 )
 @click.option(
     "--distance",
@@ -95,7 +89,6 @@ def command(
     *,
     cell: Path,
     threshold: float | Literal["auto"],
-    target_sensitivity: float,
     most_false: float,
     distance: float,
     nms: float,
@@ -125,7 +118,6 @@ def command(
         path = stage1_detect(
             cell,
             threshold=threshold,
-            target_sensitivity=target_sensitivity,
             most_false=most_false,
             distance_mm=distance,
             nms=nms,

@@ -11,7 +11,7 @@ import pandas as pd
 from ..darknet.engine import choose_engine
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import choose_threshold, froc
+from ..evaluation.metrics import froc
 from ..evaluation.rules import Rule
 from ..io.layout import Study, split_stem
 from ..io.publish import Record, publish
@@ -38,8 +38,7 @@ def stage1_detect(
     cell: Path,
     *,
     threshold: float | Literal["auto"] = 0.01,
-    target_sensitivity: float = 0.95,
-    most_false: float = 100.0,
+    most_false: float = 50.0,
     distance_mm: float = 3.0,
     nms: float = 0.45,
     merge_mm: float | None = None,
@@ -56,13 +55,11 @@ def stage1_detect(
     cell : Path
         A cell whose detector is trained (or given by `weights`).
     threshold : float or "auto"
-        Least confidence of a box, 0..1; the paper's are 0.01 (HR) and 0.05 (LR). ``auto`` takes the highest one that
-        finds `target_sensitivity` of those microbleeds of the *validation* subjects that any threshold finds.
-    target_sensitivity : float
-        For ``auto``: share of the attainable sensitivity, 0..1.
+        Least confidence of a box, 0..1; the paper's are 0.01 (HR) and 0.05 (LR). ``auto`` takes the lowest one that
+        leaves at most `most_false` false positives per *validation* subject.
     most_false : float
-        For ``auto``: not more false positives per validation subject than this, whatever sensitivity that costs; one
-        faint microbleed would otherwise bring in hundreds. The paper's detector had 52 (HR) and 155 (LR).
+        For ``auto``. Stage 1 should miss nothing, so it gets as many false positives as stage 2 can be given; the
+        paper's detector had 52 per subject (HR) and 155 (LR).
     distance_mm : float
         For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
     nms : float
@@ -89,7 +86,7 @@ def stage1_detect(
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
     """
-    _check(threshold, target_sensitivity, most_false, nms, merge_mm)
+    _check(threshold, most_false, nms, merge_mm)
     if not roles or not set(roles) <= set(ROLES):
         raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
     if threshold == "auto" and "validation" not in roles:
@@ -106,7 +103,7 @@ def stage1_detect(
     automatic: dict[str, Any] = {}
     sources = [trained, files.project / CFG]
     if threshold == "auto":
-        automatic = {"target_sensitivity": target_sensitivity, "most_false": most_false, "distance_mm": distance_mm}
+        automatic = {"most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
     asked["project"] = project_digest(files)
@@ -134,7 +131,6 @@ def stage1_detect(
             candidate_table(validation, frames, affines, merge_mm=merge_mm),
             marks[marks["participant_id"].isin(parameters["roles"]["validation"])],
             parameters["roles"]["validation"],
-            target_sensitivity,
             most_false,
             distance_mm,
         )
@@ -157,11 +153,9 @@ def stage1_detect(
     return files.candidates
 
 
-def _check(threshold: float | str, target: float, most_false: float, nms: float, merge_mm: float | None) -> None:
+def _check(threshold: float | str, most_false: float, nms: float, merge_mm: float | None) -> None:
     if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < 1):
         raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
-    if not 0 < target <= 1:
-        raise UsageError(f"target sensitivity {target}: must be above 0 and at most 1.")
     if not most_false > 0:
         raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
     if not 0 < nms <= 1:
@@ -181,27 +175,21 @@ def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.
 
 
 def _threshold(
-    candidates: pd.DataFrame,
-    truth: pd.DataFrame,
-    subjects: Sequence[str],
-    target: float,
-    most_false: float,
-    distance_mm: float,
+    candidates: pd.DataFrame, truth: pd.DataFrame, subjects: Sequence[str], most_false: float, distance_mm: float
 ) -> float:
-    """The highest threshold that reaches `target` times the greatest sensitivity there is, within `most_false`."""
-    rule = Rule("centre", distance_mm=distance_mm)
+    """The lowest threshold with at most `most_false` false positives per subject."""
     if not len(truth) or not len(candidates):
         what = "a microbleed to find" if not len(truth) else f"a box above {FLOOR:g}"
         raise DataError(
             f"no validation subject has {what}, so there is no threshold to choose. Give --threshold yourself, "
             "or take more validation subjects (`cmbtk split`)."
         )
-    best = float(froc(candidates, truth, rule, subjects)["sensitivity"].max())
-    if best == 0:
+    curve = froc(candidates, truth, Rule("centre", distance_mm=distance_mm), subjects).iloc[1:]
+    within = curve[curve["fp_per_subject"] <= most_false]
+    if within.empty or within["sensitivity"].max() == 0:
         raise DataError(
-            f"no microbleed of the {len(subjects)} validation subjects was found at any threshold: the detector has "
-            "not learned. Look at yolo_loss.png, train longer, or give --threshold yourself."
+            f"no microbleed of the {len(subjects)} validation subjects is found at {most_false:g} false positives a "
+            "subject or fewer: the detector has not learned enough. Look at yolo_loss.png, train longer, allow more "
+            "with --most-false, or give --threshold yourself."
         )
-    return choose_threshold(
-        candidates, truth, rule, subjects, target_sensitivity=target * best, max_fp_per_subject=most_false
-    )
+    return float(within["threshold"].min())

@@ -319,7 +319,6 @@ def test_detection_of_some_roles_at_a_given_threshold(make_cell):
         ({"threshold": "best"}, UsageError, "threshold best"),
         ({"nms": 0}, UsageError, "IoU 0"),
         ({"merge_mm": -1}, UsageError, "merging distance"),
-        ({"target_sensitivity": 0}, UsageError, "target sensitivity"),
         ({"most_false": 0}, UsageError, "false positives per subject"),
         ({"roles": ["patient"]}, UsageError, "roles must be"),
         ({"threshold": "auto", "roles": ["test"]}, UsageError, "add the role validation"),
