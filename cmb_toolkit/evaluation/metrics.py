@@ -204,6 +204,47 @@ def choose_threshold(
     return float(curve["threshold"].to_numpy()[int(np.argmax(goal.to_numpy()))])
 
 
+def threshold_within(
+    candidates: pd.DataFrame,
+    truth: pd.DataFrame,
+    rule: Rule,
+    subjects: Sequence[str],
+    score: str = "confidence",
+    *,
+    most_false: float,
+) -> float:
+    """The lowest score with at most `most_false` false positives per subject. Give it validation subjects only.
+
+    Unlike a threshold that aims at a sensitivity, it hangs on many false positives and not on one faint microbleed.
+
+    Parameters
+    ----------
+    candidates, truth, rule, subjects, score
+        As for :func:`froc`.
+    most_false : float
+        False positives per subject.
+
+    Returns
+    -------
+    float
+        A value that the score takes: keep ``score >= threshold``.
+
+    Raises
+    ------
+    DataError
+        If no microbleed is found within the budget.
+    """
+    curve = froc(candidates, truth, rule, subjects, score).iloc[1:]
+    within = curve[curve["fp_per_subject"] <= most_false]
+    if not within["tp"].any():
+        raise DataError(
+            f"no microbleed of the {len(subjects)} validation subjects is found at {most_false:g} false positives a "
+            f"subject or fewer. Look at the loss curves, train longer, allow more false positives, or give the "
+            f"threshold of {score} yourself."
+        )
+    return float(within["threshold"].min())
+
+
 def bootstrap(
     table: pd.DataFrame, *, samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[float, float]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..darknet.engine import choose_engine
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import froc
+from ..evaluation.metrics import threshold_within
 from ..evaluation.rules import Rule
 from ..io.layout import Study, split_stem
 from ..io.publish import Record, publish
@@ -184,12 +184,5 @@ def _threshold(
             f"no validation subject has {what}, so there is no threshold to choose. Give --threshold yourself, "
             "or take more validation subjects (`cmbtk split`)."
         )
-    curve = froc(candidates, truth, Rule("centre", distance_mm=distance_mm), subjects).iloc[1:]
-    within = curve[curve["fp_per_subject"] <= most_false]
-    if within.empty or within["sensitivity"].max() == 0:
-        raise DataError(
-            f"no microbleed of the {len(subjects)} validation subjects is found at {most_false:g} false positives a "
-            "subject or fewer: the detector has not learned enough. Look at yolo_loss.png, train longer, allow more "
-            "with --most-false, or give --threshold yourself."
-        )
-    return float(within["threshold"].min())
+    rule = Rule("centre", distance_mm=distance_mm)
+    return threshold_within(candidates, truth, rule, subjects, most_false=most_false)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import choose_threshold
+from ..evaluation.metrics import choose_threshold, threshold_within
 from ..evaluation.rules import Rule
 from ..io.layout import Cell, Study
 from ..io.patches import read_patches
@@ -27,6 +27,7 @@ def stage2_classify(
     cell: Path,
     *,
     threshold: float | Literal["validation"] = "validation",
+    most_false: float | None = None,
     batch: int = 256,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -40,6 +41,9 @@ def stage2_classify(
         Candidates with at least this probability are kept. ``validation`` takes the one with the greatest F1 over the
         microbleeds of the *validation* subjects (each counts once, however many candidates lie on it), under the rule
         that the patches were labelled by; of all values that keep the same candidates it takes the middle one.
+    most_false : float, optional
+        For ``validation``: instead of the greatest F1, the lowest threshold that leaves at most so many false
+        positives per validation subject (paper: 1.42 in HR, 1.89 in LR).
     batch : int
         Patches at a time.
     on_progress : callable
@@ -59,6 +63,8 @@ def stage2_classify(
 
     if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise UsageError(f"threshold {threshold}: must be from 0 to 1, or validation.")
+    if most_false is not None and (threshold != "validation" or not most_false > 0):
+        raise UsageError("--most-false needs a number above 0, and a threshold chosen on the validation subjects.")
     if batch < 1:
         raise UsageError(f"batch {batch}: must be 1 or more.")
     study, files = Study.of_cell(cell)
@@ -70,7 +76,8 @@ def stage2_classify(
     if threshold == "validation":
         sources.append(study.microbleeds)
     extra: dict[str, Any] = {}
-    record = Record("stage2-classify", {"threshold": threshold, "patches": digest}, tuple(sources), engine(), extra)
+    asked = {"threshold": threshold, "most_false": most_false, "patches": digest}
+    record = Record("stage2-classify", asked, tuple(sources), engine(), extra)
     if record.is_current(files.findings):
         return files.findings
     candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role"])
@@ -91,7 +98,7 @@ def stage2_classify(
     # as many digits as the table keeps, so that kept and probability agree there
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
     value, chosen = (
-        (_threshold(study, files, findings), "on the validation subjects")
+        (_threshold(study, files, findings, most_false), "on the validation subjects")
         if threshold == "validation"
         else (float(threshold), "given")
     )
@@ -103,14 +110,17 @@ def stage2_classify(
     return files.findings
 
 
-def _threshold(study: Study, cell: Cell, findings: pd.DataFrame) -> float:
-    """The middle of the range of thresholds that keeps the candidates with the greatest F1 on validation."""
+def _threshold(study: Study, cell: Cell, findings: pd.DataFrame, most_false: float | None) -> float:
+    """The middle of the range of thresholds that keeps the candidates with the greatest F1 on validation, or the
+    lowest threshold there with at most `most_false` false positives per subject."""
     parameters = cell_parameters(cell)
     labelled = (read_record(cell.patches) or {})["parameters"]
     rule = Rule(labelled["rule"], distance_mm=labelled["distance_mm"])
     subjects: Sequence[str] = parameters["roles"]["validation"]
     mine = findings[findings["role"] == "validation"]
     truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])
+    if most_false is not None:
+        return threshold_within(mine, truth, rule, subjects, "probability", most_false=most_false)
     upper = choose_threshold(mine, truth, rule, subjects, "probability")
     below = mine["probability"][mine["probability"] < upper]
     return float(f"{(upper + (below.max() if len(below) else 0.0)) / 2:.6g}")

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.evaluation.metrics import bootstrap, choose_threshold, counts, froc, per_subject, pool_froc
+from cmb_toolkit.evaluation.metrics import (
+    bootstrap,
+    choose_threshold,
+    counts,
+    froc,
+    per_subject,
+    pool_froc,
+    threshold_within,
+)
 from cmb_toolkit.evaluation.rules import RULES, Rule, match
 from cmb_toolkit.model import Counts
 
@@ -152,6 +160,25 @@ def test_a_threshold_that_cannot_be_chosen_says_why():
         choose_threshold(CANDIDATES.iloc[1:], TRUTH, CENTRE, ["a", "b", "c"], max_fp_per_subject=0.1)
     with pytest.raises(UsageError, match="target sensitivity 85"):
         choose_threshold(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"], target_sensitivity=85)
+
+
+@pytest.mark.parametrize("most_false", [0.1, 0.5, 1, 2, 100])
+def test_the_lowest_threshold_within_a_budget_of_false_positives(most_false):
+    subjects = ["a", "b", "c"]
+    chosen = threshold_within(CANDIDATES, TRUTH, CENTRE, subjects, most_false=most_false)
+
+    def false(threshold):
+        kept = CANDIDATES[CANDIDATES["confidence"] >= threshold]
+        return counts(match(kept, TRUTH, CENTRE), subjects).fp_per_subject
+
+    assert false(chosen) <= most_false
+    lower = [value for value in CANDIDATES["confidence"] if value < chosen]
+    assert all(false(value) > most_false for value in lower)
+
+
+def test_a_budget_within_which_nothing_is_found_says_so():
+    with pytest.raises(DataError, match=r"no microbleed of the 3 validation subjects is found at 0\.1 false"):
+        threshold_within(CANDIDATES.iloc[1:2], TRUTH.iloc[:0], CENTRE, ["a", "b", "c"], most_false=0.1)
 
 
 def test_bootstrap_is_seeded_and_covers_the_pooled_rate():
