@@ -10,8 +10,8 @@ the images, are added to a buffer U. Then, with the rate of :meth:`Net.rate` (it
 With ``adam=1`` it is Adam as in Darknet's GPU code: the summed gradient (with ``- decay B w`` for all variables), bias-
 corrected moments, no division by B, and ``eps`` added after the root.
 
-Everything random is drawn from (seed, iteration), so a training that was killed and resumed at a checkpoint ends
-with the same weights as one that was not.
+Everything random is drawn from (seed, iteration), so on a CPU a training that was killed and resumed at a checkpoint
+ends with the same weights as one that was not, to the last bit. (A GPU adds up in another order every time.)
 """
 
 from __future__ import annotations

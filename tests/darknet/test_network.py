@@ -149,3 +149,31 @@ def test_weak_and_overlapping_boxes_go():
     assert [box.confidence for box in select_boxes(boxes, np.array([0.5, 0.4, 0.2, 0.1]), 0.01, 0.1, 64, most=2)] == [
         0.5
     ]
+
+
+@pytest.mark.parametrize("way", ["_normalise_fused", "_normalise_plainly"])
+def test_both_ways_of_batch_norm(way):
+    """Forward and backward as Darknet has them, in double precision, for the CPU's and the GPU's code."""
+    from cmb_toolkit.darknet import network
+
+    random = np.random.default_rng(0)
+    x, dy = random.normal(2, 3, (2, 3, 4, 5)), random.normal(size=(2, 3, 4, 5))
+    gamma, beta = random.uniform(0.5, 2, 5), random.normal(size=5)
+    n = 24
+    mean = x.sum((0, 1, 2)) / n
+    variance = ((x - mean) ** 2).sum((0, 1, 2)) / (n - 1)
+    r = 1 / np.sqrt(variance + 1e-5)
+    d = dy * gamma
+    by_mean, by_variance = -d.sum((0, 1, 2)) * r, -0.5 * (d * (x - mean)).sum((0, 1, 2)) * r**3
+    expected = [
+        (x - mean) * r * gamma + beta,
+        mean,
+        variance,
+        d * r + by_variance * 2 * (x - mean) / n + by_mean / n,
+        (dy * (x - mean)).sum((0, 1, 2)) * r,
+        dy.sum((0, 1, 2)),
+    ]
+    single = [network.tf.constant(array, network.tf.float32) for array in (x, gamma, beta, dy)]
+    *forward, gradients = getattr(network, way)(*single[:3])
+    for got, wanted in zip([*forward, *gradients(single[3])], expected, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=2e-5)
