@@ -50,7 +50,7 @@ def test_every_step_from_scans_to_table(prepared):
     cmbtk("stage1-train", cell.folder)
     cmbtk("stage1-detect", cell.folder, "--threshold", 0.05, "--merge", 8)
     cmbtk("stage2-crop", cell.folder)
-    cmbtk("stage2-train", cell.folder, "--network", "small", "--epochs", 1, "--no-augment")
+    cmbtk("stage2-train", cell.folder, "--network", "small", "--epochs", 1, "--augment", "none")
     cmbtk("stage2-classify", cell.folder)
     cmbtk("evaluate", cell.folder)
     text = cmbtk("tables", study.root)
@@ -83,7 +83,7 @@ def test_every_step_from_scans_to_table(prepared):
     cmbtk("prepare-yolo", study.root, "--fold", 1, "--size", 128, "--max-batches", 40, "--label-reach", 1)
     cmbtk("stage1-train", cell.folder)
     cmbtk("stage2-crop", cell.folder)
-    cmbtk("stage2-train", cell.folder, "--network", "small", "--epochs", 1, "--no-augment")
+    cmbtk("stage2-train", cell.folder, "--network", "small", "--epochs", 1, "--augment", "none")
     changed = [path for path, then in before.items() if path.stat().st_mtime_ns != then]
     assert changed == []
 

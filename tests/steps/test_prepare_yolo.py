@@ -411,12 +411,13 @@ def test_wrong_options(study, options, error, says):
     assert not (study.root / "cells").exists() or not list((study.root / "cells").iterdir())
 
 
-def test_a_damaged_slice_is_named(study):
+def test_a_slice_that_was_deleted_is_made_again(study):
     prepare(study)
-    folder = study.slices("swi+cphase-averaged")
-    (folder / "sub-001" / "sub-001_slice-002.txt").unlink()
-    with pytest.raises(MissingError, match=r"sub-001_slice-002.*Remove the folder"):
-        prepare(study, negatives=0)
+    label = study.slices("swi+cphase-averaged") / "sub-001" / "sub-001_slice-002.txt"
+    before = label.read_bytes()
+    label.unlink()
+    prepare(study, negatives=0)
+    assert label.read_bytes() == before
 
 
 def test_a_killed_run_leaves_nothing_half_written(study, monkeypatch):
