@@ -142,7 +142,7 @@ def test_truncated_plain(tmp_path):
     ("name", "content"),
     [
         ("a.nii", b"not an image at all"),
-        ("a.nii.gz", gzip.compress(b"version https://git-lfs.github.com/spec/v1")),
+        ("a.nii.gz", gzip.compress(b"version https://git-lfs.github.com/spec/v1", mtime=0)),
         ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\n"),
         ("a.nii", b""),
         ("a.nii.gz", b""),
