@@ -13,7 +13,7 @@ FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help setup demo demo-long test lint darknet clean
+.PHONY: help setup demo demo-long test lint darknet darknet-clean clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -85,8 +85,16 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-darknet: ## how to get the real Darknet
-	@sed -n '1,/^## /p' darknet/README.md | sed '$$d'
+# What can be set: make darknet GPU=0 OPENCV=0 ARCH="-gencode ..." DARKNET_SRC=/path/to/checkout; see darknet/README.md
+DARKNET_OPTIONS := GPU CUDNN CUDNN_HALF OPENCV AVX OPENMP ARCH NVCC JOBS DARKNET_REPO DARKNET_COMMIT DARKNET_SRC
+given = $(if $(filter command,$(origin $(1))),'$(1)=$($(1))')
+
+darknet: ## clone and build AlexeyAB's Darknet for this machine (optional: cmbtk works without one)
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13. Name yours: make darknet PYTHON=/path/to/python"; exit 3; }
+	@$(PYTHON) darknet/build.py $(foreach option,$(DARKNET_OPTIONS),$(call given,$(option)))
+
+darknet-clean: ## remove Darknet's source and binary
+	rm -rf darknet/source darknet/build
 
 clean: ## remove the environment, the demos and what the tools leave behind
 	rm -rf $(VENV) demo demo-long build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -31,7 +31,7 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return ratio
 
 
-def nms(boxes: ArrayLike, confidence: ArrayLike, threshold: float) -> NDArray[np.intp]:
+def nms(boxes: ArrayLike, confidence: ArrayLike, threshold: float, most: int | None = None) -> NDArray[np.intp]:
     """Greedy non-maximum suppression: drop a box whose IoU with a stronger kept one is above `threshold`.
 
     Parameters
@@ -40,6 +40,8 @@ def nms(boxes: ArrayLike, confidence: ArrayLike, threshold: float) -> NDArray[np
     confidence : (n,) array-like
     threshold : float
         IoU in 0..1; Darknet's ``test`` uses 0.45.
+    most : int, optional
+        Stop after so many kept boxes.
 
     Returns
     -------
@@ -48,9 +50,14 @@ def nms(boxes: ArrayLike, confidence: ArrayLike, threshold: float) -> NDArray[np
     """
     corners = np.asarray(boxes, float).reshape(-1, 4)
     order = np.argsort(-np.asarray(confidence, float), kind="stable")
+    low, high = corners[order, :2], corners[order, 2:]
+    area = np.prod(np.clip(high - low, 0, None), axis=1)
     kept: list[int] = []
-    while order.size:
-        best, order = order[0], order[1:]
-        kept.append(int(best))
-        order = order[iou(corners[best], corners[order])[0] <= threshold]
+    while order.size and (most is None or len(kept) < most):
+        kept.append(int(order[0]))
+        sides = np.minimum(high, high[0]) - np.maximum(low, low[0])
+        overlap = np.where((sides > 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
+        stays = overlap <= threshold * (area + area[0] - overlap)
+        stays[0] = False
+        order, low, high, area = order[stays], low[stays], high[stays], area[stays]
     return np.array(kept, dtype=np.intp)

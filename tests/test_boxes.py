@@ -75,3 +75,10 @@ def test_nms_of_equal_confidences_keeps_the_first():
 
 def test_nms_of_nothing():
     assert nms(np.empty((0, 4)), [], 0.5).tolist() == []
+
+
+@given(boxes(), st.integers(1, 5))
+@settings(max_examples=30)
+def test_nms_that_stops_early_keeps_the_strongest_of_all(rows, most):
+    confidence = np.linspace(0.9, 0.1, len(rows))
+    assert nms(rows, confidence, 0.3, most).tolist() == nms(rows, confidence, 0.3).tolist()[:most]

@@ -65,6 +65,14 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     help="Another [net] key of the network file, for example batch=16. May be repeated.",
 )
 @click.option(
+    "--anchors",
+    type=click.Choice(["cfg", "labels"]),
+    default="cfg",
+    show_default=True,
+    help="Anchors of the network file, or by k-means from the training subjects' boxes as the augmentation shows them "
+    "(as many, or fewer where there are fewer different sizes).",
+)
+@click.option(
     "--negatives",
     type=click.FloatRange(0),
     default=1.0,
@@ -98,6 +106,7 @@ def command(
     cfg: str,
     max_batches: int | None,
     net: dict[str, str],
+    anchors: str,
     negatives: float,
     no_augment: bool,
     label_reach: int,
@@ -134,6 +143,7 @@ def command(
             cfg=cfg,
             max_batches=max_batches,
             net=net,
+            anchors=anchors,  # type: ignore[arg-type]  # click has checked it
             negatives=negatives,
             augment=not no_augment,
             label_reach=label_reach,
@@ -157,6 +167,13 @@ def command(
         )
     else:
         click.echo("Training  none: there is no training subject, the project can only detect")
+    if "anchors" in record:
+        fit = record["anchors"]
+        values = ", ".join(f"{width:.3g} x {height:.3g}" for width, height in fit["values"])
+        click.echo(
+            f"Anchors   {values} cells; mean IoU with the boxes {fit['mean_iou']:.2f} "
+            f"(the network file's own: {fit['mean_iou_of_the_cfg']:.2f})"
+        )
     click.echo(f"Detection {images['slices']} slices of all subjects, {images['valid']} of them for validation")
     click.echo(f"Cell      {folder}")
     click.echo(

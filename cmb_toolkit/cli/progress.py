@@ -39,18 +39,30 @@ def progress(title: str) -> Iterator[OnProgress]:
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(title, total=None, what="")
-            yield lambda done, total, what: bar.update(task, completed=done, total=total, what=what)
+            begun = False
+
+            def show(done: int, total: int, what: str) -> None:
+                nonlocal begun
+                if not begun and done:  # work of an earlier run is no measure of speed
+                    begun = True
+                    bar.reset(task, completed=done, total=total)
+                bar.update(task, completed=done, total=total, what=what)
+
+            yield show
         return
     started = last = time.monotonic()
+    before: int | None = None
 
     def line(done: int, total: int, what: str) -> None:
-        nonlocal last
+        nonlocal last, before
+        before = max(done - 1, 0) if before is None and done else before  # done by an earlier run
         now = time.monotonic()
         if done < total and now - last < _LOG_INTERVAL_S:
             return
         last = now
         elapsed = now - started
-        left = f", {elapsed * (total - done) / done:.0f} s left" if 0 < done < total else ""
+        mine = done - (before or 0)
+        left = f", {elapsed * (total - done) / mine:.0f} s left" if mine > 0 and done < total else ""
         print(f"{title}: {done}/{total} in {elapsed:.0f} s{left} {what}".rstrip(), file=sys.stderr, flush=True)
 
     yield line

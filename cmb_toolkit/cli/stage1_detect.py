@@ -74,10 +74,11 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
 )
 @click.option(
     "--engine",
-    type=click.Choice(["auto", "embedded", "darknet"]),
+    type=click.Choice(["auto", "embedded", "binary"]),
     default="auto",
     show_default=True,
-    help="What detects; auto is the embedded engine.",
+    help="What detects: a Darknet binary or the embedded engine, which find the same boxes; auto takes AlexeyAB's "
+    "Darknet where there is one.",
 )
 @click.option(
     "--darknet",
@@ -126,6 +127,7 @@ def command(
             weights=weights,
             engine=engine,
             darknet=darknet,
+            on_note=lambda note: click.echo(note, err=True),
             on_progress=on_progress,
         )
     _, files = Study.of_cell(cell)

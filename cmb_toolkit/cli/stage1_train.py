@@ -17,6 +17,12 @@ from .progress import progress
     metavar="FILE",
     help="Darknet weights to begin with: of the same network, or of its first layers (a pre-trained backbone).",
 )
+@click.option(
+    "--continue",
+    "count_on",
+    is_flag=True,
+    help="Count iterations on from where --weights were saved (schedule included), and not from 1.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides first weights and order of the images.")
 @click.option("--restart", is_flag=True, help="Begin anew, even if there is a checkpoint or a finished training.")
 @click.option(
@@ -29,10 +35,10 @@ from .progress import progress
 )
 @click.option(
     "--engine",
-    type=click.Choice(["auto", "embedded", "darknet"]),
+    type=click.Choice(["auto", "embedded", "binary"]),
     default="auto",
     show_default=True,
-    help="What trains; auto is the embedded engine, which needs no Darknet.",
+    help="What trains: a Darknet binary or the embedded engine; auto takes a binary that trains on a GPU.",
 )
 @click.option(
     "--darknet",
@@ -44,6 +50,7 @@ def command(
     *,
     cell: Path,
     weights: Path | None,
+    count_on: bool,
     seed: int,
     restart: bool,
     checkpoint_every: float,
@@ -56,12 +63,15 @@ def command(
     from the training subjects of the fold alone. The result is yolo.weights, a Darknet weights file that any Darknet
     can read, with yolo_history.tsv (loss and learning rate of every iteration) and yolo_loss.png beside it.
 
-    Interrupted or killed, the same command goes on at the last checkpoint and ends with the same weights.
+    Interrupted or killed, the same command goes on at the newest checkpoint (the embedded engine ends with the same
+    weights as without the interruption; Darknet draws its images anew). While it trains, scratch/<cell>/training/ in
+    the study holds history.tsv and a plot of the loss, loss.png, drawn anew at each checkpoint.
 
     \b
     Example:
       cmbtk stage1-train demo/cells/slab_swi+cphase-averaged_fold-1
       cmbtk stage1-train study/cells/HR_swi_fold-1 --weights darknet19_448.conv.23
+      cmbtk stage1-train study/cells/HR_swi_fold-1 --engine binary --darknet ~/darknet/darknet
     """
     from ..io.layout import Study
     from ..io.tables import read_tsv
@@ -71,11 +81,13 @@ def command(
         path = stage1_train(
             cell,
             weights=weights,
+            count_on=count_on,
             seed=seed,
             restart=restart,
             checkpoint_every_s=checkpoint_every,
             engine=engine,
             darknet=darknet,
+            on_note=lambda note: click.echo(note, err=True),
             on_progress=on_progress,
         )
     _, files = Study.of_cell(cell)
@@ -86,5 +98,5 @@ def command(
         f"loss {history['loss'].iloc[0]:.2f} at first, {last['avg_loss']:.2f} at the end (running mean)"
     )
     click.echo(f"Weights   {path}")
-    click.echo(f"Loss      {files.yolo_history.with_name('yolo_loss.png')}")
+    click.echo(f"Loss      {files.yolo_loss}")
     click.echo(f"Next: cmbtk stage1-detect {cell}")

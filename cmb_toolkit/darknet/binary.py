@@ -1,200 +1,96 @@
-"""A Darknet binary as engine: found, probed, asked to detect, its text output read.
+"""A Darknet binary as engine: asked to detect and to train, and never believed.
 
-Two flavours are known: the original (Debian's package ``darknet`` among others) and AlexeyAB's fork. Their exit codes
-say nothing, and they go on without a word when an image, the weights or the disk fail them. So everything is checked
-before they start, and success is what they leave behind: the results file and the line that they print last.
+Its exit codes say nothing, and it goes on without a word when an image, the weights or the disk fail it. So everything
+is checked before it starts, and success is what it leaves behind: results that account for every image, weights of the
+size that the cfg implies, finite, and saved after the iteration that was asked for. It works in a folder of its own
+with short relative names: its buffers are small, and names go through a shell.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import math
 import os
+import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DarknetError, MissingError, UsageError
-from ..model import Box, Detection, OnProgress
+from ..errors import DarknetError, DataError, StorageError, UsageError
+from ..model import Detection, OnProgress
 from .cfg import Cfg, read_cfg
 from .engine import TrainingOptions
-from .project import CFG, CLASS_NAME, set_net
+from .find import Binary
+from .lock import gpu_lock
+from .output import Found, parse_iteration, parse_test, parse_valid
+from .process import PATIENCE_S, running
+from .project import CFG, CLASS_NAME, DATA, TRAIN_LIST, read_list, set_net
 from .region import select_boxes
-from .training import read_image
-from .weights import read_weights
+from .samples import digest_of_samples, read_image
+from .state import TrainingState, describe, diverged, first_weights
+from .weights import Weights, read_weights, write_weights
 
-__all__ = [
-    "Binary",
-    "BinaryEngine",
-    "find_darknet",
-    "parse_probe",
-    "parse_valid",
-    "probe",
-    "probe_argv",
-    "valid_argv",
-]
+__all__ = ["BinaryEngine", "find_boxes", "json_argv", "train_argv", "valid_argv"]
 
-_CHECKOUT = Path(__file__).parents[2] / "darknet" / "build" / "darknet"
-_PROBE_TIMEOUT_S = 60.0
-_LEAST_IMAGES = 4  # the original's `valid` runs four threads, even over fewer images
-_LAST_LINE = "Total Detection Time"
-_KEPT_LINES = 12
+_CHUNK = 200
+"""Images given to one process: what a crash or a full disk can cost."""
 
-Flavour = Literal["original", "alexeyab"]
+_LEAST_IMAGES = 4
+"""The original's ``valid`` runs four threads, even over fewer images."""
 
-_LIMITS: dict[Flavour, tuple[float, float]] = {"original": (0.005, 0.45), "alexeyab": (0.001, 0.6)}
-"""Least confidence and NMS overlap that are compiled into ``detector valid``."""
-
-
-@dataclass(frozen=True)
-class Binary:
-    """A Darknet that runs on this machine."""
-
-    path: Path
-    flavour: Flavour
-    cuda: bool
-
-
-def find_darknet(given: Path | None = None) -> Binary:
-    """Find and probe a Darknet: the one given, ``CMBTK_DARKNET``, the checkout's own build, or one on the PATH.
-
-    Raises
-    ------
-    MissingError
-        If there is none, or the one named is not there.
-    DarknetError
-        If it is no Darknet, or one that cannot run here.
-    """
-    named = given or (Path(os.environ["CMBTK_DARKNET"]) if os.environ.get("CMBTK_DARKNET") else None)
-    if named is not None:
-        if not (named.is_file() and os.access(named, os.X_OK)):
-            where = "" if given else " (from CMBTK_DARKNET)"
-            raise MissingError(f"{named}{where}: not a program that can be run. Correct the path, or leave it out.")
-        return probe(named.absolute())
-    if _CHECKOUT.is_file():
-        return probe(_CHECKOUT)
-    on_path = shutil.which("darknet")
-    if on_path is None:
-        raise MissingError(
-            "no Darknet found (looked at --darknet, CMBTK_DARKNET, darknet/build/darknet of the checkout, and PATH). "
-            "Use the embedded engine, which needs none, or install one: `apt-get install darknet` can detect."
-        )
-    return probe(Path(on_path))
-
-
-def probe_argv(binary: Path) -> list[str]:
-    """A command that no Darknet knows: each flavour says so in its own words."""
-    return [str(binary), "__probe__"]
-
-
-def probe(binary: Path) -> Binary:
-    """Run a Darknet once to see what it is."""
-    with tempfile.TemporaryDirectory() as nowhere:
-        try:
-            done = subprocess.run(
-                probe_argv(binary), cwd=nowhere, capture_output=True, check=False, timeout=_PROBE_TIMEOUT_S
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DarknetError(f"{binary}: does not run ({error}). Choose another binary.") from error
-    flavour, cuda = parse_probe(
-        done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1"), str(binary)
-    )
-    return Binary(binary, flavour, cuda)
-
-
-def parse_probe(code: int, stdout: str, stderr: str, name: str) -> tuple[Flavour, bool]:
-    """Flavour, and whether a GPU is used, from what a probe left.
-
-    Raises
-    ------
-    DarknetError
-        If it is a build for GPUs on a machine without one, or no Darknet at all.
-    """
-    both = stdout + stderr
-    if "error while loading shared libraries" in both:
-        library = both.split("error while loading shared libraries:")[1].split(":")[0].strip()
-        raise DarknetError(
-            f"{name}: the library {library} is missing here. Install it, or build Darknet on this machine."
-        )
-    if "CUDA status Error" in both or "cuda_set_device" in both or "check_error: Assertion" in both:
-        raise DarknetError(
-            f"{name}: built for an NVIDIA GPU, but no driver answers here. Use a CPU build or the embedded engine."
-        )
-    if "Not an option: __probe__" not in both or code != 0:
-        raise DarknetError(f"{name}: does not answer as a Darknet does. Give the path of a Darknet binary.")
-    if "CUDA-version:" in both:
-        return "alexeyab", True
-    if "GPU isn't used" in both or "OpenCV isn't used" in both or "OpenCV version" in both:
-        return "alexeyab", False
-    return "original", False
+_UNREADABLE = re.compile(r'Cannot load image "?in/')
+_DISK_CHECK_S = 5.0
+_SPARE_BYTES = 50_000_000
+_FLOPS_CPU, _FLOPS_GPU = 25e9, 2e12
+"""Operations per second in training, for a first guess: of one processor, and of a GPU."""
+_MOST_BETWEEN = 1000
 
 
 def valid_argv(binary: Path) -> list[str]:
-    """``detector valid`` on the files that :class:`BinaryEngine` lays out in its working directory."""
-    return [str(binary), "detector", "valid", "valid.data", "valid.cfg", "valid.weights"]
+    """``detector valid`` on the files of :func:`find_boxes`."""
+    return [str(binary), "detector", "valid", "detect.data", "detect.cfg", "detect.weights"]
 
 
-def parse_valid(text: str, name: str) -> dict[str, list[Box]]:
-    """Boxes by image stem from a results file of ``detector valid``.
+def json_argv(binary: Path, threshold: float) -> list[str]:
+    """``detector test`` on the paths that it reads from stdin."""
+    words = [str(binary), "detector", "test", "detect.data", "detect.cfg", "detect.weights"]
+    return [*words, "-thresh", f"{threshold:.6f}", "-dont_show", "-out", "found.json"]
 
-    Its lines are ``stem confidence left top right bottom``; the corners are pixel edges plus 1, clipped to 1 and to
-    the image's width or height, so that a box at the right or lower border has lost up to a pixel.
 
-    Raises
-    ------
-    DarknetError
-        If a line is something else: the file was cut off.
-    """
-    boxes: dict[str, list[Box]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            stem, *columns = line.rsplit(" ", 5)
-            confidence, left, top, right, bottom = (float(column) for column in columns)
-        except ValueError as error:
-            raise DarknetError(
-                f"{name}, line {number}: {line!r} is not a detection, so Darknet did not finish. Is the disk full?"
-            ) from error
-        boxes.setdefault(stem, []).append(Box(left - 1, top - 1, right - 1, bottom - 1, confidence))
-    return boxes
+def train_argv(binary: Path) -> list[str]:
+    """``detector train`` on the files that :class:`BinaryEngine` lays out; iterations count on from the weights'."""
+    return [str(binary), "detector", "train", "yolo.data", "yolo.cfg", "start.weights", "-dont_show"]
 
 
 class BinaryEngine:
-    """See :class:`cmb_toolkit.darknet.engine.Engine`."""
+    """See :class:`cmb_toolkit.darknet.engine.Engine`.
 
-    name = "darknet"
+    Parameters
+    ----------
+    binary : Binary
+    warning : str
+        What is not right with it for the job at hand.
+    patience_s : float
+        It is ended when it says nothing for so long [s].
+    """
 
-    def __init__(self, binary: Binary) -> None:
+    name = "binary"
+
+    def __init__(self, binary: Binary, warning: str = "", patience_s: float = PATIENCE_S) -> None:
         self._binary = binary
+        self._patience_s = patience_s
+        self.note = f"Darknet: {binary.path} ({binary.flavour}, {'GPU' if binary.cuda else 'CPU'})." + (
+            f" Warning: {warning}." if warning else ""
+        )
 
     def describe(self) -> str:
-        """Flavour and fingerprint of the binary; its path may hold a person's name."""
-        digest = hashlib.sha256(self._binary.path.read_bytes()).hexdigest()[:12]
-        return f"darknet ({self._binary.flavour}, {'GPU' if self._binary.cuda else 'CPU'}, sha256 {digest})"
-
-    def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
-        """Refused.
-
-        Raises
-        ------
-        DarknetError
-            Always: a CPU build of the original cannot train, and others are not driven yet.
-        """
-        if self._binary.flavour == "original" and not self._binary.cuda:
-            raise DarknetError(
-                f"{self._binary.path}: this Darknet (the original, built for CPUs) cannot train: the backward pass of "
-                "its region layer is empty, so the weights would only shrink. Train with --engine embedded."
-            )
-        raise DarknetError(
-            f"{self._binary.path}: this version trains with the embedded engine only. Use --engine embedded; the "
-            f"project folder {project.name}/ can also be given to Darknet by hand."
-        )
+        """Flavour, fingerprint and build of the binary."""
+        return self._binary.describe()
 
     def detect(
         self,
@@ -207,106 +103,302 @@ class BinaryEngine:
         most: int | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
-        """Detect with ``detector valid`` in a working directory of its own."""
+        """Detect in chunks of images, with the command whose built-in suppression is the one asked for."""
         cfg = read_cfg(project / CFG)
-        self._check_limits(threshold, nms)
+        if cfg.region.classes != 1:
+            raise DataError(f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed.")
+        if reason := self._binary.cannot_detect(threshold, nms):
+            raise UsageError(f"{self._binary.path}: {reason}. Use --engine embedded.")
         read_weights(weights, cfg)
         for image in images:
             read_image(project / image, cfg.net.height, cfg.net.width)
-        if not images:
-            return []
-        with tempfile.TemporaryDirectory(prefix="cmbtk-") as name:
-            folder = Path(name)
-            self._lay_out(folder, project, weights, images)
-            _run(valid_argv(self._binary.path), folder, len(images), on_progress)
-            results = folder / "results" / f"comp4_det_test_{CLASS_NAME}.txt"
-            if not results.is_file():
-                raise DarknetError(f"{self._binary.path}: ended without its results file. Is the disk full?")
-            boxes = parse_valid(results.read_text("latin-1"), results.name)
-        # Darknet has thinned the boxes out before it clipped them; doing it again would take clipped ones as well.
-        again = nms if nms < _LIMITS[self._binary.flavour][1] else 1.0
-        return _select(boxes, images, threshold, again, most, cfg)
+        found: list[Detection] = []
+        size = cfg.net.width, cfg.net.height
+        for start in range(0, len(images), _CHUNK):
+            part = images[start : start + _CHUNK]
 
-    def _check_limits(self, threshold: float, nms: float) -> None:
-        least, most = _LIMITS[self._binary.flavour]
-        if threshold < least or nms > most:
-            raise UsageError(
-                f"this Darknet ({self._binary.flavour}) has a least confidence of {least} and a non-maximum "
-                f"suppression of {most} built in; {threshold} and {nms} were asked for. Use --engine embedded."
+            def report(done: int, _total: int, what: str, start: int = start) -> None:
+                on_progress(start + done, len(images), what)
+
+            boxes = find_boxes(
+                self._binary, project, weights, part, threshold=threshold, nms=nms, patience_s=self._patience_s,
+                on_progress=report,
+            )  # fmt: skip
+            for image in part:
+                here = [one.box for one in boxes[Path(image).stem]]
+                corners = np.array([(b.left, b.top, b.right, b.bottom) for b in here]).reshape(-1, 4)
+                confidence = np.array([b.confidence for b in here])
+                # Darknet has thinned them out already, before it clipped them
+                found += [
+                    Detection(Path(image).stem, b)
+                    for b in select_boxes(corners, confidence, threshold, 1.0, size, most)
+                ]
+        return found
+
+    def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
+        """Train; its snapshots are moved in among the checkpoints as they appear."""
+        cfg = read_cfg(project / CFG)
+        total = cfg.net.max_batches
+        if total < 1:
+            raise UsageError(f"{project / CFG}: max_batches={total}; a training needs at least 1 iteration.")
+        if reason := self._binary.cannot_train(cfg):
+            raise UsageError(f"{self._binary.path}: {reason}. Use --engine embedded.")
+        on_progress(0, total, "looking at the images")
+        images = [project / line for line in read_list(project / TRAIN_LIST)]
+        for image in images:
+            read_image(image, cfg.net.height, cfg.net.width)
+        with ExitStack() as stack:
+            if self._binary.cuda:
+                stack.enter_context(gpu_lock())
+            folder = options.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmbtk-")))
+            first = first_weights(cfg, options.seed, options.weights, count_on=options.count_on)
+            state = TrainingState(
+                folder, cfg, first, self._binary.flavour, f"{options.seed} {digest_of_samples(images)}"
+            )
+            if state.start.iteration < total:
+                if state.resumed:
+                    on_progress(state.start.iteration, total, "going on from the checkpoint")
+                self._run(project, cfg, state, options, on_progress)
+            newest = state.newest_file()
+            assert newest is not None
+            shutil.copyfile(newest, out)
+            return state.history
+
+    def _run(
+        self, project: Path, cfg: Cfg, state: TrainingState, options: TrainingOptions, on_progress: OnProgress
+    ) -> None:
+        """Run Darknet from the state's start to the last iteration."""
+        total = cfg.net.max_batches
+        work = state.snapshots.parent
+        _lay_out_training(project, cfg, state, _iterations_between(cfg, state, options, self._binary.cuda))
+        _check_disk(work, 3 * cfg.weights_bytes)
+        done, started, looked = state.start.iteration, time.monotonic(), 0.0
+        with running(train_argv(self._binary.path), work, patience_s=self._patience_s) as darknet:
+            for line in darknet.lines():
+                step = parse_iteration(line)
+                if step is None:
+                    continue
+                if not math.isfinite(step.loss):
+                    shutil.rmtree(work)  # what comes after is not to be gone on from
+                    raise diverged(project, f"the loss is {step.loss} at iteration {step.iteration}", state)
+                done, now = step.iteration, time.monotonic()
+                on_progress(done, total, describe(state.record(done, step.loss, now - started)))
+                # what was saved after an earlier iteration is whole by now, or never will be
+                fresh = [path for iteration, path in _numbered(state.snapshots) if iteration < done]
+                for path in fresh:
+                    _adopt(state, path, project)
+                if fresh:
+                    options.on_history(state.history)
+                if now - looked > _DISK_CHECK_S:
+                    _check_disk(work, cfg.weights_bytes)
+                    looked = now
+        state.take_in()
+        if state.iteration != total:
+            raise DarknetError(
+                f"{self._binary.path}: ended at iteration {done} of {total} (exit status {darknet.code}) without whole "
+                f"final weights. Its last words:\n{darknet.last_words()}\n"
+                f"Run the same command again to go on from iteration {state.iteration}."
             )
 
-    @staticmethod
-    def _lay_out(folder: Path, project: Path, weights: Path, images: Sequence[str]) -> None:
-        """Relative and short names only: Darknet's buffers are small, and names go through a shell."""
-        (folder / "results").mkdir()
-        (folder / "in").mkdir()
-        names = []
-        for image in images:
-            path = Path("in") / Path(image).name
-            (folder / path).symlink_to((project / image).absolute())
-            names.append(str(path))
-        for number in range(_LEAST_IMAGES - len(images)):
-            path = Path("in") / f"filler{number}.png"
-            (folder / path).symlink_to((project / images[0]).absolute())
-            names.append(str(path))
-        (folder / "valid.txt").write_text("".join(f"{name}\n" for name in names), "utf-8")
-        (folder / "valid.names").write_text(f"{CLASS_NAME}\n", "utf-8")
-        (folder / "valid.data").write_text("classes=1\nvalid=valid.txt\nnames=valid.names\nresults=results\n", "utf-8")
-        text = (project / CFG).read_text("utf-8")
-        (folder / "valid.cfg").write_text(set_net(text, {"batch": 1, "subdivisions": 1}), "utf-8")
-        (folder / "valid.weights").symlink_to(weights.absolute())
+
+# --- training --------------------------------------------------------------------------------------------------------
 
 
-def _select(
-    boxes: dict[str, list[Box]], images: Sequence[str], threshold: float, nms: float, most: int | None, cfg: Cfg
-) -> list[Detection]:
-    found = []
-    for image in images:
-        stem = Path(image).stem
-        here = boxes.get(stem, [])
-        corners = np.array([(box.left, box.top, box.right, box.bottom) for box in here]).reshape(-1, 4)
-        confidence = np.array([box.confidence for box in here])
-        found += [
-            Detection(stem, box) for box in select_boxes(corners, confidence, threshold, nms, cfg.net.width, most)
-        ]
-    return found
+def _lay_out_training(project: Path, cfg: Cfg, state: TrainingState, every: int) -> None:
+    """A fresh working folder: cfg, images and list as in the project, the weights to start from, an own data file."""
+    work = state.snapshots.parent
+    shutil.rmtree(work, ignore_errors=True)
+    state.snapshots.mkdir(parents=True)
+    lines = read_list(project / TRAIN_LIST)
+    for folder in {Path(line).parts[0] for line in lines}:
+        (work / folder).symlink_to((project / folder).absolute())
+    (work / TRAIN_LIST).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    (work / CFG).write_text(set_net((project / CFG).read_text("utf-8"), {}), "utf-8")
+    # numbered snapshots alone: `last` is written over in place, and a kill would leave neither the old nor the new one
+    data = [
+        "classes=1",
+        f"train={TRAIN_LIST}",
+        f"backup={state.snapshots.name}",
+        f"saveweights={every}",
+        f"savelast={every}",
+    ]
+    (work / DATA).write_text("".join(f"{line}\n" for line in data), "utf-8")
+    start = state.start
+    write_weights(Weights(start.weights.layers, start.iteration * cfg.net.batch), work / "start.weights")
 
 
-def _run(argv: list[str], folder: Path, total: int, on_progress: OnProgress) -> None:
-    """Run Darknet to its end; its progress and complaints come on stderr.
+def _iterations_between(cfg: Cfg, state: TrainingState, options: TrainingOptions, cuda: bool) -> int:
+    """Iterations between two snapshots, from the history or the network's size: Darknet does not count seconds."""
+    rows = [row for row in state.rows[-50:] if row.engine == state.engine]
+    if len(rows) > 1:
+        seconds = (rows[-1].seconds - rows[0].seconds) / (len(rows) - 1)
+    else:
+        seconds = 3 * cfg.flops * cfg.net.batch / (_FLOPS_GPU if cuda else _FLOPS_CPU * len(os.sched_getaffinity(0)))
+    return min(max(int(options.checkpoint_every_s / max(seconds, 1e-3)), 1), _MOST_BETWEEN)
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Snapshots with their iterations, oldest first."""
+    matches = ((re.fullmatch(r"yolo_(\d+)\.weights", path.name), path) for path in folder.iterdir())
+    return sorted((int(match[1]), path) for match, path in matches if match)
+
+
+def _adopt(state: TrainingState, path: Path, project: Path) -> None:
+    """Take in a snapshot that must be whole by now."""
+    try:
+        state.adopt(path)
+    except DataError as error:
+        if "NaN" in str(error):
+            raise diverged(project, f"weights are not finite ({path.name})", state) from error
+        raise StorageError(
+            f"{error}\nDarknet was ended, because it did not save its state whole. Is the disk full? Free some space, "
+            "then run the same command again to go on."
+        ) from error
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE_BYTES:
+        raise StorageError(
+            f"{folder}: only {free / 1e6:.0f} MB are free, and {(needed + _SPARE_BYTES) / 1e6:.0f} MB are needed to "
+            "save the state of the training. Free some space, then run the same command again to go on."
+        )
+
+
+# --- detection -------------------------------------------------------------------------------------------------------
+
+
+def find_boxes(
+    binary: Binary,
+    project: Path,
+    weights: Path,
+    images: Sequence[str],
+    *,
+    threshold: float,
+    nms: float,
+    patience_s: float = PATIENCE_S,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Mapping[str, list[Found]]:
+    """Run a Darknet once over some images; any number of classes, images that are not square.
+
+    Parameters
+    ----------
+    binary, project, weights, images, threshold, nms, on_progress
+        As for :meth:`cmb_toolkit.darknet.engine.Engine.detect`; `nms` is one that the binary has built in.
+    patience_s : float
+
+    Returns
+    -------
+    mapping
+        Boxes by image stem; an entry for every image.
 
     Raises
     ------
     DarknetError
-        If it did not print its last line or could not load an image.
+        If an image is not accounted for, or the results are not whole.
     """
-    on_progress(0, total, "loading the network")
-    last: list[str] = []
-    finished = False
-    with (folder / "stdout.log").open("wb") as log, _process(argv, folder, log) as process:
-        assert process.stderr is not None
-        for raw in process.stderr:
-            line = raw.decode("latin-1").strip()
-            last = [*last, line][-_KEPT_LINES:]
-            if line.isdecimal():
-                on_progress(min(int(line), total), total, "")
-            finished = finished or line.startswith(_LAST_LINE)
-            if "Cannot load image" in line:
-                raise DarknetError(f"{argv[0]}: {line}. Run `cmbtk prepare-yolo` for this cell again.")
-        code = process.wait()
-    if not finished:
-        words = "\n  ".join(line for line in last if not line.isdecimal())
-        raise DarknetError(f"{argv[0]}: ended early (exit status {code}). Its last words:\n  {words}")
-    on_progress(total, total, "")
+    cfg = read_cfg(project / CFG)
+    with tempfile.TemporaryDirectory(prefix="cmbtk-") as name:
+        folder = Path(name)
+        places = _lay_out_detection(folder, project, weights, images, cfg.region.classes)
+        on_progress(0, len(images), "loading the network")
+        if binary.flavour == "alexeyab" and nms == 0.45:
+            return _test(binary, folder, places, threshold, cfg, patience_s, on_progress)
+        return _valid(binary, folder, places, cfg, patience_s, on_progress)
 
 
-@contextlib.contextmanager
-def _process(argv: list[str], folder: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE)
+def _lay_out_detection(
+    folder: Path, project: Path, weights: Path, images: Sequence[str], classes: int
+) -> dict[str, str]:
+    """Short relative names for everything; the place in the folder of every image stem."""
+    (folder / "results").mkdir()
+    (folder / "in").mkdir()
+    places = {}
+    for image in images:
+        place = f"in/{Path(image).name}"
+        (folder / place).symlink_to((project / image).absolute())
+        places[Path(image).stem] = place
+    names = [CLASS_NAME] if classes == 1 else [f"class{n}" for n in range(classes)]
+    (folder / "detect.names").write_text("".join(f"{name}\n" for name in names), "utf-8")
+    data = f"classes={classes}\nvalid=images.txt\nnames=detect.names\nresults=results\n"
+    (folder / "detect.data").write_text(data, "utf-8")
+    text = (project / CFG).read_text("utf-8")
+    (folder / "detect.cfg").write_text(set_net(text, {"batch": 1, "subdivisions": 1}), "utf-8")
+    (folder / "detect.weights").symlink_to(weights.absolute())
+    return places
+
+
+def _test(
+    binary: Binary,
+    folder: Path,
+    places: dict[str, str],
+    threshold: float,
+    cfg: Cfg,
+    patience_s: float,
+    on_progress: OnProgress,
+) -> dict[str, list[Found]]:
+    """``detector test``: boxes are not clipped, and come with six decimals."""
+    (folder / "images.txt").write_text("".join(f"{place}\n" for place in places.values()), "utf-8")
+    done = 0
+    # a little below: its file is rounded, and a box at the threshold belongs in
+    argv = json_argv(binary.path, max(threshold - 1e-6, 0.0))
+    with running(argv, folder, stdin=folder / "images.txt", patience_s=patience_s) as darknet:
+        for line in darknet.lines():
+            _check_loaded(binary, line)
+            if "Predicted in" in line:
+                done += 1
+                on_progress(min(done, len(places)), len(places), "")
+    results = folder / "found.json"
+    text = results.read_text("latin-1") if results.is_file() else ""
     try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
+        frames = parse_test(text, cfg.net.width, cfg.net.height, results.name)
+    except DarknetError as error:
+        raise _ended_early(binary, darknet.code, darknet.last_words(), str(error)) from error
+    if [name for name, _ in frames] != list(places.values()):
+        raise DarknetError(
+            f"{binary.path}: its results are of {len(frames)} images, not of the {len(places)} it was given. "
+            "Use --engine embedded."
+        )
+    return {Path(name).stem: boxes for name, boxes in frames}
+
+
+def _valid(
+    binary: Binary, folder: Path, places: dict[str, str], cfg: Cfg, patience_s: float, on_progress: OnProgress
+) -> dict[str, list[Found]]:
+    """``detector valid``: boxes are clipped, and those at the right or lower border lose up to a pixel."""
+    listed = [*places.values()]
+    for number in range(_LEAST_IMAGES - len(listed)):
+        filler = f"in/filler{number}.png"
+        (folder / filler).symlink_to((folder / listed[0]).readlink())
+        listed.append(filler)
+    (folder / "images.txt").write_text("".join(f"{place}\n" for place in listed), "utf-8")
+    finished = False
+    with running(valid_argv(binary.path), folder, patience_s=patience_s) as darknet:
+        for line in darknet.lines():
+            _check_loaded(binary, line)
+            if line.isdecimal():
+                on_progress(min(int(line), len(places)), len(places), "")
+            finished = finished or "Total Detection Time" in line
+    if not finished:
+        raise _ended_early(binary, darknet.code, darknet.last_words(), "it did not print its last line")
+    found: dict[str, list[Found]] = {stem: [] for stem in places}
+    names = (folder / "detect.names").read_text("utf-8").split()
+    for label, name in enumerate(names):
+        results = folder / "results" / f"comp4_det_test_{name}.txt"
+        if not results.is_file():
+            raise DarknetError(f"{binary.path}: ended without its results file {results.name}. Is the disk full?")
+        for stem, boxes in parse_valid(results.read_text("latin-1"), results.name).items():
+            if stem in found:
+                found[stem] += [Found(label, box) for box in boxes]
+            elif not stem.startswith("filler"):
+                raise DarknetError(f"{binary.path}: found boxes on {stem}, which it was not given.")
+    return found
+
+
+def _check_loaded(binary: Binary, line: str) -> None:
+    if _UNREADABLE.search(line):  # others are letters to draw with, which nobody looks at
+        raise DarknetError(f"{binary.path}: {line}. Run `cmbtk prepare-yolo` for this cell again.")
+
+
+def _ended_early(binary: Binary, code: int | None, last_words: str, what: str) -> DarknetError:
+    return DarknetError(f"{binary.path}: ended early (exit status {code}): {what}. Its last words:\n{last_words}")

@@ -196,6 +196,14 @@ class Cfg:
         )
 
     @property
+    def flops(self) -> int:
+        """Multiplications and additions of its convolutions for one image."""
+        return sum(
+            2 * layer.filters * channels * layer.size**2 * self.shapes[index][1] * self.shapes[index][2]
+            for index, layer, channels in self.convolutions()
+        )
+
+    @property
     def weights_bytes(self) -> int:
         """Size of the .weights file [bytes] with the 20-byte header of today's Darknets."""
         return 20 + 4 * self.floats

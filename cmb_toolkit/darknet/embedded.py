@@ -17,7 +17,8 @@ from .cfg import Cfg, read_cfg
 from .engine import TrainingOptions
 from .project import CFG
 from .region import decode, select_boxes
-from .training import read_image, train_project
+from .samples import read_image
+from .training import train_project
 from .weights import read_weights, write_weights
 
 __all__ = ["EmbeddedEngine"]
@@ -30,22 +31,24 @@ class EmbeddedEngine:
 
     name = "embedded"
 
+    def __init__(self, reason: str = "") -> None:
+        self.note = reason and f"Embedded engine: {reason}."
+
     def describe(self) -> str:
         """Keras and TensorFlow with their versions, without importing them."""
         return f"embedded (keras {version('keras')}, tensorflow {_tensorflow_version()})"
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
-        """Train; killed and called again with the same options, it goes on at the last checkpoint."""
-        start = None
-        if options.weights is not None:
-            start = read_weights(options.weights, read_cfg(project / CFG), partial=True)
+        """Train; with checkpoints of its own it ends with the same weights as if it had not been killed."""
         trained = train_project(
             project,
             seed=options.seed,
-            weights=start,
-            checkpoint=options.checkpoint,
+            weights=options.weights,
+            count_on=options.count_on,
+            scratch=options.scratch,
             checkpoint_every_s=options.checkpoint_every_s,
             on_progress=on_progress,
+            on_history=options.on_history,
         )
         write_weights(trained.weights, out)
         return trained.history
@@ -75,8 +78,8 @@ class EmbeddedEngine:
         done = 0
         for names, batch in _batches(project, images, cfg, size):
             boxes, confidence = decode(run(batch)[: len(names)], cfg.region, cfg.net.width, cfg.net.height)
-            for name, box, score in zip(names, boxes, confidence, strict=True):
-                chosen = select_boxes(box, score, threshold, nms, cfg.net.width, most)
+            for name, box, score in zip(names, boxes, confidence[..., 0], strict=True):
+                chosen = select_boxes(box, score, threshold, nms, (cfg.net.width, cfg.net.height), most)
                 found += [Detection(Path(name).stem, one) for one in chosen]
             done += len(names)
             on_progress(done, len(images), f"{len(found)} boxes")

@@ -1,26 +1,34 @@
 """The engine seam: what trains a YOLO network and finds boxes with it, given a project folder. Nobody else knows which.
 
-``embedded`` is the network in Keras; ``darknet`` is a Darknet binary on this machine. With ``auto`` the embedded one
-does the work: it trains and detects everywhere alike, while no CPU build of Darknet trains YOLOv2 rightly (the
-original's region layer has no backward pass on the CPU, AlexeyAB's leaves batch norm's betas at zero).
+``embedded`` is the network in Keras; ``binary`` is a Darknet on this machine. ``auto`` takes the binary where it does
+the job rightly, and the embedded engine where it does not: no build of Darknet for CPUs trains YOLOv2 rightly (the
+original's region layer has no backward pass there; AlexeyAB's leaves batch norm's betas at their start and never sets
+the gradient of the reorg layer back to zero).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pandas as pd
 
-from ..errors import UsageError
+from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
+from .cfg import Cfg
 
-__all__ = ["ENGINES", "Engine", "TrainingOptions", "choose_engine"]
+if TYPE_CHECKING:
+    from .find import Binary
 
-ENGINES: tuple[str, ...] = ("auto", "embedded", "darknet")
+__all__ = ["ENGINES", "Engine", "OnHistory", "TrainingOptions", "engine_to_detect", "engine_to_train"]
+
+ENGINES: tuple[str, ...] = ("auto", "embedded", "binary")
 """What ``--engine`` can be."""
+
+OnHistory: TypeAlias = Callable[[pd.DataFrame], None]
+"""Given the history of a training up to now, after each checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +40,22 @@ class TrainingOptions:
     seed : int
     weights : Path or None
         Weights to begin with, of all layers or of the first ones.
-    checkpoint : Path or None
-        File that keeps the state of an unfinished training.
+    count_on : bool
+        Count iterations on from where those weights were saved, and not from 1.
+    scratch : Path or None
+        Folder that keeps the state of an unfinished training, whatever the engine.
     checkpoint_every_s : float
-        Seconds between two of them.
+        Seconds between two checkpoints.
+    on_history : callable
+        Given the history after each checkpoint.
     """
 
     seed: int = 0
     weights: Path | None = None
-    checkpoint: Path | None = None
+    count_on: bool = False
+    scratch: Path | None = None
     checkpoint_every_s: float = 60.0
+    on_history: OnHistory = lambda history: None
 
 
 class Engine(Protocol):
@@ -49,7 +63,11 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """``embedded`` or ``darknet``."""
+        """``embedded`` or ``binary``."""
+
+    @property
+    def note(self) -> str:
+        """One line for the user before the work: why this engine, or what to know of it; may be empty."""
 
     def describe(self) -> str:
         """What computes, with versions, for provenance; quick."""
@@ -57,10 +75,13 @@ class Engine(Protocol):
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
         """Train the project's network to its last iteration and write its weights to `out`.
 
+        Killed at any moment and called again with the same options, it goes on at the newest checkpoint in
+        ``options.scratch``, which may be another engine's.
+
         Returns
         -------
         DataFrame
-            iteration, loss, avg_loss, rate, images, seconds; one row per iteration.
+            iteration, loss, avg_loss, rate, images, seconds, engine; one row per iteration.
         """
 
     def detect(
@@ -87,7 +108,7 @@ class Engine(Protocol):
         nms : float
             Of two boxes with a greater IoU the weaker one is dropped.
         most : int, optional
-            Of each image, look at so many boxes only, the strongest.
+            Of each image, keep so many boxes at most, the strongest.
         on_progress : callable
             Called with the number of images done.
 
@@ -98,30 +119,62 @@ class Engine(Protocol):
         """
 
 
-def choose_engine(name: str = "auto", darknet: Path | None = None) -> Engine:
-    """Choose the engine.
+def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
+    """Choose what trains a network.
 
     Parameters
     ----------
-    name : {"auto", "embedded", "darknet"}
+    name : {"auto", "embedded", "binary"}
     darknet : Path, optional
-        The binary; giving one chooses the engine ``darknet``.
+        The binary; giving one chooses the engine ``binary``.
+    cfg : Cfg
 
     Raises
     ------
     UsageError
-        If the name is unknown, or a binary is given to the embedded engine.
+        If the name is unknown, a binary is given to the embedded engine, or the binary cannot do it.
     MissingError, DarknetError
         If the binary is not there or does not run here.
     """
+    return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), lambda binary: binary.trains_wrongly(cfg))
+
+
+def engine_to_detect(name: str, darknet: Path | None, threshold: float, nms: float) -> Engine:
+    """Choose what detects, with a least confidence and a greatest overlap; see :func:`engine_to_train`."""
+    return _choose(name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow())
+
+
+Objection: TypeAlias = "Callable[[Binary], str]"
+
+
+def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Objection) -> Engine:
+    """The binary, unless it cannot do the job, or should not and was not asked for."""
+    from .embedded import EmbeddedEngine
+    from .find import find_darknet
+
     if name not in ENGINES:
         raise UsageError(f"engine {name!r} is not known; choose one of {', '.join(ENGINES)}.")
     if name == "embedded" and darknet is not None:
         raise UsageError("a Darknet binary was given, but the embedded engine chosen. Leave one of them out.")
-    if name == "darknet" or darknet is not None:
-        from .binary import BinaryEngine, find_darknet
+    if name == "embedded":
+        return EmbeddedEngine()
+    asked = name == "binary" or darknet is not None
+    try:
+        binary = find_darknet(darknet)
+    except MissingError:
+        if asked:
+            raise
+        return EmbeddedEngine("no Darknet was found")
+    except CmbError as error:
+        if asked:
+            raise
+        return EmbeddedEngine(str(error).rstrip("."))
+    from .binary import BinaryEngine
 
-        return BinaryEngine(find_darknet(darknet))
-    from .embedded import EmbeddedEngine
-
-    return EmbeddedEngine()
+    reason = cannot(binary)
+    if reason and asked:
+        raise UsageError(f"{binary.path}: {reason}. Use --engine embedded.")
+    reason = reason or should_not(binary)
+    if reason and not asked:
+        return EmbeddedEngine(f"{binary.path}: {reason}")
+    return BinaryEngine(binary, warning=reason)

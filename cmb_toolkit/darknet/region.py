@@ -42,8 +42,8 @@ def decode(
     -------
     boxes : (n, rows * columns * num, 4) array
         Left, top, right, bottom [px], 0-based and half open, not clipped to the image.
-    confidence : (n, rows * columns * num) array
-        Of the strongest class, 0..1.
+    confidence : (n, rows * columns * num, classes) array
+        Objectness times the class's probability, 0..1.
     """
     n, rows, columns, _ = output.shape
     t = output.astype(float).reshape(n, rows, columns, len(region.anchors), 5 + region.classes)
@@ -55,8 +55,8 @@ def decode(
         h = np.exp(t[..., 3]) * anchors[:, 1] * (height / rows)
     boxes = np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], axis=-1)
     classes = np.exp(t[..., 5:] - t[..., 5:].max(axis=-1, keepdims=True))
-    confidence = _sigmoid(t[..., 4]) * (classes / classes.sum(axis=-1, keepdims=True)).max(axis=-1)
-    return boxes.reshape(n, -1, 4), confidence.reshape(n, -1)
+    confidence = _sigmoid(t[..., 4:5]) * (classes / classes.sum(axis=-1, keepdims=True))
+    return boxes.reshape(n, -1, 4), confidence.reshape(n, -1, region.classes)
 
 
 def select_boxes(
@@ -64,7 +64,7 @@ def select_boxes(
     confidence: NDArray[np.float64],
     threshold: float,
     overlap: float,
-    side: int,
+    size: tuple[int, int],
     most: int | None = None,
 ) -> list[Box]:
     """The boxes of one image above `threshold`, greedily thinned out, strongest first, clipped to the image.
@@ -77,16 +77,15 @@ def select_boxes(
         Confidence in 0..1; equal or above is kept.
     overlap : float
         IoU above which the weaker of two boxes is dropped.
-    side : int
-        Of the image [px].
+    size : (int, int)
+        Width and height of the image [px].
     most : int, optional
-        Look at so many boxes only, the strongest.
+        Keep so many boxes at most, the strongest.
     """
-    strongest = np.argsort(-confidence, kind="stable")[:most]
-    strong = strongest[confidence[strongest] >= threshold]
+    strong = confidence >= threshold
     boxes, confidence = boxes[strong], confidence[strong]
-    kept = nms(boxes, confidence, overlap)
-    corners = np.clip(boxes[kept], 0, side)
+    kept = nms(boxes, confidence, overlap, most)
+    corners = np.clip(boxes[kept], 0, (*size, *size))
     return [
         Box(float(left), float(top), float(right), float(bottom), float(score))
         for (left, top, right, bottom), score in zip(corners, confidence[kept], strict=True)

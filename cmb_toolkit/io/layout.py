@@ -67,6 +67,25 @@ class Cell:
         return self.folder / "yolo_history.tsv"
 
     @property
+    def yolo_loss(self) -> Path:
+        """Plot of the history."""
+        return self.folder / "yolo_loss.png"
+
+    @property
+    def training(self) -> Path:
+        """State of an unfinished training of the detector: checkpoints, history, where Darknet works."""
+        return self.scratch / "training"
+
+    @property
+    def training_lock(self) -> Path:
+        return self.scratch / "training.lock"
+
+    @property
+    def live_loss(self) -> Path:
+        """Plot of an unfinished training, drawn anew at each checkpoint."""
+        return self.training / "loss.png"
+
+    @property
     def detections(self) -> Path:
         """Boxes on network images, as the engine gave them after our threshold and NMS."""
         return self.folder / "detections.tsv"

@@ -240,10 +240,11 @@ def train(
                 number * steps + step + 1, recipe.epochs * steps, ", ".join(filter(None, [what, state.summary()]))
             )
         loss = float(loss)
-        if not np.isfinite(loss):
+        # some processors' ReLU makes 0 of NaN, so that the loss alone does not tell
+        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in model.get_weights()):
             raise DataError(
-                f"training diverged in epoch {number + 1} (loss {loss}). Lower the learning rate "
-                f"({recipe.learning_rate:g}), or look for patches that are not in 0..1."
+                f"training diverged in epoch {number + 1} (loss {loss:.3g}, or weights not finite). Lower the learning "
+                f"rate ({recipe.learning_rate:g}), or look for patches that are not in 0..1."
             )
         state.add(loss, *_validated(model, validation, weight), recipe.select)
         if checkpoint is not None:

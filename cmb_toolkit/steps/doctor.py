@@ -6,15 +6,16 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
 from .. import __version__
-from ..darknet.binary import find_darknet
-from ..darknet.engine import choose_engine
+from ..darknet.cfg import parse_cfg
+from ..darknet.engine import Engine, engine_to_detect, engine_to_train
+from ..darknet.find import find_darknet
 from ..errors import CmbError, MissingError
 
 __all__ = ["Finding", "examine"]
@@ -166,25 +167,42 @@ def _engines(darknet: Path | None) -> Iterator[Finding]:
         if darknet is not None or os.environ.get("CMBTK_DARKNET"):
             yield Finding("engine", "Darknet", "not found", "note", str(error))
         else:
-            yield Finding("engine", "Darknet", "none", "ok", "Not needed: the embedded engine does all its work.")
+            advice = "Not needed: the embedded engine does all its work. `make darknet` builds one."
+            yield Finding("engine", "Darknet", "none", "ok", advice)
     except CmbError as error:
         yield Finding("engine", "Darknet", "cannot be used", "note", str(error))
     else:
-        what = f"{'the original' if binary.flavour == 'original' else 'the fork of AlexeyAB'}"
-        device = "with CUDA" if binary.cuda else "without CUDA"
-        advice = f"Use it with --engine darknet{'' if binary.cuda else ', to detect'}."
-        yield Finding("engine", "Darknet", f"{binary.path} ({what}, {device})", "ok", advice)
-    yield Finding(
-        "engine",
-        "used by default",
-        _described(),
-        "ok",
-        "It trains and detects everywhere alike; no build of Darknet for CPUs trains YOLOv2 rightly.",
-    )
+        flavour = "the original" if binary.flavour == "original" else "AlexeyAB's"
+        device = "on a GPU" if binary.cuda else "on CPUs"
+        can = "trains and detects" if not binary.cannot_train(_ANY) else "detects only"
+        advice = binary.describe()
+        yield Finding("engine", "Darknet", f"{binary.path} ({flavour}, {device}; {can})", "ok", advice)
+    choices: dict[str, Callable[[], Engine]] = {
+        "to train": lambda: engine_to_train("auto", darknet, _ANY),
+        "to detect": lambda: engine_to_detect("auto", darknet, 0.01, 0.45),
+    }
+    for job, choose in choices.items():
+        try:
+            chosen = choose()
+        except (CmbError, PackageNotFoundError) as error:
+            yield Finding("engine", job, "none", "note", str(error))
+        else:
+            yield Finding("engine", job, chosen.describe(), "ok", chosen.note)
 
 
-def _described() -> str:
-    try:
-        return choose_engine().describe()
-    except (CmbError, PackageNotFoundError) as error:
-        return f"none ({error})"
+_ANY = parse_cfg(
+    """
+    [net]
+    width=32
+    height=32
+    channels=3
+    [convolutional]
+    filters=6
+    activation=linear
+    [region]
+    anchors=1,1
+    classes=1
+    softmax=1
+    """
+)
+"""A network that every Darknet that trains at all can train."""

@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..darknet.anchors import anchors_from, mean_iou, set_anchors, sizes_in_cells
 from ..darknet.cfg import parse_cfg
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
@@ -60,6 +61,7 @@ def prepare_yolo(
     cfg: str | Path = "small",
     max_batches: int | None = None,
     net: Mapping[str, str] | None = None,
+    anchors: Literal["cfg", "labels"] = "cfg",
     negatives: float = 1.0,
     augment: bool = True,
     label_reach: int = 0,
@@ -89,6 +91,9 @@ def prepare_yolo(
         Iterations; the learning-rate steps and the burn-in of the network file are scaled along.
     net : mapping, optional
         Other keys of the ``[net]`` section to set, for example ``{"batch": "16"}``.
+    anchors : {"cfg", "labels"}
+        Those of the network file, or as many by k-means from the boxes of the training subjects (fewer, where these
+        have fewer different sizes; the last convolution follows).
     negatives : float
         Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
         hold brain and are at least two slices from any box.
@@ -142,6 +147,9 @@ def prepare_yolo(
         slices.subject: slices
         for slices in for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id)
     }
+    fitted: dict[str, Any] = {}
+    if anchors == "labels":
+        network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], augment, seed)
     cell = opened.cell(resolution, input, fold)
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
@@ -157,6 +165,7 @@ def prepare_yolo(
             "cfg": cfg if cfg in CFGS else cfg_path.name,
             "max_batches": max_batches,
             "net": dict(net or {}),
+            "anchors": anchors,
             "negatives": negatives,
             "augment": augment,
             "label_reach": label_reach,
@@ -166,6 +175,7 @@ def prepare_yolo(
         },
         sources=(cfg_path,),
         extra={
+            **fitted,
             "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
             "training_slices": {
                 "with microbleeds": sum(len(done[s].positives) for s in roles.train),
@@ -258,6 +268,28 @@ def _network(path: Path, size: int, max_batches: int | None, net: Mapping[str, s
     if (parsed.net.width, parsed.net.height) != (size, size):
         raise UsageError("set the image's size with --size, not as width and height of the network.")
     return text
+
+
+def _fit_anchors(network: str, train: Sequence[_Subject], augment: bool, seed: int) -> tuple[str, dict[str, Any]]:
+    """The network with anchors from the training subjects' labels, and what they are."""
+    cfg = parse_cfg(network)
+    boxes = np.concatenate([clip_boxes(subject.boxes, cfg.net.width) for subject in train] or [np.empty((0, 4))])
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    sizes = sizes[(sizes >= 1).all(axis=1)]
+    if not len(sizes):
+        raise DataError(
+            "no training subject has a microbleed, so there is nothing to fit anchors to. Use --anchors cfg."
+        )
+    if augment:
+        sizes = np.concatenate([sizes, sizes[:, ::-1]])
+    seen = sizes_in_cells(sizes, cfg, seed)
+    found = anchors_from(seen, len(cfg.region.anchors), seed)
+    report = {
+        "values": [[round(float(value), 4) for value in anchor] for anchor in found],
+        "mean_iou": round(mean_iou(seen, found), 4),
+        "mean_iou_of_the_cfg": round(mean_iou(seen, cfg.region.anchors), 4),
+    }
+    return set_anchors(network, found), {"anchors": report}
 
 
 def _volumes(study: Study, subject: str, input_name: str) -> dict[str, Path]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from ..darknet.engine import choose_engine
+from ..darknet.engine import engine_to_detect
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import threshold_within
@@ -28,7 +28,7 @@ FLOOR = 0.005
 """Least confidence that is looked at when the threshold is to be found."""
 
 MOST_BOXES = 200
-"""Boxes of one slice that are looked at, the strongest. No slice holds as many microbleeds; a detector that has not
+"""Boxes of one slice that are kept, the strongest. No slice holds as many microbleeds; a detector that has not
 learned much marks thousands of places alike."""
 
 _DETECTIONS = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
@@ -46,6 +46,7 @@ def stage1_detect(
     weights: Path | None = None,
     engine: str = "auto",
     darknet: Path | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Detect on every slice of a cell's subjects.
@@ -71,9 +72,11 @@ def stage1_detect(
         Whose scans to look at.
     weights : Path, optional
         Other weights than the cell's own.
-    engine : {"auto", "embedded", "darknet"}
+    engine : {"auto", "embedded", "binary"}
     darknet : Path, optional
         A Darknet binary.
+    on_note : callable
+        Given one line before the work begins: which engine it is, and why.
     on_progress : callable
         Called with the number of slices done.
 
@@ -99,7 +102,8 @@ def stage1_detect(
     role_of = {subject: role for role in roles for subject in parameters["roles"][role]}
     if not role_of:
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
-    chosen = choose_engine(engine, darknet)
+    floor = FLOOR if threshold == "auto" else float(threshold)
+    chosen = engine_to_detect(engine, darknet, floor, nms)
     automatic: dict[str, Any] = {}
     sources = [trained, files.project / CFG]
     if threshold == "auto":
@@ -116,7 +120,8 @@ def stage1_detect(
     geometry = {
         subject: read_geometry(study, subject, size=parameters["size"], mode=parameters["mode"]) for subject in role_of
     }
-    floor = FLOOR if threshold == "auto" else float(threshold)
+    if chosen.note:
+        on_note(chosen.note)
     found = chosen.detect(
         files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 from ..darknet.cfg import read_cfg
-from ..darknet.engine import TrainingOptions, choose_engine
+from ..darknet.engine import TrainingOptions, engine_to_train
+from ..darknet.lock import locked
 from ..darknet.project import CFG, check_project
-from ..darknet.weights import read_weights
+from ..darknet.state import first_weights
 from ..errors import MissingError, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import Record, publish, read_record
@@ -25,17 +30,20 @@ def stage1_train(
     cell: Path,
     *,
     weights: Path | None = None,
+    count_on: bool = False,
     seed: int = 0,
     restart: bool = False,
     checkpoint_every_s: float = 60.0,
     engine: str = "auto",
     darknet: Path | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Train the detector of a cell.
 
-    A training that was interrupted goes on at its last checkpoint when it is called again with the same arguments,
-    and ends with the same weights as one that was not.
+    A training that was interrupted goes on at its newest checkpoint when it is called again with the same arguments,
+    with another engine if need be. The embedded engine alone ends with the same weights as if it had not been
+    interrupted.
 
     Parameters
     ----------
@@ -43,15 +51,19 @@ def stage1_train(
         A cell with a Darknet project; how long and how to train stands in its ``yolo.cfg``.
     weights : Path, optional
         Darknet weights to begin with: those of the same network, or of its first layers.
+    count_on : bool
+        Count iterations on from where those weights were saved, with learning rate and warm-up, and not from 1.
     seed : int
         Decides the first weights and the order of the images.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
     checkpoint_every_s : float
         Seconds between two checkpoints.
-    engine : {"auto", "embedded", "darknet"}
+    engine : {"auto", "embedded", "binary"}
     darknet : Path, optional
         A Darknet binary.
+    on_note : callable
+        Given one line before the work begins: which engine it is, why, and what to know of it.
     on_progress : callable
         Called after each iteration, with loss and learning rate.
 
@@ -68,35 +80,47 @@ def stage1_train(
         raise UsageError(f"checkpoints every {checkpoint_every_s} s: must be above 0.")
     _, files = Study.of_cell(cell)
     cell_parameters(files)
-    if weights is not None:
-        if not weights.is_file():
-            raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
-        read_weights(weights, read_cfg(files.project / CFG), partial=True)
-    chosen = choose_engine(engine, darknet)
+    cfg = read_cfg(files.project / CFG)
+    if weights is not None and not weights.is_file():
+        raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
+    first_weights(cfg, seed, weights, count_on=count_on)
+    chosen = engine_to_train(engine, darknet, cfg)
     record = Record(
         step="stage1-train",
         parameters={
             "seed": seed,
             "project": project_digest(files),
-            "iterations": read_cfg(files.project / CFG).net.max_batches,
+            "iterations": cfg.net.max_batches,
+            **({"count_on": True} if count_on else {}),
         },
         sources=(files.project / CFG, *([weights] if weights is not None else [])),
         engine=chosen.describe(),
     )
-    checkpoint = files.scratch / "yolo.checkpoint.npz"
-    if restart:
-        checkpoint.unlink(missing_ok=True)
-    elif record.is_current(files.weights):
-        return files.weights
-    check_project(files.project)
-    options = TrainingOptions(seed, weights, checkpoint, checkpoint_every_s)
-    with publish(files.weights, record) as temporary:
-        history = chosen.train(files.project, temporary, options, on_progress)
-        with publish(files.yolo_history, record) as table:
-            write_tsv(history, table)
-        with publish(files.yolo_history.with_name("yolo_loss.png"), record) as plot:
-            draw_losses(history, None, f"{files.name}: training of the detector", plot)
-    checkpoint.unlink(missing_ok=True)
+    with locked(files.training_lock, f"the cell {files.name}"):
+        if restart:
+            shutil.rmtree(files.training, ignore_errors=True)
+        elif record.is_current(files.weights):
+            return files.weights
+        check_project(files.project)
+        if chosen.note:
+            on_note(chosen.note)
+        title = f"{files.name}: training of the detector"
+
+        def draw_live(history: pd.DataFrame) -> None:
+            live = files.live_loss.with_name(f".tmp.{files.live_loss.name}")
+            draw_losses(history, None, title, live)
+            live.replace(files.live_loss)
+
+        options = TrainingOptions(
+            seed, weights, count_on, files.training, checkpoint_every_s=checkpoint_every_s, on_history=draw_live
+        )
+        with publish(files.weights, record) as temporary:
+            history = chosen.train(files.project, temporary, options, on_progress)
+            with publish(files.yolo_history, record) as table:
+                write_tsv(history, table)
+            with publish(files.yolo_loss, record) as plot:
+                draw_losses(history, None, title, plot)
+        shutil.rmtree(files.training, ignore_errors=True)
     return files.weights
 
 

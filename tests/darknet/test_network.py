@@ -131,11 +131,12 @@ def test_decode_and_select():
     output[0, 1, 2, 6:] = [0, np.log(3.0), np.log(2.0), 0, 2.0, 5.0]  # second anchor, row 1, column 2
     boxes, confidence = decode(output, region, 96, 64)
     place = (1 * 3 + 2) * 2 + 1
+    confidence = confidence[..., 0]
     assert confidence[0].argmax() == place
     assert confidence[0, place] == pytest.approx(1 / (1 + np.exp(-2)))
     # centre (2.5, 1.75) cells of 32 px, size (6, 1) cells
     assert boxes[0, place] == pytest.approx([80 - 96, 56 - 16, 80 + 96, 56 + 16])
-    (box,) = select_boxes(boxes[0], confidence[0], 0.1, 0.45, 96)
+    (box,) = select_boxes(boxes[0], confidence[0], 0.1, 0.45, (96, 64))
     assert (box.left, box.right, box.confidence) == pytest.approx((0, 96, confidence[0, place]))
 
 
@@ -143,12 +144,15 @@ def test_weak_and_overlapping_boxes_go():
     from cmb_toolkit.darknet.region import select_boxes
 
     boxes = np.array([[10, 10, 30, 30], [11, 10, 31, 30], [50, 50, 60, 60], [-30, 5, -2, 9]], float)
-    chosen = select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.99]), 0.2, 0.45, 64)
+    chosen = select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.99]), 0.2, 0.45, (64, 64))
     assert [(box.left, box.confidence) for box in chosen] == [(11, 0.9), (50, 0.2)]  # the last lies outside
-    assert len(select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.1]), 0.21, 0.95, 64)) == 2
-    assert [box.confidence for box in select_boxes(boxes, np.array([0.5, 0.4, 0.2, 0.1]), 0.01, 0.1, 64, most=2)] == [
-        0.5
-    ]
+    assert len(select_boxes(boxes, np.array([0.5, 0.9, 0.2, 0.1]), 0.21, 0.95, (64, 64))) == 2
+    assert [
+        box.confidence for box in select_boxes(boxes, np.array([0.5, 0.4, 0.2, 0.1]), 0.01, 0.1, (64, 64), most=2)
+    ] == [
+        0.5,
+        0.2,
+    ]  # 0.4 lies on 0.5
 
 
 @pytest.mark.parametrize("way", ["_normalise_fused", "_normalise_plainly"])

@@ -6,8 +6,10 @@ import pytest
 
 from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.project import set_net
-from cmb_toolkit.darknet.training import HISTORY_COLUMNS, Samples, train_project
-from cmb_toolkit.darknet.weights import Weights, initial_weights
+from cmb_toolkit.darknet.samples import Samples, digest_of_samples
+from cmb_toolkit.darknet.state import HISTORY_COLUMNS
+from cmb_toolkit.darknet.training import train_project
+from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 
 
@@ -57,14 +59,14 @@ def test_learns_and_is_deterministic(toy_project):
 
 @pytest.mark.parametrize("adam", [0, 1])
 def test_killed_and_resumed_ends_with_the_same_weights(toy_project, tmp_path, adam):
-    project, checkpoint = toy_project(), tmp_path / "scratch" / "c.npz"
+    project, scratch = toy_project(), tmp_path / "scratch"
     edit(project, adam=adam, subdivisions=2)
     expected = train_project(project)
     with pytest.raises(KilledError):
-        train_project(project, checkpoint=checkpoint, checkpoint_every_s=0, on_progress=killed_after(4))
-    assert [file.name for file in checkpoint.parent.iterdir()] == ["c.npz"]
+        train_project(project, scratch=scratch, checkpoint_every_s=0, on_progress=killed_after(4))
+    assert sorted(file.name for file in scratch.glob("yolo_*3.*")) == ["yolo_00000003.npz", "yolo_00000003.weights"]
     seen = []
-    resumed = train_project(project, checkpoint=checkpoint, on_progress=lambda *report: seen.append(report))
+    resumed = train_project(project, scratch=scratch, on_progress=lambda *report: seen.append(report))
     assert seen[1] == (3, 6, "going on from the checkpoint")
     assert_equal(resumed.weights, expected.weights)
     assert resumed.history["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
@@ -73,9 +75,9 @@ def test_killed_and_resumed_ends_with_the_same_weights(toy_project, tmp_path, ad
 
 
 def test_checkpoint_of_another_training_or_damaged_is_not_used(toy_project, tmp_path):
-    project, checkpoint = toy_project(), tmp_path / "c.npz"
+    project, scratch = toy_project(), tmp_path / "scratch"
     with pytest.raises(KilledError):
-        train_project(project, seed=1, checkpoint=checkpoint, checkpoint_every_s=0, on_progress=killed_after(4))
+        train_project(project, seed=1, scratch=scratch, checkpoint_every_s=0, on_progress=killed_after(4))
     reports: list[tuple[int, int]] = []
 
     def train() -> None:
@@ -84,35 +86,38 @@ def test_checkpoint_of_another_training_or_damaged_is_not_used(toy_project, tmp_
             project,
             seed=2,
             max_batches=2,
-            checkpoint=checkpoint,
+            scratch=scratch,
+            checkpoint_every_s=0,
             on_progress=lambda done, total, what: reports.append((done, total)),
         )
 
     train()
     assert (1, 2) in reports
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    for path in scratch.glob("*.weights"):
+        path.write_bytes(path.read_bytes()[:1000])
     train()
     assert (1, 2) in reports
 
 
 def test_diverging_training_stops_and_keeps_the_checkpoint(toy_project, tmp_path):
-    project, checkpoint = toy_project(), tmp_path / "c.npz"
+    project, scratch = toy_project(), tmp_path / "scratch"
     edit(project, adam=0, learning_rate="1e30", burn_in=0, max_batches=20)
     with pytest.raises(DarknetError, match=r"diverged.*learning_rate"):
         train_project(project)
     edit(project, learning_rate="0.001", policy="steps", steps="4", scales="1e38")
-    with pytest.raises(DarknetError, match=r"last good checkpoint is kept: .*c\.npz"):
-        train_project(project, checkpoint=checkpoint, checkpoint_every_s=0)
-    with np.load(checkpoint) as saved:
-        assert all(np.isfinite(saved[name]).all() for name in saved if name.startswith("weights"))
+    with pytest.raises(DarknetError, match=r"last good checkpoint is kept: .*yolo_0+\d\.weights"):
+        train_project(project, scratch=scratch, checkpoint_every_s=0)
+    for path in scratch.glob("*.weights"):
+        assert read_weights(path, read_cfg(project / "yolo.cfg")).is_finite()
 
 
-def test_starting_weights(toy_project):
+def test_starting_weights(toy_project, tmp_path):
     project = toy_project()
     edit(project, learning_rate=0, burn_in=0, adam=0)
     cfg = read_cfg(project / "yolo.cfg")
     start = initial_weights(cfg, 99)
-    part = train_project(project, seed=1, max_batches=1, weights=Weights(start.layers[:2]))
+    write_weights(Weights(start.layers[:2]), tmp_path / "backbone")
+    part = train_project(project, seed=1, max_batches=1, weights=tmp_path / "backbone")
     np.testing.assert_array_equal(part.weights.layers[1].weights, start.layers[1].weights)
     np.testing.assert_array_equal(part.weights.layers[2].weights, initial_weights(cfg, 1).layers[2].weights)
 
@@ -144,6 +149,19 @@ def test_batches_do_not_depend_on_the_cache(toy_project):
     assert first[1].shape == (4, 2, 5)
 
 
+def test_identity_of_a_training_set(toy_project):
+    project = toy_project()
+    images = sorted((project / "slices").glob("*.png"))
+    first = digest_of_samples(images)
+    assert digest_of_samples(images) == first
+    assert digest_of_samples(images[1:]) != first
+    images[2].with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    assert digest_of_samples(images) != first
+    images[0].unlink()
+    with pytest.raises(MissingError, match=r"slice-000\.png: not found"):
+        digest_of_samples(images)
+
+
 def test_images_are_rgb_and_drawn_with_replacement(toy_project):
     project = toy_project(count=2)
     cfg = read_cfg(project / "yolo.cfg")
@@ -158,9 +176,9 @@ def test_images_are_rgb_and_drawn_with_replacement(toy_project):
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
-        (lambda p: (p / "slices/sub-001_slice-001.txt").unlink(), MissingError, r"slice-001\.txt: label"),
+        (lambda p: (p / "slices/sub-001_slice-001.txt").unlink(), MissingError, r"slice-001\.txt: not found"),
         (lambda p: (p / "slices/sub-001_slice-001.txt").write_text("0 .5 .5 .1"), DataError, r"slice-001\.txt, line 1"),
-        (lambda p: (p / "slices/sub-001_slice-002.png").unlink(), MissingError, r"slice-002\.png: image not found"),
+        (lambda p: (p / "slices/sub-001_slice-002.png").unlink(), MissingError, r"slice-002\.png: not found"),
         (lambda p: (p / "slices/sub-001_slice-002.png").write_bytes(b"no"), DataError, r"slice-002\.png: not a read"),
         (lambda p: (p / "slices/sub-001_slice-002.png").write_bytes(b""), DataError, r"slice-002\.png: not a read"),
         (lambda p: edit(p, width=128, height=128), DataError, r"64x64 pixels.*takes 128x128"),

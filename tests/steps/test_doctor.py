@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit import __version__
 from cmb_toolkit.cli.main import cli
+from cmb_toolkit.darknet import find
 from cmb_toolkit.steps import doctor
 from cmb_toolkit.steps.doctor import examine
 
@@ -16,6 +17,7 @@ from cmb_toolkit.steps.doctor import examine
 @pytest.fixture(autouse=True)
 def no_darknet(monkeypatch, tmp_path):
     monkeypatch.delenv("CMBTK_DARKNET", raising=False)
+    monkeypatch.setattr(find, "_CHECKOUT", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
 
 
@@ -31,9 +33,10 @@ def test_this_installation_is_sound():
     assert finding(findings, "numpy").found == version("numpy")
     assert int(finding(findings, "processors").found) == len(os.sched_getaffinity(0))
     assert finding(findings, "GPU").state == "note"
-    engine = finding(findings, "used by default")
-    assert engine.found.startswith("embedded (keras ")
-    assert engine.advice
+    for job in ("to train", "to detect"):
+        engine = finding(findings, job)
+        assert engine.found.startswith("embedded (keras ")
+        assert engine.advice == "Embedded engine: no Darknet was found."
 
 
 @pytest.mark.parametrize(
@@ -100,11 +103,24 @@ def test_a_darknet_that_answers(tmp_path):
     program.write_text('#!/bin/sh\necho "Not an option: $1" >&2\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     found = finding(examine(program), "Darknet")
-    assert found.found == f"{program} (the original, without CUDA)"
+    assert found.found == f"{program} (the original, on CPUs; detects only)"
+    assert "cannot train YOLOv2" in finding(examine(program), "to train").advice
+    assert finding(examine(program), "to detect").found.startswith("darknet (original, CPU")
+
+
+def test_why_the_embedded_engine_would_be_taken(tmp_path, monkeypatch):
+    program = tmp_path / "darknet"
+    program.write_text('#!/bin/sh\necho "OpenCV isn\'t used" >&2; echo "Not an option: $1" >&2\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("CMBTK_DARKNET", str(program))
+    found = finding(examine(), "Darknet")
+    assert found.found == f"{program} (AlexeyAB's, on CPUs; trains and detects)"
+    assert "biases of batch norm" in finding(examine(), "to train").advice
+    assert finding(examine(), "to detect").found.startswith("darknet (alexeyab, CPU")
 
 
 def test_command_line():
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == 0, result.output
-    for part in ("Packages", "Machine", "Engine", "tensorflow", "used by default"):
+    for part in ("Packages", "Machine", "Engine", "tensorflow", "to train", "to detect"):
         assert part in result.output

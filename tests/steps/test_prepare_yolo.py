@@ -468,3 +468,20 @@ def test_help_ends_in_an_example():
     result = run("--help")
     assert result.exit_code == 0
     assert "Example:" in result.output
+
+
+def test_anchors_from_the_labels_of_the_training_subjects(study):
+    own = prepare(study)
+    assert (
+        read_cfg(own / "darknet" / "yolo.cfg").region.anchors
+        == read_cfg(Path(__file__).parents[2] / "cfg" / "small.cfg").region.anchors
+    )
+    assert "anchors" not in read_record(own / "darknet").get("extra", {})
+    cell = prepare(study, anchors="labels")
+    record = read_record(cell / "darknet")
+    cfg = read_cfg(cell / "darknet" / "yolo.cfg")
+    expected = 20 / cfg.stride
+    assert record["parameters"]["anchors"] == "labels"
+    assert record["anchors"]["values"][-1] == pytest.approx([expected, expected], rel=0.02)
+    assert cfg.region.anchors == tuple(map(tuple, record["anchors"]["values"]))
+    assert record["anchors"]["mean_iou"] > 0.95

@@ -1,0 +1,160 @@
+"""The training images and labels of a project, read strictly and served in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingError
+from .augmentation import augment, is_plain, network_size
+from .cfg import Cfg
+from .labels import labels_from_text
+
+__all__ = ["Samples", "digest_of_samples", "read_boxes", "read_image"]
+
+_CACHE_BYTES = 4 << 30
+_AHEAD = 4
+
+Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """A network image as (height, width, 3) RGB.
+
+    Raises
+    ------
+    DataError
+        If the file is no readable image or has another size.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: image not found. Run `cmbtk prepare-yolo` for this cell again.") from error
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if image is None:
+        raise DataError(f"{path}: not a readable image. Run `cmbtk prepare-yolo` for this cell again.")
+    if image.shape[:2] != (height, width):
+        raise DataError(
+            f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but the network in yolo.cfg takes {width}x{height}. "
+            "Run `cmbtk prepare-yolo` with this cfg."
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def read_boxes(path: Path, side: int) -> NDArray[np.float32]:
+    """The boxes of a label file as (n, 5) rows of centre x, y, width, height (relative to the image) and class 0.
+
+    Raises
+    ------
+    MissingError, DataError
+        Darknet reads on after a bad line and trains with what comes out of it; here it is an error.
+    """
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except FileNotFoundError as error:
+        raise MissingError(
+            f"{path}: label file not found; a slice without microbleeds needs an empty one. "
+            "Run `cmbtk prepare-yolo` for this cell again."
+        ) from error
+    corners = labels_from_text(text, side, str(path)) / side
+    low, high = corners[:, :2], corners[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low, np.zeros((len(low), 1))], axis=1).astype(np.float32)
+
+
+class Samples:
+    """The training images and labels of a project; images stay decoded in memory if they fit.
+
+    Parameters
+    ----------
+    cfg : Cfg
+    images : sequence of Path
+        With the label file beside each.
+    cache_bytes : int
+        Memory for decoded images; a larger set is decoded anew for every batch.
+    """
+
+    def __init__(self, cfg: Cfg, images: Sequence[Path], cache_bytes: int = _CACHE_BYTES) -> None:
+        self.cfg = cfg
+        self.paths = list(images)
+        net = cfg.net
+        self.boxes = [read_boxes(path.with_suffix(".txt"), net.width) for path in self.paths]
+        self.places = max(len(boxes) for boxes in self.boxes)
+        if self.places > cfg.region.max_boxes:
+            worst = max(range(len(self.paths)), key=lambda n: len(self.boxes[n]))
+            raise DataError(
+                f"{self.paths[worst].with_suffix('.txt')}: {self.places} boxes, but the cfg allows "
+                f"max={cfg.region.max_boxes}. Raise max in [region]."
+            )
+        self._cache: NDArray[np.uint8] | None = None
+        shape = (len(self.paths), net.height, net.width, 3)
+        if math.prod(shape) <= cache_bytes:
+            self._cache = np.empty(shape, np.uint8)
+            with ThreadPoolExecutor() as pool:
+                for n, image in enumerate(pool.map(self._read, self.paths)):
+                    self._cache[n] = image
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        return read_image(path, self.cfg.net.height, self.cfg.net.width)
+
+    def _image(self, n: int) -> NDArray[np.uint8]:
+        return self._read(self.paths[n]) if self._cache is None else self._cache[n]
+
+    def batch(self, iteration: int, seed: int) -> Batch:
+        """Images and truths of an iteration; the same for the same iteration and seed.
+
+        Returns
+        -------
+        images : (batch, height, width, 3) uint8 array
+        truths : (batch, boxes, 5) float array
+            Padded with zeros at the end.
+        """
+        net = self.cfg.net
+        size = network_size(self.cfg, iteration, np.random.default_rng([seed, 1, (iteration - 1) // 10]))
+        random = np.random.default_rng([seed, 2, iteration])
+        images = np.empty((net.batch, *size, 3), np.uint8)
+        truths = np.zeros((net.batch, self.places, 5), np.float32)
+        chosen = random.integers(len(self.paths), size=net.batch)
+        for place, n in enumerate(chosen):
+            images[place], boxes = augment(self._image(n), self.boxes[n], self.cfg, size, random)
+            truths[place, : len(boxes)] = boxes
+        return images, truths
+
+    def batches(self, first: int, last: int, seed: int) -> Iterator[Batch]:
+        """The batches of iterations `first` to `last`, made ahead in the background."""
+        workers = 1 if is_plain(self.cfg) and self._cache is not None else 2
+        with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                for iteration in range(first, last + 1):
+                    while len(ahead) < _AHEAD and (following := iteration + len(ahead)) <= last:
+                        ahead.append(pool.submit(self.batch, following, seed))
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def digest_of_samples(images: Sequence[Path]) -> str:
+    """Identity of a training set: names, sizes in bytes, labels.
+
+    Raises
+    ------
+    MissingError
+        If an image or a label is not there.
+    """
+    digest = hashlib.sha256()
+    for path in images:
+        try:
+            size, label = path.stat().st_size, path.with_suffix(".txt").read_bytes()
+        except FileNotFoundError as error:
+            raise MissingError(f"{error.filename}: not found. Run `cmbtk prepare-yolo` for this cell again.") from error
+        digest.update(f"{path.name} {size} {len(label)} ".encode() + label)
+    return digest.hexdigest()

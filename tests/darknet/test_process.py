@@ -1,0 +1,85 @@
+"""Programs that talk, hang, and outlive or do not outlive us."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cmb_toolkit.darknet.process import running
+from cmb_toolkit.errors import DarknetError
+
+
+def test_lines_of_both_streams_and_the_status(tmp_path):
+    code = """
+import sys
+print("first", flush=True)
+print("two", file=sys.stderr)
+print("no end", end="")
+sys.exit(7)
+"""
+    with running([sys.executable, "-c", code], tmp_path) as program:
+        lines = list(program.lines())
+        assert lines == ["first", "two", "no end"]
+        assert program.code == 7
+        assert program.last_words().endswith("  two\n  no end")
+
+
+def test_stdin_and_folder(tmp_path):
+    (tmp_path / "in.txt").write_text("hello\n")
+    with running(["cat"], tmp_path, stdin=tmp_path / "in.txt") as program:
+        assert list(program.lines()) == ["hello"]
+    with running(["pwd"], tmp_path) as program:
+        assert list(program.lines()) == [str(tmp_path)]
+
+
+def test_silence_ends_it(tmp_path):
+    with (
+        pytest.raises(DarknetError, match="said nothing for 0 s, so it hangs"),
+        running(
+            [sys.executable, "-c", "import time; print('x', flush=True); time.sleep(60)"], tmp_path, patience_s=0.4
+        ) as p,
+    ):
+        list(p.lines())
+    assert p._process.poll() is not None
+
+
+def test_its_children_end_with_the_block(tmp_path):
+    with running(["sh", "-c", "sleep 300 & echo $!; wait"], tmp_path) as program:
+        child = int(next(program.lines()))
+    gone_by(child, 5)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_it_dies_with_us_however_we_die(tmp_path, how):
+    code = f"""
+import sys
+from pathlib import Path
+from cmb_toolkit.darknet.process import running
+with running(["sh", "-c", "echo $$; sleep 300; echo"], Path({str(tmp_path)!r})) as program:
+    for line in program.lines():
+        print(line, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as us:
+        program = int(us.stdout.readline())
+        assert Path(f"/proc/{program}").exists()
+        us.send_signal(how)
+        us.wait()
+    gone_by(program, 5)
+
+
+def gone_by(process: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        if state == "Z":  # dead, and waiting for its new parent to notice
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {process} is still there")
