@@ -6,63 +6,91 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
-from ..model import OnProgress
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-__all__ = ["progress"]
+__all__ = ["Reporter", "progress"]
 
 _LOG_INTERVAL_S = 60.0
 
 
+class Reporter(Protocol):
+    """What :func:`progress` yields: to be given to a step as ``on_progress``, its ``note`` as ``on_note``."""
+
+    def __call__(self, done: int, total: int, what: str) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+
+
 @contextmanager
-def progress(title: str) -> Iterator[OnProgress]:
-    """Show progress on stderr while the block runs; the yielded function is given to a step as ``on_progress``."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[what]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(title, total=None, what="")
-            begun = False
-
-            def show(done: int, total: int, what: str) -> None:
-                nonlocal begun
-                if not begun and done:  # work of an earlier run is no measure of speed
-                    begun = True
-                    bar.reset(task, completed=done, total=total)
-                bar.update(task, completed=done, total=total, what=what)
-
-            yield show
+def progress(title: str) -> Iterator[Reporter]:
+    """Show progress on stderr while the block runs."""
+    if not sys.stderr.isatty():
+        yield _Log(title)
         return
-    started = last = time.monotonic()
-    before: int | None = None
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    def line(done: int, total: int, what: str) -> None:
-        nonlocal last, before
-        before = max(done - 1, 0) if before is None and done else before  # done by an earlier run
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[what]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield _Bar(bar, title)
+
+
+class _Bar:
+    """A line that is drawn over and over."""
+
+    def __init__(self, bar: Progress, title: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(title, total=None, what="")
+        self._begun = False
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if not self._begun and done:  # what an earlier run has done is no measure of speed
+            self._begun = True
+            self._bar.reset(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, what=what)
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, markup=False)
+
+
+class _Log:
+    """A line now and then."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._started = self._last = time.monotonic()
+        self._before: int | None = None
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if self._before is None and done:
+            self._before = done - 1  # done by an earlier run
         now = time.monotonic()
-        if done < total and now - last < _LOG_INTERVAL_S:
+        if done < total and now - self._last < _LOG_INTERVAL_S:
             return
-        last = now
-        elapsed = now - started
-        mine = done - (before or 0)
+        self._last = now
+        elapsed = now - self._started
+        mine = done - (self._before or 0)
         left = f", {elapsed * (total - done) / mine:.0f} s left" if mine > 0 and done < total else ""
-        print(f"{title}: {done}/{total} in {elapsed:.0f} s{left} {what}".rstrip(), file=sys.stderr, flush=True)
+        self.note(f"{self._title}: {done}/{total} in {elapsed:.0f} s{left} {what}".rstrip())
 
-    yield line
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -87,7 +87,7 @@ def command(
             checkpoint_every_s=checkpoint_every,
             engine=engine,
             darknet=darknet,
-            on_note=lambda note: click.echo(note, err=True),
+            on_note=on_progress.note,
             on_progress=on_progress,
         )
     _, files = Study.of_cell(cell)

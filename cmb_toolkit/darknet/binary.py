@@ -46,7 +46,7 @@ _LEAST_IMAGES = 4
 _UNREADABLE = re.compile(r'Cannot load image "?in/')
 _DISK_CHECK_S = 5.0
 _SPARE_BYTES = 50_000_000
-_FLOPS_CPU, _FLOPS_GPU = 25e9, 2e12
+_FLOPS_CPU, _FLOPS_GPU = 12e9, 2e12
 """Operations per second in training, for a first guess: of one processor, and of a GPU."""
 _MOST_BETWEEN = 1000
 
@@ -117,8 +117,8 @@ class BinaryEngine:
         for start in range(0, len(images), _CHUNK):
             part = images[start : start + _CHUNK]
 
-            def report(done: int, _total: int, what: str, start: int = start) -> None:
-                on_progress(start + done, len(images), what)
+            def report(done: int, _total: int, what: str, start: int = start, boxes: int = len(found)) -> None:
+                on_progress(start + done, len(images), what or f"{boxes} boxes")
 
             boxes = find_boxes(
                 self._binary, project, weights, part, threshold=threshold, nms=nms, patience_s=self._patience_s,

@@ -192,3 +192,24 @@ def test_as_a_module():
     assert done.returncode == 3
     assert "Error: /nowhere: not a study folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_request_to_end_is_obeyed_like_ctrl_c():
+    """As a scheduler sends it at a job's time limit: what was begun is tidied up, and the exit code is 130."""
+    script = """
+import os, signal, sys, time
+from cmb_toolkit.cli import main as module
+
+def work(**_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    finally:
+        print("tidied up", flush=True)
+
+module.cli.main = work
+module.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (130, "tidied up\n")
+    assert "Interrupted. Run the same command again" in done.stderr

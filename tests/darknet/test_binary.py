@@ -10,6 +10,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cmb_toolkit.darknet import binary as module
@@ -21,10 +22,11 @@ from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import Binary, probe
 from cmb_toolkit.darknet.project import read_list, set_net
 from cmb_toolkit.darknet.state import Row
-from cmb_toolkit.darknet.weights import initial_weights, read_weights, write_weights
+from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, StorageError, UsageError
 from cmb_toolkit.model import Box
 
+ALEXEYAB = Path(os.environ.get("CMBTK_TEST_DARKNET", Path(__file__).parents[2] / "darknet" / "build" / "darknet"))
 FAKE = Path(__file__).with_name("fake_darknet.py")
 
 
@@ -466,3 +468,49 @@ def test_cfg_with_windows_line_ends(fake, project, tmp_path):
     fake().train(project, tmp_path / "yolo.weights", options(tmp_path), silent)
     assert b"\r" not in (tmp_path / "training" / "darknet" / "yolo.cfg").read_bytes()
     assert counted(tmp_path / "yolo.weights") == 5
+
+
+@pytest.mark.darknet
+@pytest.mark.skipif(not os.access(ALEXEYAB, os.X_OK), reason="no AlexeyAB Darknet: run `make darknet`")
+@pytest.mark.parametrize("name", ["with blank", "quote'\"", "semi;colon $(x)", "ümläut", "x" * 120 + "/" + "y" * 150])
+def test_any_folder_will_do_for_the_real_one(toy_project, toy_cfg, tmp_path, name):
+    """Training from it, and detection."""
+    plain = toy_project(cfg=toy_cfg.replace("adam=1", "adam=0").replace("learning_rate=0.01", "learning_rate=0.0001"))
+    home = tmp_path / name
+    home.mkdir(parents=True)
+    project = home / "project"
+    plain.replace(project)
+    out = home / "yolo.weights"
+    engine = BinaryEngine(probe(ALEXEYAB))
+    engine.train(project, out, TrainingOptions(seed=3, scratch=home / "training"), silent)
+    theirs = detect(engine, (project, out), threshold=0.3)
+    ours = detect(EmbeddedEngine(), (project, out), threshold=0.3)
+    assert [d.image for d in theirs] == [d.image for d in ours]
+    assert ours
+
+
+@pytest.mark.darknet
+@pytest.mark.skipif(not os.access(ALEXEYAB, os.X_OK), reason="no AlexeyAB Darknet: run `make darknet`")
+def test_weights_go_from_one_real_engine_to_the_other_and_a_backbone_starts_either(toy_project, toy_cfg, tmp_path):
+    text = toy_cfg.replace("adam=1", "adam=0").replace("learning_rate=0.01", "learning_rate=0.0001")
+    project = toy_project(cfg=text.replace("max_batches=6", "max_batches=8"))
+    cfg = read_cfg(project / "yolo.cfg")
+    engines = {"alexeyab": BinaryEngine(probe(ALEXEYAB)), "embedded": EmbeddedEngine()}
+    backbone = tmp_path / "darknet19.conv.2"
+    first = initial_weights(cfg, 42)
+    write_weights(Weights(first.layers[:2], seen=32013312), backbone)
+    for name, engine in engines.items():
+        out = tmp_path / f"{name}.weights"
+        begun = TrainingOptions(seed=1, weights=backbone, scratch=tmp_path / name, checkpoint_every_s=1e-9)
+        history = engine.train(project, out, begun, silent)
+        assert history["iteration"].tolist() == list(range(1, 9))
+        moved = read_weights(out, cfg).layers[1].weights - first.layers[1].weights
+        assert 0 < np.abs(moved).max() < 0.1
+    for name, other in (("alexeyab", "embedded"), ("embedded", "alexeyab")):
+        (project / "yolo.cfg").write_text(text.replace("max_batches=6", "max_batches=11"))
+        going_on = TrainingOptions(
+            weights=tmp_path / f"{name}.weights", count_on=True, scratch=tmp_path / f"to-{other}"
+        )
+        history = engines[other].train(project, tmp_path / "out", going_on, silent)
+        assert history["iteration"].tolist() == [9, 10, 11]
+        assert set(history["engine"]) == {other}

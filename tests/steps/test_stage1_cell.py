@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_to_text
+from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DataError, MissingError, UsageError
@@ -360,3 +361,67 @@ def test_help_ends_in_an_example():
     refused = CliRunner().invoke(cli, ["stage1-detect", "x", "--threshold", "high"])
     assert refused.exit_code == 2
     assert "neither a number nor auto" in refused.output
+
+
+ALEXEYAB = Path(os.environ.get("CMBTK_TEST_DARKNET", Path(__file__).parents[2] / "darknet" / "build" / "darknet"))
+needs_alexeyab = pytest.mark.skipif(not os.access(ALEXEYAB, os.X_OK), reason="no AlexeyAB Darknet: run `make darknet`")
+
+
+@pytest.mark.darknet
+@needs_alexeyab
+def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
+    """The same files in the same places; from the same weights the same candidates."""
+    monkeypatch.setenv("CMBTK_DARKNET", str(ALEXEYAB))
+    cell = make_cell(120)
+    path = cell.project / "yolo.cfg"
+    path.write_text(set_net(path.read_text(), {"adam": 0, "learning_rate": 0.001, "burn_in": 10}))
+    files = []
+    for trainer in ("embedded", "binary"):
+        notes = []
+        stage1_train(cell.folder, engine=trainer, restart=True, on_note=notes.append)
+        record = read_record(cell.weights)
+        assert record["engine"].startswith("embedded" if trainer == "embedded" else "darknet (alexeyab, CPU")
+        assert bool(notes) == (trainer == "binary")
+        history = read_tsv(cell.yolo_history)
+        assert history["iteration"].tolist() == list(range(1, 121))
+        assert history["avg_loss"].iloc[-1] < 0.5 * history["avg_loss"].iloc[0]
+        assert not cell.training.exists()
+        files.append(sorted(p.name for p in cell.folder.iterdir()))
+        found = []
+        for detector in ("embedded", "binary"):
+            stage1_detect(cell.folder, threshold=0.02, engine=detector)
+            found.append(read_tsv(cell.candidates, COLUMNS))
+        numbers = ["k", "i", "j", "x_mm", "y_mm", "z_mm", "confidence"]
+        for some, others in (found, found[::-1]):
+            assert len(some) == len(others) > 5
+            for subject, mine in some.groupby("participant_id"):
+                theirs = others.loc[others["participant_id"] == subject, numbers].to_numpy()
+                # in whatever order: two of nearly the same confidence may change places
+                gaps = np.abs(mine[numbers].to_numpy()[:, None] - theirs).max(axis=2).min(axis=1)
+                assert gaps.max() < 1e-2
+    assert set(files[0]) <= set(files[1])
+    stage1_detect(cell.folder, threshold=0.02)
+    assert read_record(cell.candidates)["engine"].startswith("darknet (alexeyab"), "auto takes it to detect"
+
+
+def test_one_training_of_a_cell_at_a_time(make_cell):
+    cell = make_cell(2)
+    with locked(cell.training_lock, "it"), pytest.raises(UsageError, match="the cell tiny_swi_fold-1 is busy"):
+        stage1_train(cell.folder)
+    stage1_train(cell.folder)
+    assert cell.weights.exists()
+
+
+def test_counting_on_from_finished_weights(make_cell, tmp_path):
+    cell = make_cell(4)
+    stage1_train(cell.folder)
+    kept = tmp_path / "kept.weights"
+    shutil.copy(cell.weights, kept)
+    with pytest.raises(UsageError, match="4 iterations behind it, and max_batches=4"):
+        stage1_train(cell.folder, weights=kept, count_on=True)
+    path = cell.project / "yolo.cfg"
+    path.write_text(set_net(path.read_text(), {"max_batches": 7}))
+    result = CliRunner().invoke(cli, ["stage1-train", str(cell.folder), "--weights", str(kept), "--continue"])
+    assert result.exit_code == 0, result.output
+    assert read_tsv(cell.yolo_history)["iteration"].tolist() == [5, 6, 7]
+    assert read_record(cell.weights)["parameters"]["count_on"] is True
