@@ -16,6 +16,10 @@ _ITERATION = re.compile(
     r"(?P<images>\d+) images(?:, \S+ hours left)?"
 )
 
+_NO_NUMBER = re.compile(r": ?(-?)(nan|inf)\b")
+_JSON = {"nan": "NaN", "inf": "1e9"}
+"""What an untrained network's boxes can be, in the words of JSON; C has others."""
+
 
 class Iteration(NamedTuple):
     """What a training says after each iteration."""
@@ -88,7 +92,7 @@ def parse_test(text: str, width: int, height: int, name: str) -> list[tuple[str,
     """
     found = []
     try:
-        for frame in json.loads(text):
+        for frame in json.loads(_NO_NUMBER.sub(lambda match: f": {_JSON[match[2]]}", text)):
             boxes = []
             for thing in frame["objects"]:
                 at = thing["relative_coordinates"]

@@ -97,6 +97,11 @@ def running(
         File that it reads.
     patience_s : float
         It is ended when it says nothing for so long [s].
+
+    Raises
+    ------
+    DarknetError
+        If it cannot be started.
     """
     parent = os.getpid()
 
@@ -105,11 +110,14 @@ def running(
         if os.getppid() != parent:  # it died in between
             os._exit(1)
 
-    with open(stdin or os.devnull, "rb") as source:  # noqa: PTH123
-        process = subprocess.Popen(
-            list(argv), cwd=folder, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 (no lock is taken in it)
-        )  # fmt: skip
+    try:
+        with Path(stdin or os.devnull).open("rb") as source:
+            process = subprocess.Popen(
+                list(argv), cwd=folder, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 (no lock is taken in it)
+            )  # fmt: skip
+    except OSError as error:
+        raise DarknetError(f"{argv[0]}: does not start ({error.strerror}). Choose another binary.") from error
     try:
         yield Running(process, argv[0], patience_s)
     finally:

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from ..errors import DataError, MissingError
 from .cfg import Cfg, Convolutional
 
-__all__ = ["ConvWeights", "Weights", "initial_weights", "read_weights", "write_weights"]
+__all__ = ["ConvWeights", "NotFiniteError", "Weights", "initial_weights", "read_weights", "write_weights"]
 
 Array = NDArray[np.float32]
+
+
+class NotFiniteError(DataError):
+    """Weights hold NaN or infinite numbers: the training that wrote them had failed."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def read_weights(path: Path, cfg: Cfg, *, partial: bool = False) -> Weights:
         layers.append(ConvWeights(arrays[0], arrays[-1], **norm))
     weights = Weights(tuple(layers), 0 if len(layers) < len(ends) else seen)
     if not weights.is_finite():
-        raise DataError(
+        raise NotFiniteError(
             f"{path}: holds NaN or infinite numbers, so the training that wrote it had failed. "
             "Train again with a smaller learning_rate."
         )

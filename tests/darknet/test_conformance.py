@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.boxes import nms as suppress
-from cmb_toolkit.darknet.binary import BinaryEngine, find_boxes
+from cmb_toolkit.darknet.binary import BinaryEngine
+from cmb_toolkit.darknet.binary_detection import find_boxes
 from cmb_toolkit.darknet.cfg import Cfg, Convolutional, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import TrainingOptions

@@ -93,3 +93,11 @@ def test_results_of_test():
 def test_results_that_are_cut_off(cut):
     with pytest.raises(DarknetError, match=r"found\.json: is not whole"):
         parse_test(JSON[:cut], 200, 100, "found.json")
+
+
+def test_boxes_without_bounds():
+    """C's words for what an untrained network may give."""
+    text = JSON.replace('"width":0.1', '"width":inf').replace('"center_x":0.0', '"center_x":-nan')
+    (_, boxes), _ = parse_test(text, 200, 100, "found.json")
+    assert boxes[0].box.right > 1e9
+    assert math.isnan(boxes[1].box.left)

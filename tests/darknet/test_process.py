@@ -83,3 +83,11 @@ def gone_by(process: int, seconds: float) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"process {process} is still there")
+
+
+def test_what_cannot_be_started(tmp_path):
+    (tmp_path / "x").write_text("not a program")
+    (tmp_path / "x").chmod(0o755)
+    for name in ("x", "y"):
+        with pytest.raises(DarknetError, match="does not start"), running([str(tmp_path / name)], tmp_path):
+            pass
