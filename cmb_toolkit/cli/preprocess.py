@@ -33,9 +33,11 @@ class PhaseRange(click.ParamType[str | float]):
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="One scan: the folder to write.")
 @click.option(
     "--phase-sign",
-    type=click.Choice(["+1", "-1"]),
-    help="One scan: +1 if its phase is paramagnetic positive (veins bright), -1 if veins are dark; in a study this is "
-    "a column of participants.tsv.  [default: +1]",
+    type=click.Choice(["+1", "-1", "auto"]),
+    default="+1",
+    show_default=True,
+    help="+1 if the phase is paramagnetic positive (veins bright), -1 if veins are dark; auto asks the veins of each "
+    "scan. In a study, for those whose column phase_sign is n/a.",
 )
 @click.option(
     "--phase-range",
@@ -86,6 +88,20 @@ class PhaseRange(click.ParamType[str | float]):
     help="How many times the phase mask multiplies the magnitude.",
 )
 @click.option(
+    "--swi-polarity",
+    type=click.Choice(["paramagnetic", "diamagnetic"]),
+    default="paramagnetic",
+    show_default=True,
+    help="What the SWI darkens: blood, or calcification.",
+)
+@click.option(
+    "--swi-scaling",
+    type=click.Choice(["pi", "extreme"]),
+    default="pi",
+    show_default=True,
+    help="Phase at which the phase mask reaches 0: pi, or the scan's own 99.9th percentile.",
+)
+@click.option(
     "--minip-slices",
     type=int,
     default=5,
@@ -93,6 +109,7 @@ class PhaseRange(click.ParamType[str | float]):
     metavar="N",
     help="Slices in one minimum-intensity projection.",
 )
+@click.option("--save-steps", is_flag=True, help="Write the phase in radians, unwrapped, and the phase mask as well.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
 def command(
     *,
@@ -102,7 +119,7 @@ def command(
     phase: Path | None,
     mask: Path | None,
     out: Path | None,
-    phase_sign: str | None,
+    phase_sign: str,
     phase_range: str | float | None,
     phase_is_filtered: bool,
     echo: int | None,
@@ -111,7 +128,10 @@ def command(
     bet: bool,
     bet_fraction: float,
     swi_power: int,
+    swi_polarity: str,
+    swi_scaling: str,
     minip_slices: int,
+    save_steps: bool,
     jobs: int,
 ) -> None:
     """Make brain mask, high-passed phase and SWI from magnitude and phase.
@@ -121,8 +141,9 @@ def command(
     darkens positive phase. Files are written on the scan's own grid as float32 .nii.gz, with 0 outside the brain.
     Subjects that are done already are left alone.
 
-    The unit of the phase is recognised where its values fill a known range and never guessed; a sign that the veins
-    contradict is reported and never flipped.
+    The unit of the phase is recognised where its values fill a known range and never guessed. A sign that was given and
+    that the veins contradict is reported and never flipped; --phase-sign auto takes the one that they show, and says on
+    what evidence.
 
     \b
     Examples:
@@ -137,18 +158,21 @@ def command(
         bet=bet,
         bet_fraction=bet_fraction,
         swi_power=swi_power,
+        swi_polarity="diamagnetic" if swi_polarity == "diamagnetic" else "paramagnetic",
+        swi_scaling="extreme" if swi_scaling == "extreme" else "pi",
         minip_slices=minip_slices,
         echo=echo,
         phase_range=phase_range,
         phase_is_filtered=phase_is_filtered,
+        phase_sign={"+1": 1, "-1": -1}.get(phase_sign, "auto"),  # type: ignore[arg-type]
+        save_steps=save_steps,
     )
-    single = {"--magnitude": magnitude, "--phase": phase, "--mask": mask, "-o": out, "--phase-sign": phase_sign}
+    single = {"--magnitude": magnitude, "--phase": phase, "--mask": mask, "-o": out}
     if study is not None:
         surplus = [name for name, value in single.items() if value is not None]
         if surplus:
             raise UsageError(
-                f"{surplus[0]} is for one scan without a study. In a study, files and phase_sign are columns of "
-                "participants.tsv."
+                f"{surplus[0]} is for one scan without a study. In a study, files are columns of participants.tsv."
             )
         with progress("Preprocessing") as on_progress:
             summary = step.preprocess(study, settings, subjects=subjects, jobs=jobs, on_progress=on_progress)
@@ -161,13 +185,14 @@ def command(
             phase,
             magnitude,
             mask=mask,
-            phase_sign=-1 if phase_sign == "-1" else 1,
         )
         with progress("Preprocessing") as on_progress:
             summary = step.preprocess_scan(scan, out, settings, on_progress=on_progress)
         where = f"{out}/"
 
     for report in summary.scans:
+        if "veins" in report.phase_sign:
+            click.echo(f"{report.name}: phase sign {report.phase_sign}")
         for warning in report.warnings:
             click.echo(f"Warning: {report.name}: {warning}", err=True)
     volumes = [report.brain_ml for report in summary.scans]

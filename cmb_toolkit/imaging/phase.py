@@ -184,18 +184,10 @@ def _wrap_share(values: NDArray[Any], span: float) -> float:
     return jumps / max(total, 1)
 
 
-def to_radians(values: NDArray[Any], scale: PhaseScale, sign: int = 1) -> Float:
-    """Phase in radians, paramagnetic positive.
-
-    Parameters
-    ----------
-    values : array
-    scale : PhaseScale
-    sign : {1, -1}
-        -1 where the file's phase is paramagnetic negative (left-handed reconstruction).
-    """
-    radians = np.asarray(values, np.float32) * np.float32(sign * scale.slope)
-    radians += np.float32(sign * scale.intercept)
+def to_radians(values: NDArray[Any], scale: PhaseScale) -> Float:
+    """Phase in radians, of the file's own sign."""
+    radians = np.asarray(values, np.float32) * np.float32(scale.slope)
+    radians += np.float32(scale.intercept)
     return radians
 
 

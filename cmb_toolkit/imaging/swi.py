@@ -10,40 +10,55 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["minip", "phase_mask", "swi"]
+__all__ = ["extreme_phase", "minip", "phase_mask", "swi"]
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def phase_mask(phase: Float) -> Float:
-    """Haacke's linear mask for paramagnetic-positive phase: 1 up to 0 rad, falling to 0 at pi.
+def phase_mask(phase: Float, *, polarity: int = 1, full: float = np.pi) -> Float:
+    """Haacke's linear mask: 1 up to 0 rad, falling to 0 at `full`.
 
     Parameters
     ----------
     phase : array
-        High-passed phase [rad].
+        High-passed phase, paramagnetic positive [rad].
+    polarity : {1, -1}
+        What is darkened: 1 paramagnetic (blood), -1 diamagnetic (calcification).
+    full : float, default=pi
+        Phase at which nothing is left [rad]; see :func:`extreme_phase`.
 
     Returns
     -------
     float32 array
         Values in 0..1 (Haacke et al., Magnetic Resonance in Medicine 52:612, 2004).
     """
-    weight = 1 - np.asarray(phase, np.float32) / np.float32(np.pi)
+    weight = 1 - np.asarray(phase, np.float32) * np.float32(polarity / full)
     return np.clip(weight, 0, 1, out=weight)
 
 
-def swi(magnitude: Float, phase: Float, *, power: int = 4) -> Float:
-    """``magnitude * phase_mask(phase) ** power`` (paper, section 2.1: the mask is multiplied four times).
+def extreme_phase(phase: Float, mask: Mask, *, polarity: int = 1) -> float:
+    """The 99.9th percentile of the phase of one polarity inside the mask [rad].
+
+    The other reading of a mask "between zero and one". A few voxels of noise at the rim would decide the very maximum.
+    Pi where no voxel has that polarity.
+    """
+    values = polarity * phase[mask]
+    values = values[values > 0]
+    return float(np.quantile(values, 0.999)) if values.size else float(np.pi)
+
+
+def swi(magnitude: Float, weight: Float, power: int = 4) -> Float:
+    """``magnitude * weight ** power`` (paper, section 2.1: the mask is multiplied four times).
 
     Parameters
     ----------
-    magnitude, phase : arrays of one shape
-        Phase high-passed, paramagnetic positive [rad].
+    magnitude : array
+    weight : array of the same shape
+        Phase mask, 0..1, see :func:`phase_mask`.
     power : int, default=4
     """
-    weight = phase_mask(phase)
-    return np.asarray(magnitude, np.float32) * weight**power
+    return np.asarray(magnitude, np.float32) * np.asarray(weight, np.float32) ** power
 
 
 def minip(volume: Float, slices: int, mask: Mask | None = None) -> Float:

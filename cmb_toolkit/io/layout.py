@@ -228,6 +228,10 @@ class Study:
         """High-passed phase in radians, paramagnetic positive, 0 outside the brain."""
         return self.subject(subject) / f"{subject}_part-phase_desc-highpass_T2starw.nii.gz"
 
+    def phase_step(self, subject: str, step: str) -> Path:
+        """What lies between the scanner's phase and the filtered one (wrapped, unwrapped) or the SWI (phasemask)."""
+        return self.subject(subject) / f"{subject}_part-phase_desc-{step}_T2starw.nii.gz"
+
     def swi(self, subject: str) -> Path:
         return self.subject(subject) / f"{subject}_desc-preproc_swi.nii.gz"
 

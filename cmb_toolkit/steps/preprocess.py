@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, MissingError, UsageError
 from ..imaging.bet import bet, implausible_volume
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
-from ..imaging.phase import alternating_slices, phase_scale, sign_evidence, to_radians
-from ..imaging.swi import minip, swi
+from ..imaging.phase import SignEvidence, alternating_slices, phase_scale, sign_evidence, to_radians
+from ..imaging.swi import extreme_phase, minip, phase_mask, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
 from ..io.layout import Study
 from ..io.nifti import Volume, check_same_grid, read_mask, read_volume, write_volume
@@ -26,6 +26,9 @@ from .cohort import located, read_participants
 from .parallel import for_each
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
+
+_STEPS = ("wrapped", "unwrapped", "phasemask")
+"""What ``save_steps`` writes as well."""
 
 _MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
 
@@ -47,6 +50,10 @@ class Settings:
         Fractional intensity threshold of BET, 0..1.
     swi_power : int
         How many times the phase mask is multiplied.
+    swi_polarity : {"paramagnetic", "diamagnetic"}
+        What the SWI darkens: blood, or calcification.
+    swi_scaling : {"pi", "extreme"}
+        Phase at which the mask reaches 0: pi (Haacke), or the scan's own 99.9th percentile.
     minip_slices : int
         Slices projected into one.
     echo : int or None
@@ -55,6 +62,10 @@ class Settings:
         Unit of all phases: file units of one full cycle. None: what participants.tsv says, or recognised.
     phase_is_filtered : bool
         The phase was unwrapped and high-passed before (for example a scanner's SWI phase).
+    phase_sign : {1, -1, "auto"}
+        Of scans whose sign is not known; ``auto`` asks the veins, scan by scan, and refuses where they do not tell.
+    save_steps : bool
+        Write the phase in radians, the unwrapped phase and the phase mask as well.
     """
 
     unwrap: Literal["path", "laplacian"] = "path"
@@ -62,10 +73,14 @@ class Settings:
     bet: bool = True
     bet_fraction: float = 0.5
     swi_power: int = 4
+    swi_polarity: Literal["paramagnetic", "diamagnetic"] = "paramagnetic"
+    swi_scaling: Literal["pi", "extreme"] = "pi"
     minip_slices: int = 5
     echo: int | None = None
     phase_range: str | float | None = None
     phase_is_filtered: bool = False
+    phase_sign: Literal[1, -1, "auto"] = 1
+    save_steps: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.bet_fraction < 1:
@@ -87,8 +102,8 @@ class Scan:
     phase : Path
     magnitude, swi, mask : Path or None
         At least one of magnitude and SWI; a SWI that is given is taken as it is.
-    phase_sign : {1, -1}
-        1 where the file's phase is paramagnetic positive.
+    phase_sign : {1, -1} or None
+        1 where the file's phase is paramagnetic positive; None: what the settings say.
     phase_range : "radians", float or None
     """
 
@@ -97,7 +112,7 @@ class Scan:
     magnitude: Path | None = None
     swi: Path | None = None
     mask: Path | None = None
-    phase_sign: int = 1
+    phase_sign: int | None = None
     phase_range: str | float | None = None
 
     @property
@@ -121,6 +136,8 @@ class ScanReport:
         Volume of the mask [ml].
     phase_unit : str
         What the file's phase values are.
+    phase_sign : str
+        The sign, and where it comes from.
     warnings : tuple of str
         What a person should look at.
     """
@@ -130,6 +147,7 @@ class ScanReport:
     made: bool
     brain_ml: float
     phase_unit: str
+    phase_sign: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -210,7 +228,7 @@ def preprocess_scan(
     UsageError, MissingError, DataError, StorageError
     """
     settings = settings or Settings()
-    names = {role: f"{role}.nii.gz" for role in ("magnitude", "phase", "swi", "minip", "mask")}
+    names = {role: f"{role}.nii.gz" for role in ("magnitude", "phase", "swi", "minip", "mask", *_STEPS)}
     _check_inputs(scan)
     _check_output(out, names, scan)
     on_progress(0, 1, scan.name)
@@ -235,7 +253,8 @@ def _names_in(study: Study, subject: str) -> dict[str, str]:
         "minip": study.minip,
         "mask": study.mask,
     }
-    return {role: place(subject).name for role, place in places.items()}
+    steps = {step: study.phase_step(subject, step).name for step in _STEPS}
+    return {role: place(subject).name for role, place in places.items()} | steps
 
 
 def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
@@ -264,7 +283,7 @@ def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
         paths["magnitude"],
         paths["swi"],
         paths["mask"],
-        1 if sign is None else int(float(sign)),
+        None if sign is None else int(float(sign)),
         _range_of(study, name, value("phase_range")),
     )
 
@@ -310,6 +329,7 @@ class _Findings:
 
     brain_ml: float = 0.0
     phase_unit: str = ""
+    phase_sign: str = ""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -320,7 +340,7 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
         parameters={
             **asdict(settings),
             "phase_range": _range(scan, settings),
-            "phase_sign": scan.phase_sign,
+            "phase_sign": _sign(scan, settings),
             "files": {role: path.name for role, path in scan.files.items()},
         },
         sources=tuple(dict.fromkeys(scan.files.values())),
@@ -330,6 +350,10 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
 
 def _range(scan: Scan, settings: Settings) -> str | float | None:
     return settings.phase_range if settings.phase_range is not None else scan.phase_range
+
+
+def _sign(scan: Scan, settings: Settings) -> int | Literal["auto"]:
+    return scan.phase_sign if scan.phase_sign is not None else settings.phase_sign
 
 
 def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
@@ -345,7 +369,13 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
         found = (read_record(out) or {}).get("found", {})
         findings = _Findings(**found)
     return ScanReport(
-        scan.name, out, made, findings.brain_ml, findings.phase_unit, tuple(dict.fromkeys(findings.warnings))
+        scan.name,
+        out,
+        made,
+        findings.brain_ml,
+        findings.phase_unit,
+        findings.phase_sign,
+        tuple(dict.fromkeys(findings.warnings)),
     )
 
 
@@ -362,50 +392,92 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Setting
         check_same_grid(structure, volume)
         findings.warnings += [f"{volume.path.name}: {note}" for note in volume.notes]
 
-    wrapped, is_wrapped = _radians(phase, _range(scan, settings), scan.phase_sign, findings)
+    wrapped, is_wrapped = _radians(phase, _range(scan, settings), findings)
     mask = _brain(scan, structure, volumes, settings, findings)
-    zooms = structure.zooms
-    if settings.phase_is_filtered:
-        filtered = np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)
-    elif settings.highpass == "homodyne":
-        filtered = homodyne_highpass(structure.data, wrapped, mask, zooms)
-    else:
-        if is_wrapped and alternating_slices(wrapped, mask):
-            findings.warnings.append(
-                f"{phase.path.name}: the phase jumps by about pi from slice to slice, as some GE reconstructions make "
-                "it; correct that before preprocessing, or use --highpass homodyne, which is blind to it"
-            )
-        if not is_wrapped:
-            unwrapped = wrapped
-        elif settings.unwrap == "laplacian":
-            unwrapped = unwrap_laplacian(wrapped, mask, zooms)
-        else:
-            unwrapped = unwrap_path(wrapped, mask)
-        filtered = gaussian_highpass(unwrapped, mask, zooms)
-    veins = filtered
-    if settings.unwrap == "laplacian" and not settings.phase_is_filtered:
-        # Laplacian unwrapping distorts dipoles on coarse voxels, so the veins are asked on the homodyne phase
-        veins = homodyne_highpass(structure.data, wrapped, mask, zooms)
-    _check_sign(scan, veins, structure, mask, findings)
+    steps = _filtered(phase, wrapped, is_wrapped, structure, mask, settings, findings)
+    sign = _settled_sign(scan, phase, steps, structure, mask, settings, findings)
+    steps = {name: np.float32(sign) * data for name, data in steps.items()}
 
-    weighted = own_swi.data if own_swi else swi(structure.data, filtered, power=settings.swi_power)
-    weighted = np.where(mask, weighted, 0).astype(np.float32)
+    polarity = 1 if settings.swi_polarity == "paramagnetic" else -1
+    full = np.pi
+    if settings.swi_scaling == "extreme":
+        full = extreme_phase(steps["phase"], mask, polarity=polarity)
+    weight = np.where(mask, phase_mask(steps["phase"], polarity=polarity, full=full), 0)
+    weighted = np.where(mask, own_swi.data if own_swi else swi(structure.data, weight, settings.swi_power), 0)
     outputs: dict[str, NDArray[Any]] = {
-        "phase": filtered,
+        "phase": steps["phase"],
         "swi": weighted,
         "minip": minip(weighted, settings.minip_slices, mask),
     }
     if magnitude:
         outputs["magnitude"] = np.where(mask, magnitude.data, 0)
+    if settings.save_steps:
+        outputs |= steps | {"phasemask": weight}
     for role, data in outputs.items():
         write_volume(folder / names[role], data, structure)
     write_volume(folder / names["mask"], mask, structure, np.uint8)
     return findings
 
 
-def _radians(
-    phase: Volume, given: str | float | None, sign: int, findings: _Findings
-) -> tuple[NDArray[np.float32], bool]:
+def _filtered(
+    phase: Volume,
+    wrapped: NDArray[np.float32],
+    is_wrapped: bool,
+    structure: Volume,
+    mask: NDArray[np.bool_],
+    settings: Settings,
+    findings: _Findings,
+) -> dict[str, NDArray[np.float32]]:
+    """The phase in the file's own sign: ``wrapped``, ``unwrapped`` where it is, and ``phase``, the high-passed one."""
+    steps = {"wrapped": wrapped}
+    if settings.phase_is_filtered:
+        return steps | {"phase": np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)}
+    if settings.highpass == "homodyne":
+        return steps | {"phase": homodyne_highpass(structure.data, wrapped, mask, structure.zooms)}
+    if is_wrapped and alternating_slices(wrapped, mask):
+        findings.warnings.append(
+            f"{phase.path.name}: the phase jumps by about pi from slice to slice, as some GE reconstructions make "
+            "it; correct that before preprocessing, or use --highpass homodyne, which is blind to it"
+        )
+    unwrapped = wrapped
+    if is_wrapped and settings.unwrap == "laplacian":
+        unwrapped = unwrap_laplacian(wrapped, mask, structure.zooms)
+    elif is_wrapped:
+        unwrapped = unwrap_path(wrapped, mask)
+    filtered = gaussian_highpass(unwrapped, mask, structure.zooms)
+    return steps | {"unwrapped": np.where(mask, unwrapped, 0).astype(np.float32), "phase": filtered}
+
+
+def _settled_sign(
+    scan: Scan,
+    phase: Volume,
+    steps: Mapping[str, NDArray[np.float32]],
+    structure: Volume,
+    mask: NDArray[np.bool_],
+    settings: Settings,
+    findings: _Findings,
+) -> int:
+    """The sign that was given, with a warning where the veins contradict it; or the one that they show."""
+    veins = steps["phase"]
+    if settings.unwrap == "laplacian" and not settings.phase_is_filtered:
+        # Laplacian unwrapping distorts dipoles on coarse voxels, so the veins are asked on the homodyne phase
+        veins = homodyne_highpass(structure.data, steps["wrapped"], mask, structure.zooms)
+    evidence = sign_evidence(veins, structure.data, mask, structure.zooms)
+    sign = _sign(scan, settings)
+    if sign == "auto":
+        return _sign_of(phase, evidence, findings)
+    findings.phase_sign = f"{sign:+d} as given"
+    if evidence.verdict == -sign:
+        share = 1 - evidence.positive if sign > 0 else evidence.positive
+        findings.warnings.append(
+            f"{phase.path.name}: the phase sign looks wrong: {share:.0%} of {evidence.voxels} dark vessel-like voxels "
+            f"are negative (median {sign * evidence.median:+.2f} rad) with phase_sign {sign:+d} where veins must be "
+            f"positive; look at the SWI, and set phase_sign {-sign:+d} if its veins are bright"
+        )
+    return sign
+
+
+def _radians(phase: Volume, given: str | float | None, findings: _Findings) -> tuple[NDArray[np.float32], bool]:
     valid = phase.data if phase.invalid is None else phase.data[~phase.invalid]
     try:
         scale = phase_scale(valid, given)
@@ -413,7 +485,7 @@ def _radians(
         raise DataError(f"{phase.path}: {error}") from error
     findings.phase_unit = scale.unit
     findings.warnings += [f"{phase.path.name}: {warning}" for warning in scale.warnings]
-    return to_radians(phase.data, scale, sign), scale.wrapped
+    return to_radians(phase.data, scale), scale.wrapped
 
 
 def _brain(
@@ -462,15 +534,20 @@ def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> ND
     return extraction.mask
 
 
-def _check_sign(
-    scan: Scan, filtered: NDArray[np.float32], structure: Volume, mask: NDArray[np.bool_], findings: _Findings
-) -> None:
-    """Warn where the veins contradict the sign that was set; nothing is ever flipped."""
-    evidence = sign_evidence(filtered, structure.data, mask, structure.zooms)
-    if evidence.verdict == -1:
-        findings.warnings.append(
-            f"{scan.phase.name}: the phase sign looks wrong: {1 - evidence.positive:.0%} of {evidence.voxels} dark "
-            f"vessel-like voxels are negative (median {evidence.median:+.2f} rad) with phase_sign {scan.phase_sign:+d} "
-            f"where veins must be positive; look at the SWI, and set phase_sign {-scan.phase_sign:+d} if its veins are "
-            "bright"
+def _sign_of(phase: Volume, evidence: SignEvidence, findings: _Findings) -> int:
+    """The sign that the veins show."""
+    if not evidence.verdict:
+        seen = (
+            f"{evidence.positive:.0%} of {evidence.voxels}" if np.isfinite(evidence.positive) else f"{evidence.voxels}"
         )
+        raise DataError(
+            f"{phase.path}: the veins do not tell the sign of the phase ({seen} dark vessel-like voxels are positive; "
+            "at least 60 % or at most 40 % of 30 or more are needed). Look at the phase: where veins are bright, say "
+            "--phase-sign +1, where they are dark, -1."
+        )
+    share = evidence.positive if evidence.verdict > 0 else 1 - evidence.positive
+    findings.phase_sign = (
+        f"{evidence.verdict:+d} from the veins: {share:.0%} of {evidence.voxels} dark vessel-like voxels are "
+        f"{'positive' if evidence.verdict > 0 else 'negative'} in the file, median {evidence.median:+.2f} rad"
+    )
+    return evidence.verdict

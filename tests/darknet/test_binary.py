@@ -328,6 +328,11 @@ def test_kills_of_cmbtk_at_any_moment_cost_at_most_the_interval(fake, project, t
     assert not again or reached <= again[0] + 1
 
 
+def hear_interrupts() -> None:
+    """What runs in the background of a script is deaf to SIGINT, and so would be its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_end(fake, project, tmp_path, how):
     """Darknet ends, too, and what was saved is gone on from."""
@@ -335,7 +340,9 @@ def test_asked_to_end(fake, project, tmp_path, how):
     fake()
     call = [sys.executable, "-c", TRAIN, *map(str, (project, out, tmp_path / "training", tmp_path / "darknet"))]
     environment = {**os.environ, "FAKE_DARKNET": "sleep=0.2"}
-    with subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        call, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=hear_interrupts
+    ) as process:
         for line in process.stdout:
             if line.strip() == b"4":
                 break

@@ -63,7 +63,12 @@ with running(["sh", "-c", "echo $$; sleep 300; echo"], Path({str(tmp_path)!r})) 
         print(line, flush=True)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # what runs in the background of a script is deaf to it, and so would be its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as us:
         program = int(us.stdout.readline())
         assert Path(f"/proc/{program}").exists()

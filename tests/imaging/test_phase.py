@@ -117,11 +117,6 @@ def test_given_span_that_cannot_be(values, given_range, message):
         phase_scale(values, given_range)
 
 
-def test_sign():
-    scale = phase_scale(BITS)
-    np.testing.assert_allclose(to_radians(BITS, scale, -1), -to_radians(BITS, scale), atol=1e-6)
-
-
 def test_veins_show_the_sign(head):
     filtered = homodyne_highpass(head.magnitude, head.phase, head.brain, head.zooms)
     right = sign_evidence(filtered, head.magnitude, head.brain, head.zooms)

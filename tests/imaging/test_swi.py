@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmb_toolkit.imaging.swi import minip, phase_mask, swi
+from cmb_toolkit.imaging.swi import extreme_phase, minip, phase_mask, swi
 
 
 def test_mask_at_known_phases():
@@ -18,15 +18,25 @@ def test_mask_at_known_phases():
 
 def test_swi_at_known_phases():
     phase = np.array([-np.pi / 2, 0.0, np.pi / 2, np.pi], np.float32)
-    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase), [8, 8, 0.5, 0], atol=1e-5)
-    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase, power=1), [8, 8, 4, 0], atol=1e-5)
+    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase_mask(phase)), [8, 8, 0.5, 0], atol=1e-5)
+    np.testing.assert_allclose(swi(np.full(4, 8.0, np.float32), phase_mask(phase), power=1), [8, 8, 4, 0], atol=1e-5)
 
 
 def test_paramagnetic_blood_is_dark_and_calcification_is_not():
     magnitude = np.full(2, 100.0, np.float32)
-    vein, calcification = swi(magnitude, np.array([0.8, -0.8], np.float32))
+    vein, calcification = swi(magnitude, phase_mask(np.array([0.8, -0.8], np.float32)))
     assert vein < 50
     assert calcification == 100
+
+
+def test_other_polarity_and_scale():
+    phase = np.array([-np.pi / 2, 0.0, 1.0, 2.0], np.float32)
+    np.testing.assert_allclose(phase_mask(phase, polarity=-1), [0.5, 1, 1, 1])
+    np.testing.assert_allclose(phase_mask(phase, full=2.0), [1, 1, 0.5, 0])
+    inside = np.array([True, True, True, False])
+    assert extreme_phase(phase, inside) == pytest.approx(1.0)
+    assert extreme_phase(phase, inside, polarity=-1) == pytest.approx(np.pi / 2)
+    assert extreme_phase(np.zeros(4, np.float32), inside) == pytest.approx(np.pi)
 
 
 @given(arrays(np.float32, 20, elements=st.floats(-4, 4, width=32)))

@@ -188,6 +188,72 @@ def test_sign_flip_of_file_and_setting_gives_identical_swi(tmp_path):
     np.testing.assert_allclose(one, two, atol=1e-5)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("settings", [{}, {"highpass": "homodyne"}, {"unwrap": "laplacian"}])
+def test_the_veins_tell_the_sign(tmp_path, sign, settings):
+    preprocess_scan(pair(tmp_path / "a"), tmp_path / "right", Settings(**settings), on_progress=quiet)
+    scan = pair(tmp_path / "b", phase=sign * PHASE)
+    report = preprocess_scan(scan, tmp_path / "out", Settings(**settings, phase_sign="auto"), on_progress=quiet).scans[
+        0
+    ]
+    assert report.phase_sign.startswith(f"{sign:+d} from the veins: ")
+    assert "positive" in report.phase_sign if sign > 0 else "negative" in report.phase_sign
+    assert not report.warnings
+    for role in ("phase", "swi", "minip"):
+        one, two = (read_volume(tmp_path / folder / f"{role}.nii.gz").data for folder in ("right", "out"))
+        np.testing.assert_allclose(one, two, atol=2e-4)
+    again = preprocess_scan(scan, tmp_path / "out", Settings(**settings, phase_sign="auto"), on_progress=quiet).scans[0]
+    assert (again.made, again.phase_sign) == (False, report.phase_sign)
+
+
+def test_veins_that_do_not_tell_the_sign(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.2, SHAPE).astype(np.float32)
+    scan = pair(tmp_path, phase=noise)
+    settings = Settings(phase_sign="auto", phase_range="radians")
+    with pytest.raises(DataError, match=r"pha\.nii\.gz: the veins do not tell the sign.*--phase-sign \+1"):
+        preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+    assert not (tmp_path / "out").exists()
+
+
+def test_signs_of_the_table_go_before_the_option(tmp_path):
+    study = make_study(tmp_path / "s", subjects=1, phase_sign=1)
+    summary = preprocess(study.root, Settings(phase_sign=-1), on_progress=quiet)
+    assert summary.scans[0].phase_sign == "+1 as given"
+    study = make_study(tmp_path / "t", subjects=1, phase_sign=None)
+    result = run(study.root, "--phase-sign", "auto")
+    assert "sub-001: phase sign +1 from the veins: " in result.output
+
+
+def test_other_ways_to_weight(tmp_path):
+    def made(name, **settings):
+        preprocess_scan(pair(tmp_path / name), tmp_path / name / "out", Settings(**settings), on_progress=quiet)
+        return read_volume(tmp_path / name / "out" / "swi.nii.gz").data
+
+    usual, extreme = made("a"), made("b", swi_scaling="extreme")
+    assert extreme[48, 56, 4] < usual[48, 56, 4], "the same phase is nearer to the end of the scale"
+    calcification = made("c", swi_polarity="diamagnetic")
+    assert calcification[48, 56, 4] == pytest.approx(MAGNITUDE[48, 56, 4])
+    assert read_record(tmp_path / "c" / "out")["parameters"]["swi_polarity"] == "diamagnetic"
+
+
+def test_every_step_can_be_kept(tmp_path):
+    out = tmp_path / "out"
+    scan = pair(tmp_path)
+    preprocess_scan(scan, out, Settings(save_steps=True), on_progress=quiet)
+    names = {path.name for path in out.iterdir()}
+    assert {"wrapped.nii.gz", "unwrapped.nii.gz", "phasemask.nii.gz"} <= names
+    wrapped, unwrapped, filtered, weight, swi, magnitude, mask = (
+        read_volume(out / f"{role}.nii.gz").data
+        for role in ("wrapped", "unwrapped", "phase", "phasemask", "swi", "magnitude", "mask")
+    )
+    inside = mask > 0
+    np.testing.assert_allclose(np.angle(np.exp(1j * (unwrapped - wrapped)))[inside], 0, atol=1e-4)
+    np.testing.assert_allclose(swi, magnitude * weight**4, atol=1e-4)
+    assert (weight[inside & (filtered <= 0)] == 1).all()
+    preprocess_scan(scan, out, Settings(), on_progress=quiet)
+    assert not (out / "unwrapped.nii.gz").exists(), "a rerun does not mix"
+
+
 def test_wrong_sign_is_reported_and_not_flipped(tmp_path):
     (warning,) = preprocess_scan(pair(tmp_path, phase=-PHASE), tmp_path / "out", on_progress=quiet).scans[0].warnings
     assert "sign looks wrong" in warning
@@ -418,7 +484,6 @@ def test_command_prints_warnings_with_the_name(tmp_path):
         ((), "give a STUDY, or one scan"),
         (("--magnitude", "m.nii", "--phase", "p.nii"), "give a STUDY, or one scan"),
         (("STUDY", "--mask", "m.nii"), "--mask is for one scan"),
-        (("STUDY", "--phase-sign", "-1"), "--phase-sign is for one scan"),
     ],
 )
 def test_command_refuses_what_does_not_go_together(arguments, message):
