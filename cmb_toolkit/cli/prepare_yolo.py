@@ -65,6 +65,14 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     help="Another [net] key of the network file, for example batch=16. May be repeated.",
 )
 @click.option(
+    "--scale",
+    type=click.Choice(["paper", "slice", "fixed"]),
+    default="paper",
+    show_default=True,
+    help="Grey values to 0..1 inside the brain. paper: minimum to maximum of each subject; slice: of each slice; "
+    "fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi.",
+)
+@click.option(
     "--anchors",
     type=click.Choice(["cfg", "labels"]),
     default="cfg",
@@ -106,6 +114,7 @@ def command(
     cfg: str,
     max_batches: int | None,
     net: dict[str, str],
+    scale: str,
     anchors: str,
     negatives: float,
     no_augment: bool,
@@ -143,6 +152,7 @@ def command(
             cfg=cfg,
             max_batches=max_batches,
             net=net,
+            scale=scale,  # type: ignore[arg-type]  # click has checked it
             anchors=anchors,  # type: ignore[arg-type]  # click has checked it
             negatives=negatives,
             augment=not no_augment,

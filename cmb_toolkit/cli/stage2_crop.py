@@ -30,11 +30,11 @@ from .progress import progress
 )
 @click.option(
     "--scale",
-    type=click.Choice(["fixed", "paper"]),
+    type=click.Choice(["fixed", "paper", "slice"]),
     default="fixed",
     show_default=True,
     help="Grey values to 0..1 inside the brain. fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi. "
-    "paper: minimum to maximum of each subject.",
+    "paper: minimum to maximum of each subject; slice: of each slice.",
 )
 @click.option(
     "--jitter",
@@ -51,7 +51,7 @@ def command(
     cell: Path,
     rule: Literal["centre", "paper"],
     distance: float,
-    scale: Literal["fixed", "paper"],
+    scale: Literal["fixed", "paper", "slice"],
     jitter: int,
     seed: int,
     jobs: int,

@@ -1,11 +1,18 @@
-"""Grey values to 0..1 inside the brain, as the paper feeds them to its networks (section 2.1)."""
+"""Grey values to 0..1 inside the brain, as the networks of both stages take them (paper, section 2.1, equation 2)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["complement", "minmax"]
+from ..errors import UsageError
+
+__all__ = ["SCALES", "complement", "minmax", "phase_channel", "swi_channel"]
+
+SCALES: tuple[str, ...] = ("paper", "slice", "fixed")
+"""How grey values become 0..1, see :func:`swi_channel` and :func:`phase_channel`."""
+
+_BRIGHT_PERCENTILE = 99.9
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -47,3 +54,56 @@ def complement(normalised: Float, mask: Mask) -> Float:
     Outside stays 0 so that the background of both channels agrees; a literal ``1 - I`` would make it white.
     """
     return np.where(mask, 1 - normalised, 0).astype(np.float32)
+
+
+def swi_channel(swi: Float, mask: Mask, scale: str) -> Float:
+    """SWI (or magnitude) in 0..1 inside the brain, 0 outside.
+
+    Parameters
+    ----------
+    swi, mask : (i, j, k) arrays
+    scale : str
+        ``paper``: equation 2, minimum to maximum inside the subject's mask. ``slice``: the same for each slice alone.
+        ``fixed``: from 0, which is black in every SWI, to the 99.9th percentile inside the mask, brighter voxels at 1:
+        a few bright voxels do not darken the subject.
+
+    Raises
+    ------
+    UsageError
+        If the scale is unknown.
+    """
+    if _known(scale) != "fixed" or not mask.any():
+        return minmax(swi, mask, per_slice=scale == "slice")
+    bright = float(np.percentile(swi[mask], _BRIGHT_PERCENTILE))
+    if bright <= 0:
+        return np.zeros(swi.shape, np.float32)
+    return np.where(mask, np.clip(swi / bright, 0, 1), 0).astype(np.float32)
+
+
+def phase_channel(phase: Float, mask: Mask, scale: str) -> Float:
+    """High-passed phase in 0..1 inside the brain, 0 outside.
+
+    Parameters
+    ----------
+    phase : (i, j, k) array
+        Radians, paramagnetic positive.
+    mask : (i, j, k) bool array
+    scale : str
+        ``paper`` and ``slice``: as for :func:`swi_channel`. ``fixed``: -pi to pi, so that 0 rad is 0.5 in every subject
+        and the sign that tells iron from calcium keeps its meaning. On HR volumes that is nearly what the paper's
+        formula gives, because voxels at the rim reach pi.
+
+    Raises
+    ------
+    UsageError
+        If the scale is unknown.
+    """
+    if _known(scale) != "fixed":
+        return minmax(phase, mask, per_slice=scale == "slice")
+    return np.where(mask, np.clip(phase / (2 * np.pi) + 0.5, 0, 1), 0).astype(np.float32)
+
+
+def _known(scale: str) -> str:
+    if scale not in SCALES:
+        raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
+    return scale

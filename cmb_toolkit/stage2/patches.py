@@ -12,59 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, UsageError
-from ..imaging.normalise import minmax
 
-__all__ = ["PATCH_SIZE", "SCALES", "beside", "cut", "phase_channel", "swi_channel"]
+__all__ = ["PATCH_SIZE", "beside", "cut"]
 
 PATCH_SIZE = 16
 """Side of a patch [voxel] (section 2.1.2)."""
-
-SCALES: tuple[str, ...] = ("fixed", "paper")
-"""How grey values become 0..1, see :func:`swi_channel` and :func:`phase_channel`."""
-
-_BRIGHT_PERCENTILE = 99.9
-
-
-def swi_channel(swi: NDArray[np.float32], mask: NDArray[np.bool_], scale: str = "fixed") -> NDArray[np.float32]:
-    """SWI in 0..1 inside the brain, 0 outside.
-
-    Parameters
-    ----------
-    swi, mask : (i, j, k) arrays
-    scale : str
-        ``paper``: equation 2, minimum to maximum inside the mask. ``fixed``: from 0, which is black in every SWI, to
-        the 99.9th percentile inside the mask, brighter voxels at 1: a few bright voxels do not darken the subject.
-    """
-    if _known(scale) == "paper" or not mask.any():
-        return minmax(swi, mask)
-    bright = float(np.percentile(swi[mask], _BRIGHT_PERCENTILE))
-    if bright <= 0:
-        return np.zeros(swi.shape, np.float32)
-    return np.where(mask, np.clip(swi / bright, 0, 1), 0).astype(np.float32)
-
-
-def phase_channel(phase: NDArray[np.float32], mask: NDArray[np.bool_], scale: str = "fixed") -> NDArray[np.float32]:
-    """High-passed phase in 0..1 inside the brain, 0 outside.
-
-    Parameters
-    ----------
-    phase : (i, j, k) array
-        Radians, paramagnetic positive.
-    mask : (i, j, k) bool array
-    scale : str
-        ``paper``: equation 2, minimum to maximum inside the mask. ``fixed``: -pi to pi, so that 0 rad is 0.5 in every
-        subject and the sign that tells iron from calcium keeps its meaning. On HR volumes both are nearly the same,
-        because voxels at the rim reach pi.
-    """
-    if _known(scale) == "paper":
-        return minmax(phase, mask)
-    return np.where(mask, np.clip(phase / (2 * np.pi) + 0.5, 0, 1), 0).astype(np.float32)
-
-
-def _known(scale: str) -> str:
-    if scale not in SCALES:
-        raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
-    return scale
 
 
 def cut(volume: NDArray[np.float32], centres: ArrayLike, size: int = PATCH_SIZE) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from ..darknet.cfg import parse_cfg
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
 from ..errors import DataError, MissingError, UsageError
-from ..imaging.normalise import minmax
+from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -62,6 +62,7 @@ def prepare_yolo(
     max_batches: int | None = None,
     net: Mapping[str, str] | None = None,
     anchors: Literal["cfg", "labels"] = "cfg",
+    scale: Literal["paper", "slice", "fixed"] = "paper",
     negatives: float = 1.0,
     augment: bool = True,
     label_reach: int = 0,
@@ -94,6 +95,8 @@ def prepare_yolo(
     anchors : {"cfg", "labels"}
         Those of the network file, or as many by k-means from the boxes of the training subjects (fewer, where these
         have fewer different sizes; the last convolution follows).
+    scale : {"paper", "slice", "fixed"}
+        How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
     negatives : float
         Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
         hold brain and are at least two slices from any box.
@@ -119,6 +122,8 @@ def prepare_yolo(
     """
     if negatives < 0 or label_reach < 0 or size < 1 or (max_batches is not None and max_batches < 1):
         raise UsageError("--negatives and --label-reach must be 0 or more, --size and --max-batches 1 or more.")
+    if scale not in SCALES:
+        raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
     needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
@@ -139,7 +144,7 @@ def prepare_yolo(
         )
         for subject in sorted(subjects)
     ]
-    choice = _Choice(input, label_reach, negatives, augment, seed)
+    choice = _Choice(input, scale, label_reach, negatives, augment, seed)
     one = partial(_prepare_subject, opened, choice=choice)
     if not any(_has_work(opened, subject, choice) for subject in work):
         jobs = 1  # starting workers would take longer than looking
@@ -166,6 +171,7 @@ def prepare_yolo(
             "max_batches": max_batches,
             "net": dict(net or {}),
             "anchors": anchors,
+            "scale": scale,
             "negatives": negatives,
             "augment": augment,
             "label_reach": label_reach,
@@ -318,6 +324,7 @@ class _Choice:
     """What holds for all subjects."""
 
     input: str
+    scale: str
     label_reach: int
     negatives: float
     augment: bool
@@ -364,6 +371,7 @@ def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
     """What decides a subject's plain slices."""
     parameters = {
         "input": choice.input,
+        "scale": choice.scale,
         "size": subject.frame.size,
         "mode": subject.frame.mode,
         "label_reach": choice.label_reach,
@@ -383,7 +391,7 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     folder, turned = _folders(study, subject, choice)
     record = _record(study, subject, choice)
     if not record.is_current(folder):
-        images, brain = _images(study, subject, choice.input)
+        images, brain = _images(study, subject, choice)
         with publish(folder, replace(record, extra={"brain_voxels": brain})) as temporary:
             _write_plain(temporary, subject, images, choice.label_reach)
     brain = _note(folder)["brain_voxels"]
@@ -409,17 +417,18 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
 
 
-def _images(study: Study, subject: _Subject, input_name: str) -> tuple[NDArray[np.uint8], list[int]]:
+def _images(study: Study, subject: _Subject, choice: _Choice) -> tuple[NDArray[np.uint8], list[int]]:
     """Network images (k, row, column, RGB) of a subject and the brain voxels on each slice."""
-    paths = _volumes(study, subject.id, input_name)
+    paths = _volumes(study, subject.id, choice.input)
     swi = read_volume(paths["swi"])
     mask = read_mask(paths.pop("mask"), swi)
     volumes = {}
     for name, path in paths.items():
         volume = swi if name == "swi" else read_volume(path)
         check_same_grid(swi, volume)
-        volumes[name] = minmax(volume.data, mask)
-    images = composite(input_name, subject.frame, mask=mask, **volumes)
+        channel = phase_channel if name == "phase" else swi_channel
+        volumes[name] = channel(volume.data, mask, choice.scale)
+    images = composite(choice.input, subject.frame, mask=mask, **volumes)
     return images, [int(n) for n in mask.sum(axis=(0, 1))]
 
 

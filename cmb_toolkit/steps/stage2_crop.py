@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.rules import Rule, closeness, rows_by_subject
+from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.layout import Cell, Study
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.patches import ARRAY, COLUMNS, TABLE
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
-from ..stage2.patches import PATCH_SIZE, SCALES, beside, cut, phase_channel, swi_channel
+from ..stage2.patches import PATCH_SIZE, beside, cut
 from .cohort import cell_parameters
 from .parallel import for_each
 from .truth import read_geometry, truth_table
@@ -41,7 +42,7 @@ def stage2_crop(
     *,
     rule: Literal["paper", "centre"] = "centre",
     distance_mm: float = 3.0,
-    scale: Literal["fixed", "paper"] = "fixed",
+    scale: Literal["fixed", "paper", "slice"] = "fixed",
     jitter: int = 0,
     seed: int = 0,
     jobs: int = 1,
@@ -61,8 +62,8 @@ def stage2_crop(
         When a candidate is positive: centre within `distance_mm` of a mark, or box of IoU > 0.8 on the mark's slice.
     distance_mm : float
         For ``centre`` [mm].
-    scale : {"fixed", "paper"}
-        How grey values become 0..1, see :mod:`cmb_toolkit.stage2.patches`.
+    scale : {"fixed", "paper", "slice"}
+        How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
     jitter : int
         Extra patches of each training mark, their centres drawn uniformly within `distance_mm` of it.
     seed : int

@@ -14,8 +14,9 @@ from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_from_text
 from cmb_toolkit.darknet.project import check_project, read_list
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.imaging.frame import make_frame, to_image
+from cmb_toolkit.imaging.frame import apply, make_frame, to_image
 from cmb_toolkit.io.layout import Study, split_stem
+from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.model import INPUTS
@@ -485,3 +486,18 @@ def test_anchors_from_the_labels_of_the_training_subjects(study):
     assert record["anchors"]["values"][-1] == pytest.approx([expected, expected], rel=0.02)
     assert cfg.region.anchors == tuple(map(tuple, record["anchors"]["values"]))
     assert record["anchors"]["mean_iou"] > 0.95
+
+
+def test_grey_values_scaled_in_another_way(study):
+    """The same phase has the same green in every subject and slice, whatever else is in it."""
+    cell = prepare(study, input="swi+phase", scale="fixed")
+    subject = "sub-001"
+    phase, mask = (read_volume(place(subject)).data for place in (study.phase, study.mask))
+    frame = read_geometry(study, subject, size=SIZE, mode="auto").frame
+    expected = apply(frame, np.where(mask > 0, np.clip(phase / (2 * np.pi) + 0.5, 0, 1), 0).astype(np.float32))
+    k = phase.shape[2] // 2
+    seen = image(cell, f"{subject}_slice-{k:03d}")[..., 1]
+    np.testing.assert_allclose(seen, expected[k] * 255, atol=0.51)
+    assert read_record(cell / "darknet")["parameters"]["scale"] == "fixed"
+    with pytest.raises(UsageError, match="zscore"):
+        prepare(study, scale="zscore")
