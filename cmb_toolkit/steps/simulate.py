@@ -27,12 +27,35 @@ from ..simulation.constants import FIELD_STRENGTH_T
 from ..simulation.scan import PlacedLesion, Scan, simulate_scan
 from .parallel import for_each
 
-__all__ = ["simulate"]
+__all__ = ["COHORTS", "Part", "simulate"]
 
 MOST_MICROBLEEDS = 30.0
 """Highest mean per patient; more do not find room 12 mm apart in a slab."""
 
 _MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "tiny": 0.5}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The subjects of one resolution in a cohort with exact numbers.
+
+    Attributes
+    ----------
+    patients, microbleeds, healthy : int
+    scanners : tuple of int
+        Patients on the first and on the second simulated scanner.
+    """
+
+    patients: int
+    microbleeds: int
+    healthy: int
+    scanners: tuple[int, int]
+
+
+COHORTS: dict[str, dict[str, Part]] = {
+    "paper": {"HR": Part(72, 188, 14, (47, 25)), "LR": Part(107, 572, 8, (74, 33))},
+}
+"""Cohorts by name: parts by resolution. ``paper``: sections 2.2.1 and 3.4 (Verio and Skyra; Table 7's controls)."""
 
 _PARTICIPANT_COLUMNS = {
     "participant_id": "Subject",
@@ -69,6 +92,7 @@ class _Plan:
 
     id: str
     number: int
+    resolution: str
     group: Literal["patient", "control"]
     microbleeds: int
     scanner: str
@@ -77,7 +101,8 @@ class _Plan:
 def simulate(
     out: Path,
     *,
-    resolution: str = "slab",
+    resolution: str | None = None,
+    cohort: str | None = None,
     subjects: int = 24,
     healthy: int = 0,
     scanners: int = 2,
@@ -93,8 +118,11 @@ def simulate(
     ----------
     out : Path
         The study folder, new or made by this step.
-    resolution : str
-        Protocol: HR, LR, slab or tiny.
+    resolution : str, optional
+        Protocol: HR, LR, slab or tiny; by default slab, or all that the cohort has.
+    cohort : str, optional
+        One of :data:`COHORTS`: as many patients, microbleeds and controls on each scanner as it says, exactly; the four
+        next parameters are not used.
     subjects, healthy : int
         Subjects in all, and how many of them (the last ones) are controls without microbleeds.
     scanners : int
@@ -119,21 +147,33 @@ def simulate(
         If the arguments do not go together or the folder holds something else.
     """
     _check_cohort(subjects, healthy, scanners, microbleeds)
-    for given, known, what in ((resolution, PROTOCOLS, "resolution"), (difficulty, DIFFICULTIES, "difficulty")):
-        if given not in known:
+    for given, known, what in (
+        (resolution, PROTOCOLS, "resolution"),
+        (difficulty, DIFFICULTIES, "difficulty"),
+        (cohort, COHORTS, "cohort"),
+    ):
+        if given is not None and given not in known:
             raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
     if seed < 0:
         raise UsageError(f"seed {seed}: give a whole number from 0 (--seed).")
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
-    study = Study.create(out, name=f"simulated {resolution}")
+    common: dict[str, Any] = {"seed": seed, "difficulty": difficulty}
+    if cohort is None:
+        resolution = resolution or "slab"
+        plans = _plan(resolution, subjects, healthy, scanners, seed, microbleeds)
+        asked: dict[str, Any] = {
+            "subjects": subjects,
+            "healthy": healthy,
+            "scanners": scanners,
+            "microbleeds": microbleeds,
+        }
+    else:
+        plans = _plan_cohort(cohort, resolution, seed)
+        asked = {"cohort": cohort}
+    study = Study.create(out, name=f"simulated {cohort or resolution}")
     _refuse_foreign(study)
-    plans = _plan(subjects, healthy, scanners, seed, microbleeds)
-    common = {"resolution": resolution, "seed": seed, "difficulty": difficulty}
-    whole = Record(
-        "simulate",
-        {**common, "subjects": subjects, "healthy": healthy, "scanners": scanners, "microbleeds": microbleeds},
-    )
+    whole = Record("simulate", {**common, "resolution": resolution, **asked})
     tables = {study.participants: _PARTICIPANT_COLUMNS, study.microbleeds: _MICROBLEED_COLUMNS}
     if not all(whole.is_current(table) for table in tables):
         for table in tables:  # a study that is being changed has no tables, so that no other step takes it for whole
@@ -143,7 +183,7 @@ def simulate(
     for_each(
         partial(_subject, study=study, common=common),
         plans,
-        jobs=jobs or _jobs(resolution),
+        jobs=jobs or _jobs({plan.resolution for plan in plans}),
         on_progress=on_progress,
         label=lambda plan: plan.id,
     )
@@ -178,15 +218,44 @@ def _refuse_foreign(study: Study) -> None:
         )
 
 
-def _plan(subjects: int, healthy: int, scanners: int, seed: int, microbleeds: float) -> list[_Plan]:
+def _plan(resolution: str, subjects: int, healthy: int, scanners: int, seed: int, microbleeds: float) -> list[_Plan]:
     names = list(SCANNERS)[:scanners]
     plans = []
     for n in range(subjects):
         control = n >= subjects - healthy
         drawn = 1 + int(np.random.default_rng((seed, n)).poisson(microbleeds - 1))
         group: Literal["patient", "control"] = "control" if control else "patient"
-        plans.append(_Plan(f"sub-{n + 1:03d}", n, group, 0 if control else drawn, names[n % scanners]))
+        plans.append(_Plan(f"sub-{n + 1:03d}", n, resolution, group, 0 if control else drawn, names[n % scanners]))
     return plans
+
+
+def _plan_cohort(name: str, resolution: str | None, seed: int) -> list[_Plan]:
+    """The subjects of a cohort, or of one resolution of it: patients first, then controls; numbered in one row."""
+    parts = COHORTS[name]
+    if resolution is not None and resolution not in parts:
+        raise UsageError(
+            f"the cohort {name} has no {resolution} subjects; it has {' and '.join(parts)} (--resolution)."
+        )
+    plans: list[_Plan] = []
+    for part_name, part in parts.items():
+        # all parts are drawn, so that a resolution has the same subjects alone as together with the others
+        rng = np.random.default_rng([seed, len(plans)])
+        on = rng.permutation(np.repeat(list(SCANNERS)[: len(part.scanners)], part.scanners)).tolist()
+        on += [list(SCANNERS)[n % len(part.scanners)] for n in range(part.healthy)]
+        counts = [*_share_out(part.microbleeds, part.patients, rng), *[0] * part.healthy]
+        for scanner, count in zip(on, counts, strict=True):
+            n = len(plans)
+            plans.append(_Plan(f"sub-{n + 1:03d}", n, part_name, "patient" if count else "control", count, scanner))
+    return [plan for plan in plans if resolution in (None, plan.resolution)]
+
+
+def _share_out(total: int, patients: int, rng: np.random.Generator) -> list[int]:
+    """So many microbleeds in all: one each, and the rest as unevenly as in patients, most of whom have few."""
+    while True:
+        weights = rng.exponential(size=patients)
+        counts = 1 + rng.multinomial(total - patients, weights / weights.sum())
+        if counts.max() <= MOST_MICROBLEEDS:
+            return [int(count) for count in counts]
 
 
 def _remove_stale(study: Study, wanted: set[str]) -> None:
@@ -198,9 +267,9 @@ def _remove_stale(study: Study, wanted: set[str]) -> None:
             shutil.rmtree(folder)
 
 
-def _jobs(resolution: str) -> int:
+def _jobs(resolutions: set[str]) -> int:
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return max(1, min(len(os.sched_getaffinity(0)), int(free / _MEMORY_GB[resolution])))
+    return max(1, min(len(os.sched_getaffinity(0)), int(free / max(_MEMORY_GB[name] for name in resolutions))))
 
 
 # -- one subject -------------------------------------------------------------------------------------------------
@@ -211,6 +280,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
         "simulate",
         {
             **common,
+            "resolution": plan.resolution,
             "subject": plan.number,
             "microbleeds": plan.microbleeds,
             "group": plan.group,
@@ -222,7 +292,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
         return
     scan = simulate_scan(
         np.random.SeedSequence(common["seed"], spawn_key=(plan.number,)),
-        common["resolution"],
+        plan.resolution,
         microbleeds=plan.microbleeds,
         healthy=plan.group == "control",
         scanner=plan.scanner,

@@ -10,8 +10,9 @@ from cmb_toolkit.errors import StorageError, UsageError
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.simulation.scan import simulate_scan
+from cmb_toolkit.steps import simulate as module
 from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
-from cmb_toolkit.steps.simulate import simulate
+from cmb_toolkit.steps.simulate import Part, simulate
 
 
 def quiet(done, total, what):
@@ -228,3 +229,49 @@ def test_the_command_refuses_an_empty_cohort(tmp_path):
     result = CliRunner().invoke(cli, ["simulate", str(tmp_path / "s"), "--subjects", "0"])
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
+
+
+def test_the_papers_cohort_has_its_numbers_exactly():
+    plans = module._plan_cohort("paper", None, seed=3)
+    assert len({plan.id for plan in plans}) == len({plan.number for plan in plans}) == len(plans) == 72 + 14 + 107 + 8
+    for resolution, patients, microbleeds, scanners in (("HR", 72, 188, (47, 25)), ("LR", 107, 572, (74, 33))):
+        mine = [plan for plan in plans if plan.resolution == resolution]
+        ill = [plan for plan in mine if plan.group == "patient"]
+        assert (len(ill), sum(plan.microbleeds for plan in mine)) == (patients, microbleeds)
+        assert min(plan.microbleeds for plan in ill) == 1
+        assert max(plan.microbleeds for plan in ill) > 8
+        assert all(plan.microbleeds == 0 for plan in mine if plan.group == "control")
+        on = [plan.scanner for plan in ill]
+        assert (on.count("scanner-a"), on.count("scanner-b")) == scanners
+        assert on != sorted(on), "in no order"
+        assert module._plan_cohort("paper", resolution, seed=3) == mine, "alone the same as together"
+    assert module._plan_cohort("paper", "HR", seed=4) != module._plan_cohort("paper", "HR", seed=3)
+
+
+def test_a_cohort_of_two_resolutions(tmp_path, monkeypatch):
+    parts = {"tiny": Part(3, 7, 1, (2, 1)), "slab": Part(1, 2, 0, (1, 0))}
+    monkeypatch.setitem(module.COHORTS, "paper", parts)
+    out = tmp_path / "study"
+    call = ["simulate", str(out), "--cohort", "paper", "--difficulty", "easy", "--seed", "2", "--jobs", "1"]
+    result = CliRunner().invoke(cli, call)
+    assert result.exit_code == 0, result.output
+    assert "5 tiny and slab subjects (1 healthy) on 2 scanner(s), 9 microbleeds" in result.output
+    study = Study(out)
+    people, marks = read_participants(study), read_microbleeds(study)
+    assert people["resolution"].tolist() == ["tiny"] * 4 + ["slab"]
+    counts = marks["participant_id"].map(people["resolution"]).value_counts()
+    assert (counts["tiny"], counts["slab"]) == (7, 2)
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    CliRunner().invoke(cli, call)
+    assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+
+def test_calls_that_do_not_fit_a_cohort(tmp_path):
+    with pytest.raises(UsageError, match="no slab subjects; it has HR and LR"):
+        simulate(tmp_path / "s", cohort="paper", resolution="slab", on_progress=quiet)
+    with pytest.raises(UsageError, match="cohort 'other'"):
+        simulate(tmp_path / "s", cohort="other", on_progress=quiet)
+    result = CliRunner().invoke(cli, ["simulate", str(tmp_path / "s"), "--cohort", "paper", "--subjects", "3"])
+    assert isinstance(result.exception, UsageError)
+    assert "leave out --subjects" in str(result.exception)
+    assert not (tmp_path / "s").exists()
