@@ -80,6 +80,14 @@ class PhaseRange(click.ParamType[str | float]):
     help="Intensity threshold of the brain mask, 0 to 1: smaller gives a larger brain.",
 )
 @click.option(
+    "--bet-gradient",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="G",
+    help="Added to it from the head's lower (-) to its upper end (+), -1 to 1: positive gives a larger brain below.",
+)
+@click.option(
     "--swi-power",
     type=int,
     default=4,
@@ -127,6 +135,7 @@ def command(
     highpass: str,
     bet: bool,
     bet_fraction: float,
+    bet_gradient: float,
     swi_power: int,
     swi_polarity: str,
     swi_scaling: str,
@@ -157,6 +166,7 @@ def command(
         highpass="homodyne" if highpass == "homodyne" else "gaussian",
         bet=bet,
         bet_fraction=bet_fraction,
+        bet_gradient=bet_gradient,
         swi_power=swi_power,
         swi_polarity="diamagnetic" if swi_polarity == "diamagnetic" else "paramagnetic",
         swi_scaling="extreme" if swi_scaling == "extreme" else "pi",

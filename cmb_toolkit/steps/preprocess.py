@@ -48,6 +48,8 @@ class Settings:
         Find the brain; False takes every voxel with signal (crops and volumes without a skull).
     bet_fraction : float
         Fractional intensity threshold of BET, 0..1.
+    bet_gradient : float
+        Added to it from the lower (-) to the upper (+) end of the head, -1..1: positive gives a larger brain below.
     swi_power : int
         How many times the phase mask is multiplied.
     swi_polarity : {"paramagnetic", "diamagnetic"}
@@ -72,6 +74,7 @@ class Settings:
     highpass: Literal["gaussian", "homodyne"] = "gaussian"
     bet: bool = True
     bet_fraction: float = 0.5
+    bet_gradient: float = 0.0
     swi_power: int = 4
     swi_polarity: Literal["paramagnetic", "diamagnetic"] = "paramagnetic"
     swi_scaling: Literal["pi", "extreme"] = "pi"
@@ -85,6 +88,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 < self.bet_fraction < 1:
             raise UsageError(f"--bet-fraction {self.bet_fraction:g}: expected a number between 0 and 1.")
+        if not -1 <= self.bet_gradient <= 1:
+            raise UsageError(f"--bet-gradient {self.bet_gradient:g}: expected a number from -1 to 1.")
         if self.swi_power < 1:
             raise UsageError(f"--swi-power {self.swi_power}: expected 1 or more (the paper takes 4).")
         if self.minip_slices < 1:
@@ -518,7 +523,9 @@ def _brain(
 
 def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
     try:
-        extraction = bet(structure.data, structure.zooms, fraction=settings.bet_fraction)
+        extraction = bet(
+            structure.data, structure.zooms, fraction=settings.bet_fraction, gradient=settings.bet_gradient
+        )
     except DataError as error:
         raise DataError(f"{structure.path}: {error}") from error
     if extraction.uncertain:

@@ -28,6 +28,15 @@ def test_whole_head(head, extraction):
     assert (ndimage.binary_fill_holes(extraction.mask) == extraction.mask).all()
 
 
+def test_gradient_moves_the_surface_at_both_ends(head, extraction):
+    """As BET's own option: positive for a larger brain below and a smaller one above."""
+    tilted = bet(head.magnitude, head.zooms, gradient=0.3).mask
+    half = head.magnitude.shape[2] // 2
+    more, fewer = tilted & ~extraction.mask, extraction.mask & ~tilted
+    assert more[..., :half].sum() > fewer[..., :half].sum()
+    assert fewer[..., half:].sum() > more[..., half:].sum()
+
+
 def test_scale_of_the_magnitude_does_not_matter(head, extraction):
     assert (bet(head.magnitude * 512, head.zooms).mask == extraction.mask).all()  # a power of two rounds nothing
 

@@ -416,7 +416,8 @@ def test_folders_of_others_are_never_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values", [{"bet_fraction": 0.0}, {"bet_fraction": 1.0}, {"swi_power": 0}, {"minip_slices": 0}]
+    "values",
+    [{"bet_fraction": 0.0}, {"bet_fraction": 1.0}, {"bet_gradient": 1.5}, {"swi_power": 0}, {"minip_slices": 0}],
 )
 def test_impossible_settings(values):
     with pytest.raises(UsageError, match="expected"):
