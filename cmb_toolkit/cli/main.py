@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("Data", "import_", "Make a study from scans and marks you have."),
     "check": ("Data", "check", "Look at a study or volumes and say what is wrong."),
     "preprocess": ("Data", "preprocess", "Brain mask, phase, SWI: from raw volumes to clean ones."),
+    "swi": ("Data", "swi", "The same for one scan, without a study."),
     "split": ("Data", "split", "Divide the subjects into folds for cross-validation."),
     "prepare-yolo": (
         "Stage 1: candidates",
