@@ -1,12 +1,14 @@
 """Brain mask by a deformable surface: Smith, Human Brain Mapping 17:143 (2002), the Brain Extraction Tool.
 
 A sphere is put inside the head and grows until the grey values below it say that the brain ends, while a second force
-keeps it smooth. Two things are added to the published method:
+keeps it smooth. Three things are added to the published method:
 
 * **slabs**: where the field of view ends inside the head, the end slice is continued beyond it as shrinking copies
   (half an ellipsoid), so that the surface can leave through the slab's ends as it would close over a whole head;
 * **coarse to fine**: 162, then 642, then the published 2562 vertices. A coarse surface cannot fold on its way out, so
-  the costly runs with stronger smoothing are rarely needed, and the whole takes a tenth of the time.
+  the costly runs with stronger smoothing are rarely needed, and the whole takes a tenth of the time;
+* **evened out**: the volume is divided by its own mean over 3 cm of head, as receive coils make it bright near them.
+  Otherwise the surface may leak into neck and face where these are as bright as the far side of the brain.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ BRAIN_ML = (600.0, 2200.0)
 """Intracranial volumes outside this range are reported for whole heads [ml]."""
 
 _GRID_MM = 2.0  # the surface sees block means of about this size; it samples at 1 mm and more
+_EVEN_MM = 30.0
 _DEPTH_MIN_MM, _DEPTH_MAX_MM = 20.0, 10.0
 _R_MIN_MM, _R_MAX_MM = 3.33, 10.0
 _CURVATURE = (1 / _R_MIN_MM + 1 / _R_MAX_MM) / 2
@@ -113,8 +116,8 @@ def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, grad
             "volume holds nothing but brain (--no-bet)."
         )
     factor = np.maximum(1, np.round(_GRID_MM / size)).astype(int)
-    coarse = _block_mean(magnitude, factor)
     voxel = size * factor
+    coarse = _evened(_block_mean(magnitude, factor), voxel)
     levels = _Levels.measure(coarse, voxel)
     head, below, above = _with_caps(coarse, voxel, levels)
     centre = levels.centre + np.array([0, 0, below])
@@ -188,6 +191,22 @@ def _block_mean(volume: Float, factor: NDArray[np.intp]) -> Float:
     i, j, k = (n // f for n, f in zip(padded.shape, factor, strict=True))
     blocks = padded.reshape(i, factor[0], j, factor[1], k, factor[2])
     return np.ascontiguousarray(blocks.mean((1, 3, 5), dtype=np.float32))
+
+
+def _evened(volume: Float, voxel: NDArray[np.float64]) -> Float:
+    """Divide by the mean of the head's voxels around, so that coils leave no slope; background stays dark."""
+    positive = volume[volume > 0]
+    if positive.size == 0:
+        return volume
+    low, high = np.percentile(positive, [2, 98])
+    head = (volume > low + 0.1 * (high - low)).astype(np.float32)
+    if not head.any():
+        return volume
+    sigma = _EVEN_MM / voxel
+    signal = ndimage.gaussian_filter(np.minimum(volume, np.float32(high)) * head, sigma)
+    mean = signal / np.maximum(ndimage.gaussian_filter(head, sigma), np.float32(1e-3))
+    usual = np.median(mean[head > 0])
+    return np.asarray(volume * usual / np.maximum(mean, np.float32(0.2) * usual), np.float32)
 
 
 def _with_caps(volume: Float, voxel: NDArray[np.float64], levels: _Levels) -> tuple[Float, int, int]:

@@ -37,6 +37,12 @@ def test_gradient_moves_the_surface_at_both_ends(head, extraction):
     assert fewer[..., half:].sum() > more[..., half:].sum()
 
 
+def test_a_coil_that_shines_from_one_side(head, extraction):
+    """Three times as bright behind as in front, as a surface coil may make it."""
+    slope = np.linspace(0.5, 1.5, head.magnitude.shape[1], dtype=np.float32)[None, :, None]
+    assert dice(bet(head.magnitude * slope, head.zooms).mask, extraction.mask) > 0.98
+
+
 def test_scale_of_the_magnitude_does_not_matter(head, extraction):
     assert (bet(head.magnitude * 512, head.zooms).mask == extraction.mask).all()  # a power of two rounds nothing
 
@@ -54,7 +60,7 @@ def test_surface_leaves_through_the_ends_of_a_slab(slab):
 
 def test_slab_without_caps_would_lose_its_end_slices(slab, monkeypatch):
     monkeypatch.setattr(bet_module, "_CAP_AREA", 2.0)
-    assert dice(bet(slab.magnitude, slab.zooms).mask[:, :, 0], slab.brain[:, :, 0]) < 0.9
+    assert dice(bet(slab.magnitude, slab.zooms).mask[:, :, 0], slab.brain[:, :, 0]) < 0.95  # what it has with them
 
 
 def test_smaller_fraction_gives_a_larger_brain(head):
