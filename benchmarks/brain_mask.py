@@ -96,11 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--heads", type=int, default=10, help="of each resolution")
     parser.add_argument("--resolution", choices=["HR", "LR", "slab"], action="append", help="default: HR and LR")
+    parser.add_argument("--seed", type=int, default=0, help="of the first head")
     parser.add_argument("--fraction", type=float, default=0.5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
-    jobs = [(name, seed) for name in chosen.resolution or ["HR", "LR"] for seed in range(chosen.heads)]
+    jobs = [
+        (name, seed)
+        for name in chosen.resolution or ["HR", "LR"]
+        for seed in range(chosen.seed, chosen.seed + chosen.heads)
+    ]
     heads = []
     print("resolution  seed   Dice   missed %  (below %)  outside %  seconds")
     with ProcessPoolExecutor(chosen.jobs) as pool:
