@@ -63,3 +63,25 @@ def test_minip_ignores_the_background():
     projected = minip(volume, 3, mask)
     assert (projected[1, 1] == 0).all()
     assert projected[0, 0].tolist() == [0, 7, 7, 7, 7]
+
+
+def haacke(magnitude: np.ndarray, phase: np.ndarray, times: int) -> np.ndarray:
+    """Haacke 2004 as its text has it, voxel by voxel, for left-handed phase: veins are negative.
+
+    f(x) = (pi + phi(x)) / pi for -pi < phi(x) < 0, else 1; rho'(x) = f(x)^m rho(x).
+    """
+    result = np.empty(len(phase))
+    for n, (rho, phi) in enumerate(zip(magnitude, phase, strict=True)):
+        f = (np.pi + phi) / np.pi if -np.pi < phi < 0 else 1.0
+        for _ in range(times):
+            rho = f * rho  # noqa: PLW2901
+        result[n] = rho
+    return result
+
+
+@given(arrays(np.float64, 30, elements=st.floats(-3.14, 3.14)), st.integers(1, 8))
+def test_the_published_formula_on_phase_of_the_other_hand(phase, times):
+    """Written out from the publication for its own sign of phase, and applied to ours turned round."""
+    magnitude = np.linspace(1, 900, 30)
+    ours = swi(magnitude.astype(np.float32), phase_mask(phase.astype(np.float32)), times)
+    np.testing.assert_allclose(ours, haacke(magnitude, -phase, times), rtol=1e-4, atol=1e-3)
