@@ -15,16 +15,16 @@ from .progress import progress
 @click.option(
     "--resolution",
     type=click.Choice(["HR", "LR", "slab", "tiny"]),
-    show_default="slab, or all of the cohort's",
     help="Protocol: the paper's HR (0.5x0.5x2 mm, TE 20 ms, 448x512x72) and LR (0.8x0.8x2 mm, TE 13.7 ms, "
     "252x288x72), about 15 s a subject; slab: 14 slices of HR through the deep nuclei, about 4 s; tiny: 1.8x1.8x3 mm, "
-    "112x128x24, about 1 s, for trying the commands.",
+    "112x128x24, about 1 s, for trying the commands.  [default: slab; of a cohort all that it has]",
 )
 @click.option(
     "--cohort",
     type=click.Choice(["paper"]),
     help="Exactly as many subjects and microbleeds as the paper had: HR 72 patients with 188 and 14 controls, LR 107 "
-    "with 572 and 8; about half an hour on 2 processors. In place of the next four options.",
+    "with 572 and 8; about half an hour on 2 processors. In place of --subjects, --healthy, --scanners and "
+    "--microbleeds.",
 )
 @click.option("--subjects", type=int, default=24, show_default=True, help="Subjects in all.")
 @click.option(

@@ -121,8 +121,8 @@ def simulate(
     resolution : str, optional
         Protocol: HR, LR, slab or tiny; by default slab, or all that the cohort has.
     cohort : str, optional
-        One of :data:`COHORTS`: as many patients, microbleeds and controls on each scanner as it says, exactly; the four
-        next parameters are not used.
+        One of :data:`COHORTS`: as many patients, microbleeds and controls on each scanner as it says, exactly;
+        `subjects`, `healthy`, `scanners` and `microbleeds` are not used.
     subjects, healthy : int
         Subjects in all, and how many of them (the last ones) are controls without microbleeds.
     scanners : int

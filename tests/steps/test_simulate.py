@@ -148,12 +148,12 @@ def test_finished_subjects_are_kept_and_a_stopped_run_goes_on(tmp_path):
 def test_counts_follow_the_mean_and_no_patient_has_none():
     from cmb_toolkit.steps.simulate import _plan
 
-    plans = _plan(2000, 100, 2, 1, 4.0)
+    plans = _plan("tiny", 2000, 100, 2, 1, 4.0)
     counts = [p.microbleeds for p in plans if p.group == "patient"]
     assert min(counts) == 1
     assert np.mean(counts) == pytest.approx(4, abs=0.15)
     assert all(p.microbleeds == 0 for p in plans[-100:])
-    assert [p.microbleeds for p in _plan(5, 0, 2, 1, 4.0)] == counts[:5]
+    assert [p.microbleeds for p in _plan("tiny", 5, 0, 2, 1, 4.0)] == counts[:5]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_command_makes_a_study_and_says_so(tmp_path):
 def test_the_help_gives_units_defaults_and_an_example():
     text = " ".join(CliRunner().invoke(cli, ["simulate", "--help"]).output.split())
     assert "0.5x0.5x2 mm" in text
-    assert "[default: slab]" in text
+    assert "[default: slab; of a cohort all that it has]" in text
     assert "Example: cmbtk simulate demo --resolution slab" in text
 
 
