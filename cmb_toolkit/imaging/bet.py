@@ -7,9 +7,9 @@ keeps it smooth. Three things are added to the published method:
   (half an ellipsoid), so that the surface can leave through the slab's ends as it would close over a whole head;
 * **coarse to fine**: 162, then 642, then the published 2562 vertices. A coarse surface cannot fold on its way out, so
   the costly runs with stronger smoothing are rarely needed, and the whole takes a tenth of the time;
-* **twice**: on the volume as it is, and divided by its own mean over 3 cm of head, as receive coils make it bright near
-  them. Only what both runs hold is brain: at the skull base the surface sometimes leaks into neck and face, but seldom
-  in both.
+* **twice** for whole heads: on the volume as it is, and divided by its own mean over 3 cm of head, as receive coils
+  make it bright near them. Only what both runs hold is brain: at the skull base the surface sometimes leaks into neck
+  and face, but seldom in both.
 """
 
 from __future__ import annotations
@@ -119,8 +119,10 @@ def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, grad
     factor = np.maximum(1, np.round(_GRID_MM / size)).astype(int)
     voxel = size * factor
     coarse = _block_mean(magnitude, factor)
-    runs = [_surface(volume, voxel, fraction, gradient) for volume in (coarse, _evened(coarse, voxel))]
-    common = runs[0].mask & runs[1].mask
+    runs = [_surface(coarse, voxel, fraction, gradient)]
+    if shape[2] * size[2] >= WHOLE_HEAD_MM:
+        runs.append(_surface(_evened(coarse, voxel), voxel, fraction, gradient))
+    common = np.logical_and.reduce([run.mask for run in runs])
     if not common.any():
         raise DataError(
             "no brain was found in the magnitude. Give a brain mask, or another --bet-fraction "

@@ -33,7 +33,7 @@ def phase_mask(phase: Float, *, polarity: int = 1, full: float = np.pi) -> Float
     float32 array
         Values in 0..1 (Haacke et al., Magnetic Resonance in Medicine 52:612, 2004).
     """
-    weight = 1 - np.asarray(phase, np.float32) * np.float32(polarity / full)
+    weight = 1 - np.float32(polarity) * np.asarray(phase, np.float32) / np.float32(full)
     return np.clip(weight, 0, 1, out=weight)
 
 
