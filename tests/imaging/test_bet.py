@@ -60,7 +60,7 @@ def test_surface_leaves_through_the_ends_of_a_slab(slab):
 
 def test_slab_without_caps_would_lose_its_end_slices(slab, monkeypatch):
     monkeypatch.setattr(bet_module, "_CAP_AREA", 2.0)
-    assert dice(bet(slab.magnitude, slab.zooms).mask[:, :, 0], slab.brain[:, :, 0]) < 0.95  # what it has with them
+    assert dice(bet(slab.magnitude, slab.zooms).mask[:, :, 0], slab.brain[:, :, 0]) < 0.9
 
 
 def test_smaller_fraction_gives_a_larger_brain(head):
