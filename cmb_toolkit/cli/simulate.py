@@ -14,7 +14,7 @@ from .progress import progress
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--resolution",
-    type=click.Choice(["HR", "LR", "slab", "tiny"]),
+    type=click.Choice(["HR", "LR", "slab", "slab-lr", "tiny"]),
     help="Protocol: the paper's HR (0.5x0.5x2 mm, TE 20 ms, 448x512x72) and LR (0.8x0.8x2 mm, TE 13.7 ms, "
     "252x288x72), about 15 s a subject; slab: 14 slices of HR through the deep nuclei, about 4 s; tiny: 1.8x1.8x3 mm, "
     "112x128x24, about 1 s, for trying the commands.  [default: slab; of a cohort all that it has]",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,7 @@ class Protocol:
         )
 
 
-_PAPER_HR = {
+_PAPER_HR: dict[str, Any] = {
     "echo_time_ms": 20.0,
     "repetition_time_ms": 27.0,
     "flip_angle_deg": 15.0,
@@ -106,49 +106,57 @@ _PAPER_HR = {
     "minimum_contrast": 0.25,
     "minimum_snr": 8.0,
     "slab_centre_mm": 6.0,
+    "fine": (1, 1, 4),
+    "lesion_fine": (3, 3, 12),
+    "voxel_mm": (0.5, 0.5, 2.0),
+}
+
+_PAPER_LR: dict[str, Any] = {
+    "voxel_mm": (0.8, 0.8, 2.0),
+    "echo_time_ms": 13.7,
+    "repetition_time_ms": 40.0,
+    "flip_angle_deg": 15.0,
+    "snr": 24.0,
+    "phase_resolution": 0.8,
+    "slice_resolution": 0.75,
+    "phase_partial": 0.75,
+    "slice_partial": 0.75,
+    "microbleed_radius_mm": 0.75,
+    "minimum_contrast": 0.12,
+    "minimum_snr": 5.0,
+    "slab_centre_mm": 6.0,
+    "fine": (2, 2, 3),
+    "lesion_fine": (5, 5, 12),
 }
 
 PROTOCOLS: dict[str, Protocol] = {
     "HR": Protocol(
         name="HR",
         matrix=(448, 512, 72),
-        voxel_mm=(0.5, 0.5, 2.0),
         slab_spread_mm=3.0,
-        fine=(1, 1, 4),
-        lesion_fine=(3, 3, 12),
         anatomy_mm=(1.0, 1.0, 1.0),
         **_PAPER_HR,
     ),
     "LR": Protocol(
         name="LR",
         matrix=(252, 288, 72),
-        voxel_mm=(0.8, 0.8, 2.0),
-        echo_time_ms=13.7,
-        repetition_time_ms=40.0,
-        flip_angle_deg=15.0,
-        snr=24.0,
-        phase_resolution=0.8,
-        slice_resolution=0.75,
-        phase_partial=0.75,
-        slice_partial=0.75,
-        microbleed_radius_mm=0.75,
-        minimum_contrast=0.12,
-        minimum_snr=5.0,
-        slab_centre_mm=6.0,
         slab_spread_mm=3.0,
-        fine=(2, 2, 3),
-        lesion_fine=(5, 5, 12),
         anatomy_mm=(1.0, 1.0, 1.0),
+        **_PAPER_LR,
     ),
     "slab": Protocol(
         name="slab",
         matrix=(448, 512, 14),
-        voxel_mm=(0.5, 0.5, 2.0),
         slab_spread_mm=2.0,
-        fine=(1, 1, 4),
-        lesion_fine=(3, 3, 12),
         anatomy_mm=(1.0, 1.0, 2.0),
         **_PAPER_HR,
+    ),
+    "slab-lr": Protocol(
+        name="slab-lr",
+        matrix=(252, 288, 14),
+        slab_spread_mm=2.0,
+        anatomy_mm=(1.0, 1.0, 2.0),
+        **_PAPER_LR,
     ),
     "tiny": Protocol(
         name="tiny",
@@ -172,7 +180,7 @@ PROTOCOLS: dict[str, Protocol] = {
         anatomy_mm=(2.0, 2.0, 2.0),
     ),
 }
-"""The paper's two protocols (HR, LR), a slab of HR for demonstrations, and a tiny head for tests."""
+"""The paper's two protocols (HR, LR), a slab of each for demonstrations, and a tiny head for tests."""
 
 
 @dataclass(frozen=True)

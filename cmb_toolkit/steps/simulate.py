@@ -32,7 +32,7 @@ __all__ = ["COHORTS", "Part", "simulate"]
 MOST_MICROBLEEDS = 30.0
 """Highest mean per patient; more do not find room 12 mm apart in a slab."""
 
-_MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "tiny": 0.5}
+_MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "slab-lr": 1.0, "tiny": 0.5}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ COHORTS: dict[str, dict[str, Part]] = {
 
 _PARTICIPANT_COLUMNS = {
     "participant_id": "Subject",
-    "resolution": "Protocol: HR, LR, slab or tiny",
+    "resolution": "Protocol: HR, LR, slab, slab-lr or tiny",
     "scanner": "Simulated scanner; they differ in noise, non-uniformity, sign and storage of the phase, axis order",
     "group": "patient (has microbleeds) or control",
     "magnitude": "Path relative to the study",
@@ -119,7 +119,7 @@ def simulate(
     out : Path
         The study folder, new or made by this step.
     resolution : str, optional
-        Protocol: HR, LR, slab or tiny; by default slab, or all that the cohort has.
+        Protocol: HR, LR, slab, slab-lr or tiny; by default slab, or all that the cohort has.
     cohort : str, optional
         One of :data:`COHORTS`: as many patients, microbleeds and controls on each scanner as it says, exactly;
         `subjects`, `healthy`, `scanners` and `microbleeds` are not used.
