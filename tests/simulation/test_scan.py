@@ -207,7 +207,7 @@ def test_difficulty_and_scanner_change_the_noise():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "7T"}, "HR, LR, slab, tiny"),
+        ({"protocol": "7T"}, "HR, LR, slab, slab-lr, tiny"),
         ({"protocol": "tiny", "scanner": "scanner-z"}, "scanner-a, scanner-b"),
         ({"protocol": "tiny", "difficulty": "brutal"}, "easy, paper, hard"),
         ({"protocol": "tiny", "microbleeds": 2, "healthy": True}, "healthy"),

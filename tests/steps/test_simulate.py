@@ -165,7 +165,7 @@ def test_counts_follow_the_mean_and_no_patient_has_none():
         ({"scanners": 3}, "1 or 2"),
         ({"microbleeds": 0.5}, "mean must be from 1"),
         ({"microbleeds": 500.0}, "mean must be from 1"),
-        ({"resolution": "7T"}, "HR, LR, slab, tiny"),
+        ({"resolution": "7T"}, "HR, LR, slab, slab-lr, tiny"),
         ({"difficulty": "brutal"}, "easy, paper, hard"),
         ({"seed": -1}, "seed -1"),
         ({"jobs": 0}, "0 jobs"),
