@@ -33,7 +33,12 @@ FAR_MM = 50.0
 _WARP_MM = 1.6
 _WARP_WAVELENGTH_MM = 110.0
 _CALLOSUM_FRONT, _CALLOSUM_BACK = 34.0, -42.0
-_SULCUS_CENTRE: Point = (0.0, -18.0, 10.0)
+_SULCUS_CENTRE: Point = (16.0, -18.0, 10.0)
+_TEMPORAL_CENTRE: Point = (38.0, -12.0, -20.0)
+"""Where sulci point to from the convexity, and from the temporal lobes (right half)."""
+_SULCUS_RADII, _TEMPORAL_RADII = (66.0, 86.0, 60.0), (32.0, 58.0, 34.0)
+"""How far from these points the surface lies: folds are as wide on the one as on the other."""
+_DIPLOE_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def _warped(rng: np.random.Generator, grid: Grid, pose: Pose) -> list[Array]:
     x, y, z = grid.axes
     points = pose.to_anatomy([x[:, None, None], y[None, :, None], z[None, None, :]])
     for a in range(3):
-        warp = PeriodicNoise.make(rng, 32, 8.0, _WARP_WAVELENGTH_MM, 0.4).on(grid)
+        warp = PeriodicNoise.make(rng, 32, 8.0, _WARP_WAVELENGTH_MM, 0.25).on(grid)
         points[a] += np.float32(_WARP_MM) * warp
     return points
 
@@ -161,6 +166,8 @@ class _Builder:
         skin = superellipsoid(self.points, (0, -16, 2), (76, 94, 94), negative_side=(76, 104, 130), power=2.2)
         self._lobes()
         self.hull = np.minimum(np.minimum(self.cerebrum, self.cerebellum), self.brainstem)
+        cavity = smooth_minimum(smooth_minimum(self.cerebrum, self.brainstem, 24.0), self.cerebellum, 10.0)
+        self.gap = cavity - np.float32(1.5 + 0.8 * self.atrophy)
         self.in_cerebellum = (self.cerebellum < self.cerebrum) & (self.cerebellum < self.brainstem)
         fissures = self._fissures()
         self.sulcus = np.minimum(self._sulci(), fissures)
@@ -171,14 +178,13 @@ class _Builder:
         self.sulcus = np.where((deep < 6) | (self.brainstem < 0), np.maximum(self.sulcus, 4), self.sulcus)
         fractions = self._brain_tissues(nuclei)
         self._coverings(fractions, skin)
-        gap = self.hull - np.float32(1.5 + 0.8 * self.atrophy)
         return Head(
             grid=self.grid,
             pose=self.pose,
             atrophy=self.atrophy,
             fractions=fractions,
             brain=self.brain,
-            intracranial=np.maximum(gap, skin),
+            intracranial=np.maximum(self.gap, skin),
             cerebrum=self.cerebrum,
             cerebellum=self.cerebellum,
             brainstem=self.brainstem,
@@ -209,26 +215,34 @@ class _Builder:
     def _lobes(self) -> None:
         cerebrum = superellipsoid(self.points, (0, -18, 12), (67, 86, 67), negative_side=(67, 85, 31), power=2.08)
         temporal = self._within(
-            (-75, -66, -54), (75, 42, 14), lambda p: superellipsoid(_mirror(p), (43, -12, -20), (22, 42, 22))
+            (-75, -68, -56), (75, 44, 16), lambda p: superellipsoid(_mirror(p), (41, -12, -20), (25, 43, 22))
         )
-        self.cerebrum = smooth_minimum(cerebrum, temporal, 6.0)
+        orbitofrontal = self._within(
+            (-56, -18, -40), (56, 78, 36), lambda p: superellipsoid(_mirror(p), (20, 28, -2), (23, 37, 19))
+        )
+        lobes = smooth_minimum(smooth_minimum(cerebrum, temporal, 8.0), orbitofrontal, 10.0)
+        # no two hemispheres are alike, and none is an ellipsoid
+        self.cerebrum = lobes + np.float32(0.5) * PeriodicNoise.make(self.rng, 48, 5.0, 48.0, 0.35).on(self.grid)
 
         def cerebellum(p: list[Array]) -> Array:
             hemispheres = smooth_minimum(
-                superellipsoid(p, (24, -64, -37), (29, 30, 22)), superellipsoid(p, (-24, -64, -37), (29, 30, 22)), 4.0
+                superellipsoid(p, (24, -64, -37), (29, 30, 22)), superellipsoid(p, (-24, -64, -37), (29, 30, 22)), 8.0
             )
-            return smooth_minimum(hemispheres, superellipsoid(p, (0, -62, -36), (14, 24, 20)), 4.0)
+            return smooth_minimum(hemispheres, superellipsoid(p, (0, -62, -38), (15, 25, 22)), 8.0)
 
         self.cerebellum = self._within((-70, -112, -76), (70, -14, 4), cerebellum)
-        self.brainstem = self._within(
-            (-32, -70, -110),
-            (32, 20, 30),
-            lambda p: capsule_chain(
+
+        def brainstem(p: list[Array]) -> Array:
+            core = capsule_chain(
                 p,
-                [(0, -15, -4), (0, -24, -18), (0, -25, -33), (0, -38, -58), (0, -46, -95)],
-                [15, 14, 15, 9.5, 8],
-            ),
-        )
+                [(0, -15, -4), (0, -24, -18), (0, -27, -33), (0, -38, -58), (0, -46, -95)],
+                [14, 12.5, 12, 8.5, 7.5],
+            )
+            pons = superellipsoid(p, (0, -24, -31), (18, 13, 13))
+            peduncles = capsule_chain(_mirror(p), [(11, -32, -32), (22, -50, -34)], [8, 6])
+            return smooth_minimum(smooth_minimum(core, pons, 5.0), peduncles, 5.0)
+
+        self.brainstem = self._within((-36, -74, -110), (36, 20, 30), brainstem)
 
     def _fissures(self) -> Array:
         """Interhemispheric and Sylvian fissures: sheets of CSF."""
@@ -258,8 +272,13 @@ class _Builder:
         """
         near = self.cerebrum < 1.0
         x, y, z = (p[near] for p in self.points)
-        offsets = [x - np.sign(x) * 16, y - np.float32(_SULCUS_CENTRE[1]), z - np.float32(_SULCUS_CENTRE[2])]
-        radius = np.sqrt(sum((o / s) ** 2 for o, s in zip(offsets, (66.0, 86.0, 60.0), strict=True))) + np.float32(1e-3)
+        share = np.clip((np.float32(2) - z) / np.float32(22), 0, 1)
+        centre, radii = (
+            [np.float32(a) + share * np.float32(b - a) for a, b in zip(convexity, temporal, strict=True)]
+            for convexity, temporal in ((_SULCUS_CENTRE, _TEMPORAL_CENTRE), (_SULCUS_RADII, _TEMPORAL_RADII))
+        )
+        offsets = [x - np.sign(x) * centre[0], y - centre[1], z - centre[2]]
+        radius = np.sqrt(sum((o / s) ** 2 for o, s in zip(offsets, radii, strict=True))) + np.float32(1e-3)
         pull = np.float32(0.2) + np.float32(0.8) / radius
         folds = PeriodicNoise.make(self.rng, 96, 2.0, 21.0, 0.25)
         fundus = PeriodicNoise.make(self.rng, 64, 4.0, 60.0, 0.4)
@@ -279,7 +298,7 @@ class _Builder:
         depth = -self.cerebrum[near]
         from_midline = np.abs(x) - 1 + 2 * np.maximum(self.callosum_top[near] + 4 - z, 0)
         depth = np.minimum(depth, from_midline + 8)
-        deepest = 19 + 6 * fundus.on(self.grid)[near]
+        deepest = 19 - 8 * share + 6 * fundus.on(self.grid)[near]
         half_width = np.float32(0.35 + 0.55 * self.atrophy) * (
             np.float32(1.15) - np.float32(0.6) * np.clip(depth / 22, 0, 1)
         )
@@ -383,18 +402,34 @@ class _Builder:
     def _coverings(self, fractions: dict[str, Array], skin: Array) -> None:
         """Subarachnoid rim, skull, scalp, muscle and air, added to `fractions` in place."""
         in_head = partial_volume(skin)
-        gap = partial_volume(self.hull - np.float32(1.5 + 0.8 * self.atrophy))
-        fractions["csf"] = fractions["csf"] + np.clip(in_head * gap - self.brain, 0, 1)
+        cavity = partial_volume(self.gap)
+        fractions["csf"] = fractions["csf"] + np.clip(in_head * cavity - self.brain, 0, 1)
         inside = sum(fractions.values())
-        air = partial_volume(self._sinuses(), 0.8) * in_head * (self.hull > 3)
-        bone = np.clip(in_head * partial_volume(self.hull - 9) - inside, 0, 1) * (self.z > -62)
-        bone *= 1 - air
+        air = partial_volume(self._sinuses(), 0.8) * in_head * (self.gap > 1)
+        thickness = np.float32(6.5) + np.float32(1.2) * PeriodicNoise.make(self.rng, 48, 5.0, 45.0, 0.35).on(self.grid)
+        skull = partial_volume(np.maximum(self.gap - thickness, skin + np.float32(3.5)))
+        skull = np.clip(in_head * skull - inside, 0, 1) * (self.z > -62) * (1 - air)
+        # between two tables of compact bone lies marrow, where the skull is thick and above its base
+        between = np.minimum(self.gap - np.float32(1.8), thickness - np.float32(2.0) - self.gap)
+        diploe = partial_volume(-between, 0.8) * np.clip((self.z + 12) / np.float32(15), 0, 1)
         for share in fractions.values():
             np.multiply(share, 1 - air, out=share)
-        soft = np.clip(in_head - inside - bone - air, 0, 1)
-        fractions["scalp"] = soft * partial_volume(-skin - np.float32(6.5), 1.28)
+        fractions["marrow"] = skull * diploe * np.float32(_DIPLOE_SHARE)
+        fractions["bone"] = skull - fractions["marrow"]
+        eyes = self._within(
+            (-46, 40, -54), (46, 76, -24), lambda p: superellipsoid(_mirror(p), (32, 58, -39), (12, 12, 12))
+        )
+        orbits = self._within(
+            (-54, 20, -60), (54, 78, -16), lambda p: superellipsoid(_mirror(p), (30, 50, -38), (18, 26, 17))
+        )
+        soft = np.clip(in_head - inside - skull - air, 0, 1)
+        vitreous = soft * partial_volume(eyes)
+        fractions["csf"] += vitreous
+        soft -= vitreous
+        fat = np.maximum(partial_volume(-skin - np.float32(6.5), 1.28), partial_volume(orbits))
+        planes = np.clip(np.float32(0.4) * self.wobble.on(self.grid, 20.0) - np.float32(0.2), 0, 1)
+        fractions["scalp"] = soft * np.maximum(fat, planes)
         fractions["muscle"] = soft - fractions["scalp"]
-        fractions["bone"] = bone
         fractions["air"] = np.clip(1 - sum(fractions.values()), 0, 1)
 
     def _sinuses(self) -> Array:

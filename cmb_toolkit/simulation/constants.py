@@ -50,6 +50,7 @@ TISSUES: dict[str, Tissue] = {
     "dentate": Tissue(1200, 31, 0.76, 0.100),
     "venous blood": Tissue(1600, 24, 0.86, 0.0),  # susceptibility depends on oxygenation: venous_susceptibility
     "bone": Tissue(500, 1, 0.10, -2.0),
+    "marrow": Tissue(400, 7, 0.70, -1.0),
     "scalp": Tissue(400, 28, 0.90, 0.3),
     "muscle": Tissue(1400, 28, 0.75, 0.0),
     "air": Tissue(1000, 1, 0.0, AIR_PPM),
