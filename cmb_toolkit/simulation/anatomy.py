@@ -407,8 +407,11 @@ class _Builder:
         inside = sum(fractions.values())
         air = partial_volume(self._sinuses(), 0.8) * in_head * (self.gap > 1)
         thickness = np.float32(6.5) + np.float32(1.2) * PeriodicNoise.make(self.rng, 48, 5.0, 45.0, 0.35).on(self.grid)
+        base = np.clip((-self.z - 12) / np.float32(15), 0, 1) * np.clip((self.y + 60) / np.float32(20), 0, 1)
+        thickness += 6 * base  # sphenoid, clivus and petrous bones
         skull = partial_volume(np.maximum(self.gap - thickness, skin + np.float32(3.5)))
-        skull = np.clip(in_head * skull - inside, 0, 1) * (self.z > -62) * (1 - air)
+        spine = self.brainstem < 13  # below the skull the vertebrae go on round the cord
+        skull = np.clip(in_head * skull - inside, 0, 1) * ((self.z > -62) | spine) * (1 - air)
         # between two tables of compact bone lies marrow, where the skull is thick and above its base
         between = np.minimum(self.gap - np.float32(1.8), thickness - np.float32(2.0) - self.gap)
         diploe = partial_volume(-between, 0.8) * np.clip((self.z + 12) / np.float32(15), 0, 1)
