@@ -43,6 +43,34 @@ from .progress import progress
     help="Vein density, noise, size and least visibility of the microbleeds.",
 )
 @click.option(
+    "--white-matter-lesions",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="White matter lesions of small vessel disease in every subject [ml].",
+)
+@click.option(
+    "--motion",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="How far the head moves while it is scanned, root mean square [mm]; 1 shows clear ghosts.",
+)
+@click.option(
+    "--oblique",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Turn the slices about the left-right axis, out of the plane across the main field [degrees].",
+)
+@click.option(
+    "--anatomy",
+    type=click.Choice(["procedural", "mni"]),
+    default="procedural",
+    show_default=True,
+    help="procedural: every head is drawn. mni: the MNI152 template, warped (needs the extra mni: nilearn).",
+)
+@click.option(
     "--jobs", type=int, default=None, help="Worker processes.  [default: as processors and free memory allow]"
 )
 @click.pass_context
@@ -58,14 +86,19 @@ def command(
     seed: int,
     microbleeds: float,
     difficulty: str,
+    white_matter_lesions: float,
+    motion: float,
+    oblique: float,
+    anatomy: str,
     jobs: int | None,
 ) -> None:
     """Make a STUDY of simulated subjects whose microbleeds are known.
 
-    Every subject is a random head in a 3 T spoiled gradient echo: anatomy, veins, air-tissue interfaces, microbleeds
-    and what is mistaken for them (calcifications, mineralised vessels), with the dipole field of all of these, noise,
-    coil phase and wraps. Magnitude and phase are written as NIfTI, as two different scanners would, with the truth
-    beside them: participants.tsv, microbleeds.tsv and, per subject, a JSON of every number drawn.
+    Every subject is a random head in a 3 T spoiled gradient echo: anatomy, veins and arteries, air-tissue interfaces,
+    microbleeds and what is mistaken for them (calcifications, mineralised vessels, flow voids, perivascular spaces),
+    with the dipole field of all of these, noise, coil phase and wraps. Magnitude and phase are written as NIfTI, as two
+    different scanners would, with the truth beside them: participants.tsv, microbleeds.tsv and, per subject, a JSON of
+    every number drawn.
 
     Scores on simulated subjects show that the software works; they say nothing about patients.
 
@@ -80,6 +113,7 @@ def command(
     if cohort and given:
         raise UsageError(f"--cohort {cohort} has its own numbers: leave out --{' and --'.join(given)}.")
     from ..io.layout import Study
+    from ..simulation.scan import Variant
     from ..steps.cohort import read_microbleeds, read_participants
     from ..steps.simulate import simulate
 
@@ -94,6 +128,7 @@ def command(
             seed=seed,
             microbleeds=microbleeds,
             difficulty=difficulty,
+            variant=Variant(anatomy, oblique, motion, white_matter_lesions),
             jobs=jobs,
             on_progress=on_progress,
         )

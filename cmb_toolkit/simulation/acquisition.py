@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +22,9 @@ __all__ = [
     "Scanner",
     "StoredPhase",
     "acquire",
+    "draw_motion",
     "kspace_support",
+    "moved",
     "store_phase",
 ]
 
@@ -305,6 +308,49 @@ def acquire(
         spectrum *= support[:, None, :]
         result[:, start : start + block] = scipy.fft.ifftn(spectrum, axes=(0, 2), overwrite_x=True)
     return result
+
+
+def draw_motion(rng: np.random.Generator, lines: int, rms_mm: float) -> Array:
+    """Where the head is while each line of k-space is taken: a slow drift and one to three sudden nods.
+
+    Parameters
+    ----------
+    lines : int
+        Phase-encoding steps, taken one after the other from the lowest to the highest frequency.
+    rms_mm : float
+        Root mean square of the distance from the mean position.
+
+    Returns
+    -------
+    array (lines, 3)
+        [mm] along x, y, z.
+    """
+    drift = np.cumsum(rng.standard_normal((lines, 3)), axis=0) / np.sqrt(lines)
+    path: Array = drift * 0.5
+    for start in rng.integers(0, lines, rng.integers(1, 4)):
+        path[start:] += rng.normal(0, (0.5, 0.7, 1.0))
+    path -= path.mean(0)
+    scale = np.sqrt((path**2).sum(1).mean())
+    return path * (rms_mm / scale if scale else 0.0)
+
+
+def moved(image: npt.NDArray[np.complex64], path_mm: Array, voxel_mm: Sequence[float]) -> npt.NDArray[np.complex64]:
+    """The image of a head that shifts between the lines of k-space along x (its turning is left out).
+
+    A shift is a phase ramp on the lines taken meanwhile (Fourier shift theorem); the ghosts come out by themselves.
+
+    Parameters
+    ----------
+    path_mm : array (ni, 3)
+        From :func:`draw_motion`.
+    """
+    spectrum = scipy.fft.fftn(image)
+    kx, ky, kz = (np.fft.fftfreq(n, v) for n, v in zip(image.shape, voxel_mm, strict=True))
+    for line, position in zip(np.argsort(kx), path_mm, strict=True):
+        x, y, z = (np.exp(-2j * np.pi * k * d) for k, d in zip((kx[line], ky, kz), position, strict=True))
+        spectrum[line] *= (x * y[:, None] * z[None, :]).astype(np.complex64)
+    shifted: npt.NDArray[np.complex64] = scipy.fft.ifftn(spectrum, overwrite_x=True)
+    return shifted
 
 
 @dataclass(frozen=True)

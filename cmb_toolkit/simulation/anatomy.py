@@ -24,7 +24,7 @@ from .shapes import (
 )
 from .signal import Array
 
-__all__ = ["Head", "Pose", "make_head"]
+__all__ = ["Builder", "Head", "Pose", "make_head", "warped"]
 
 CORTEX_MM = 2.7
 FAR_MM = 50.0
@@ -120,6 +120,12 @@ class Head:
     sulcus: Array = field(repr=False)
     ventricle: Array = field(repr=False)
 
+    @property
+    def white_matter(self) -> Array:
+        """Share of white matter, with its lesions."""
+        lesions = self.fractions.get("white matter lesion")
+        return self.fractions["white matter"] if lesions is None else self.fractions["white matter"] + lesions
+
 
 def make_head(rng: np.random.Generator, grid: Grid, *, atrophy: float) -> Head:
     """Draw a head.
@@ -133,22 +139,22 @@ def make_head(rng: np.random.Generator, grid: Grid, *, atrophy: float) -> Head:
         See :class:`Head`.
     """
     pose = Pose.draw(rng)
-    points = _warped(rng, grid, pose)
-    return _Builder(rng, grid, pose, points, atrophy).build()
+    points = warped(rng, grid, pose)
+    return Builder(rng, grid, pose, points, atrophy).build()
 
 
-def _warped(rng: np.random.Generator, grid: Grid, pose: Pose) -> list[Array]:
-    """Anatomical coordinates of every voxel."""
+def warped(rng: np.random.Generator, grid: Grid, pose: Pose, amplitude_mm: float = _WARP_MM) -> list[Array]:
+    """Anatomical coordinates of every voxel, through the pose and a smooth random warp of this standard deviation."""
     x, y, z = grid.axes
     points = pose.to_anatomy([x[:, None, None], y[None, :, None], z[None, None, :]])
     for a in range(3):
         warp = PeriodicNoise.make(rng, 32, 8.0, _WARP_WAVELENGTH_MM, 0.25).on(grid)
-        points[a] += np.float32(_WARP_MM) * warp
+        points[a] += np.float32(amplitude_mm) * warp
     return points
 
 
 @dataclass
-class _Builder:
+class Builder:
     """The head under construction; each method adds bodies that earlier ones have made room for."""
 
     rng: np.random.Generator

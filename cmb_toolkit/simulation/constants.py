@@ -40,6 +40,7 @@ TISSUES: dict[str, Tissue] = {
     "csf": Tissue(4300, 500, 1.00, 0.0),
     "cortex": Tissue(1400, 58, 0.83, 0.015),
     "white matter": Tissue(1000, 50, 0.70, -0.030),
+    "white matter lesion": Tissue(1350, 75, 0.82, -0.005),
     "cerebellar cortex": Tissue(1250, 52, 0.78, 0.0),
     "caudate": Tissue(1400, 42, 0.82, 0.050),
     "putamen": Tissue(1320, 36, 0.81, 0.075),

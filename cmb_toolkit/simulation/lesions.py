@@ -1,4 +1,4 @@
-"""Microbleeds and what is mistaken for them: where they lie, how large they are, what they are made of."""
+"""Microbleeds: where they lie, how large they are, what they are made of."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .anatomy import Head
 from .grid import Grid
 from .signal import Array, sphere_field
 
-__all__ = ["Lesion", "MicrobleedSites", "Sphere", "draw_microbleed", "draw_mimics"]
+__all__ = ["Lesion", "MicrobleedSites", "Sphere", "ball", "draw_microbleed"]
 
-Kind = Literal["microbleed", "calcification", "mineralised vessel"]
+Kind = Literal["microbleed", "calcification", "mineralised vessel", "flow void", "perivascular space"]
 
 _REGIONS = {"lobar": 0.62, "deep": 0.24, "infratentorial": 0.14}
 """Where microbleeds lie, as shares (docs/simulator.md)."""
@@ -31,7 +31,7 @@ class Sphere:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A susceptibility source made of balls.
+    """A body made of balls with a signal, and mostly a susceptibility, of its own.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Lesion:
         They may overlap.
     susceptibility_ppm : float
         Relative to brain; positive (paramagnetic) for blood products, negative for calcium.
-    t2star_ms, proton_density : float
+    t2star_ms, proton_density, t1_ms : float
         Of the inside.
     """
 
@@ -53,6 +53,7 @@ class Lesion:
     susceptibility_ppm: float
     t2star_ms: float
     proton_density: float
+    t1_ms: float = 1200.0
 
     @property
     def radius(self) -> float:
@@ -67,7 +68,7 @@ class Lesion:
     @property
     def far_reach(self) -> float:
         """Distance beyond which its field does not matter [mm]."""
-        return 8 + 9 * self.radius
+        return 8 + 9 * self.radius if self.susceptibility_ppm else self.extent
 
     def patch_reach(self, phase_per_ppm: float) -> float:
         """Distance within which the signal needs fine sampling [mm].
@@ -77,12 +78,17 @@ class Lesion:
         strength = 4 * phase_per_ppm * abs(self.susceptibility_ppm) * self.radius**3 / np.pi
         return float(1.5 * strength**0.25 + max(self.radius, self.extent) + 1.5)
 
-    def field(self, axes: Sequence[Array]) -> Array:
-        """Field shift [ppm] on the grid of three axes [mm], exact for each ball."""
+    def field(self, axes: Sequence[Array], b0_direction: Sequence[float] = (0.0, 0.0, 1.0)) -> Array:
+        """Field shift [ppm] on the grid of three axes [mm], exact for each ball; `b0_direction` is a unit vector."""
         total = np.zeros(tuple(len(a) for a in axes), np.float32)
+        if self.susceptibility_ppm == 0:
+            return total
         for sphere in self.spheres:
             total += sphere_field(
-                *_offsets(axes, sphere), radius_mm=sphere.radius, susceptibility_ppm=self.susceptibility_ppm
+                *_offsets(axes, sphere),
+                radius_mm=sphere.radius,
+                susceptibility_ppm=self.susceptibility_ppm,
+                b0_direction=b0_direction,
             )
         return total
 
@@ -117,10 +123,10 @@ class MicrobleedSites:
         allowed[head.grid.box(low, high)] = True
         in_cerebrum = (head.cerebrum < head.cerebellum) & (head.cerebrum < -2.5) & (head.cerebrum > -24)
         masks = {
-            "lobar": in_cerebrum & (f["cortex"] + f["white matter"] > 0.8),
+            "lobar": in_cerebrum & (f["cortex"] + head.white_matter > 0.8),
             "deep": f["putamen"] + f["thalamus"] + f["caudate"] + f["pallidum"] > 0.5,
             "infratentorial": ((head.cerebellum < -4) | (head.brainstem < -3))
-            & (f["white matter"] + f["cerebellar cortex"] > 0.8),
+            & (head.white_matter + f["cerebellar cortex"] > 0.8),
         }
         found = {name: np.flatnonzero(mask & allowed) for name, mask in masks.items()}
         return cls(head.grid, {name: voxels for name, voxels in found.items() if len(voxels)})
@@ -143,9 +149,9 @@ def draw_microbleed(rng: np.random.Generator, sites: MicrobleedSites, median_rad
     region, centre = sites.draw(rng)
     radius = float(np.clip(rng.lognormal(np.log(median_radius_mm), 0.42), 0.35, 3.5))
     susceptibility = float(np.clip(rng.lognormal(np.log(1.3), 0.45), 0.4, 4))
-    spheres = [_sphere(centre, radius)]
+    spheres = [ball(centre, radius)]
     if rng.random() < 0.3 and radius > 0.6:
-        spheres.append(_sphere(centre + rng.normal(0, 0.7 * radius, 3), radius * rng.uniform(0.5, 0.8)))
+        spheres.append(ball(centre + rng.normal(0, 0.7 * radius, 3), radius * rng.uniform(0.5, 0.8)))
     return Lesion(
         "microbleed",
         region,
@@ -157,71 +163,6 @@ def draw_microbleed(rng: np.random.Generator, sites: MicrobleedSites, median_rad
     )
 
 
-def draw_mimics(rng: np.random.Generator, head: Head) -> list[Lesion]:
-    """Draw what looks like a microbleed and is none: calcifications and mineralised vessels.
-
-    Calcifications are diamagnetic: dark on magnitude, opposite in phase. Mineralised vessels of the pallidum are
-    paramagnetic and elongated. (Veins, the most frequent mimics, are :mod:`cmb_toolkit.simulation.veins`' matter.)
-    """
-    place = head.pose.to_scanner
-    found: list[Lesion] = []
-
-    def calcify(
-        region: str,
-        centre: Array,
-        *,
-        radius: tuple[float, float],
-        ppm: tuple[float, float],
-        n: int = 1,
-        spread: float = 0,
-    ) -> None:
-        size = rng.uniform(*radius)
-        spheres = [_sphere(centre, size)]
-        for _ in range(n - 1):
-            spheres.append(_sphere(centre + rng.normal(0, spread, 3), size * rng.uniform(0.5, 1)))
-        ppm_drawn = -float(rng.uniform(*ppm))
-        found.append(Lesion("calcification", region, spheres[0].centre, tuple(spheres), ppm_drawn, 12.0, 0.35))
-
-    if rng.random() < 0.75:
-        calcify("pineal", place(rng.normal((0, -31, 3), 1)), radius=(0.9, 2.2), ppm=(0.8, 2.5), n=3, spread=1.2)
-    for side in (-1, 1):
-        if rng.random() < 0.65:
-            calcify(
-                "choroid plexus",
-                place(rng.normal((side * 25, -46, 8), (1, 2, 1.5))),
-                radius=(0.7, 2),
-                ppm=(0.6, 2),
-                n=4,
-                spread=1.8,
-            )
-        for _ in range(rng.poisson(0.5)):
-            calcify(
-                "pallidum",
-                place(rng.normal((side * 19, -1, 0), (1.5, 4, 3))),
-                radius=(0.4, 0.9),
-                ppm=(0.6, 2),
-                n=2,
-                spread=0.8,
-            )
-    if rng.random() < 0.25:
-        spot = (rng.normal(0, 0.4), rng.uniform(10, 50), rng.uniform(35, 55))
-        calcify("falx", place(spot), radius=(0.8, 2), ppm=(0.8, 2.5), n=2, spread=1.5)
-    f = head.fractions
-    parenchyma = (head.cerebrum < -4) & (head.cerebrum < head.cerebellum) & (f["cortex"] + f["white matter"] > 0.8)
-    voxels = np.flatnonzero(parenchyma)
-    for _ in range(rng.poisson(0.7 * len(voxels) * float(np.prod(head.grid.spacing)) / 900e3)):
-        index = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], head.grid.shape))
-        calcify("parenchyma", head.grid.position(index), radius=(0.5, 1.6), ppm=(0.6, 2.2))
-    for _ in range(rng.poisson(1.2)):
-        centre = place(rng.normal((rng.choice((-1, 1)) * 19, -1, -1), (2, 5, 3)))
-        along = rng.normal(size=3)
-        along /= np.linalg.norm(along)
-        radius = rng.uniform(0.25, 0.45)
-        spheres = tuple(_sphere(centre + along * t, radius) for t in np.linspace(-2, 2, 7))
-        ppm = float(rng.uniform(0.5, 1.0))
-        found.append(Lesion("mineralised vessel", "pallidum", spheres[3].centre, spheres, ppm, 15.0, 0.8))
-    return found
-
-
-def _sphere(centre: Array, radius: float) -> Sphere:
+def ball(centre: Array, radius: float) -> Sphere:
+    """A ball from an array."""
     return Sphere((float(centre[0]), float(centre[1]), float(centre[2])), float(radius))

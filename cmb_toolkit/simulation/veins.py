@@ -1,4 +1,4 @@
-"""Random veins as poly-lines with radii, and their volume fraction on a fine grid.
+"""Random veins.
 
 Veins are what a detector mistakes for microbleeds: in cross-section a vein is a dark round spot. Walks are advanced
 all together; each kind is steered by the anatomy (along a sulcus, over the convexity, towards a ventricle).
@@ -7,39 +7,19 @@ all together; each kind is steered by the anatomy (along a sulcus, over the conv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from .anatomy import Head
 from .grid import Grid
 from .signal import Array
+from .vessels import Landmark, Vessel, through_landmarks
 
-__all__ = ["Vein", "grow_veins", "vein_fraction"]
-
-
-@dataclass(frozen=True)
-class Vein:
-    """A vein as a poly-line.
-
-    Attributes
-    ----------
-    points : array (n, 3)
-        [mm], scanner axes.
-    radii : array (n,)
-        [mm]
-    kind : str
-        sulcal, pial, medullary, deep, sinus or cerebellar.
-    """
-
-    points: Array
-    radii: Array
-    kind: str
+__all__ = ["grow_veins"]
 
 
-def grow_veins(rng: np.random.Generator, head: Head, density: float = 1.0) -> list[Vein]:
+def grow_veins(rng: np.random.Generator, head: Head, density: float = 1.0) -> list[Vessel]:
     """Draw the veins of a head.
 
     Parameters
@@ -56,71 +36,10 @@ def grow_veins(rng: np.random.Generator, head: Head, density: float = 1.0) -> li
     ]
 
 
-def vein_fraction(veins: Sequence[Vein], grid: Grid) -> Array:
-    """Volume fraction of blood in every voxel of a fine, nearly isotropic grid.
-
-    A vein thinner than a voxel is drawn voxel-wide with its fraction scaled by the ratio of cross-sections.
-    """
-    volume = np.zeros(grid.shape, np.float32)
-    spacing = np.asarray(grid.spacing)
-    mean_spacing = float(spacing.mean())
-    points, radii = _sampled(veins, 0.6 * mean_spacing)
-    places = grid.index(points)
-    reach = radii[:, None] / spacing + 2
-    inside = ((places > -reach) & (places < np.asarray(grid.shape) + reach)).all(1)
-    places, radii = places[inside], radii[inside]
-    for low, high in ((0, 0.6), (0.6, 1.4), (1.4, 2.6), (2.6, 9)):
-        chosen = (radii >= low) & (radii < high)
-        if chosen.any():
-            _stamp(volume, places[chosen], radii[chosen], spacing)
-    return volume
-
-
-def _sampled(veins: Sequence[Vein], step_mm: float) -> tuple[Array, Array]:
-    points, radii = [np.zeros((0, 3))], [np.zeros(0)]
-    for vein in veins:
-        travelled = np.r_[0, np.cumsum(np.linalg.norm(np.diff(vein.points, axis=0), axis=1))]
-        at = np.arange(0, travelled[-1], step_mm)
-        points.append(np.stack([np.interp(at, travelled, vein.points[:, a]) for a in range(3)], 1))
-        radii.append(np.interp(at, travelled, vein.radii))
-    return np.concatenate(points), np.concatenate(radii)
-
-
-def _stamp(volume: Array, places: Array, radii: Array, spacing: Array) -> None:
-    """Raise `volume` to the fraction of balls of the given radii at fractional places."""
-    mean_spacing = np.float32(spacing.mean())
-    reach = np.ceil(radii.max() / spacing + 0.6).astype(int)
-    offsets = [np.arange(-r, r + 1) for r in reach]
-    chunk = max(1, 2_000_000 // int(np.prod(2 * reach + 1)))
-    flat = volume.reshape(-1)
-    for start in range(0, len(places), chunk):
-        place, radius = places[start : start + chunk], radii[start : start + chunk]
-        # A disc with an edge one voxel wide is larger than a sharp one by h^2 / 12 in its squared radius.
-        edge_excess = mean_spacing**2 / 12
-        drawn = np.sqrt(np.maximum(radius**2 - edge_excess, (0.55 * mean_spacing) ** 2)).astype(np.float32)
-        share = np.minimum(1, radius**2 / (drawn**2 + edge_excess)).astype(np.float32)
-        centre = np.round(place).astype(np.int64)
-        square = np.zeros((len(place), 1, 1, 1), np.float32)
-        index = np.zeros((len(place), 1, 1, 1), np.int64)
-        inside = np.ones((len(place), 1, 1, 1), bool)
-        for a, stride in enumerate((volume.shape[1] * volume.shape[2], volume.shape[2], 1)):
-            voxel = centre[:, a, None] + offsets[a]
-            axis = [slice(None), None, None, None]
-            axis[a + 1] = slice(None)
-            square = square + (((voxel - place[:, a, None]) * spacing[a]) ** 2).astype(np.float32)[tuple(axis)]
-            index = index + (voxel * stride)[tuple(axis)]
-            inside = inside & ((voxel >= 0) & (voxel < volume.shape[a]))[tuple(axis)]
-        column = (slice(None), None, None, None)
-        near = np.flatnonzero((square < ((drawn + mean_spacing / 2) ** 2)[column]) & inside)
-        owner = near // (square.size // len(place))
-        edge = np.clip((drawn[owner] - np.sqrt(square.reshape(-1)[near])) / mean_spacing + np.float32(0.5), 0, 1)
-        np.maximum.at(flat, index.reshape(-1)[near], edge * share[owner])
-
-
 # -- kinds of veins ----------------------------------------------------------------------------------------------
 
 
-def _sulcal(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
+def _sulcal(rng: np.random.Generator, head: Head, density: float) -> list[Vessel]:
     """Veins that run in the sulci towards the convexity; in axial slices most are cut across."""
     grid, sulcus, depth = head.grid, head.sulcus, -head.cerebrum
     where = (np.abs(sulcus) < 0.9) & (depth > 2) & (depth < 26) & (head.cerebrum < head.cerebellum)
@@ -144,11 +63,11 @@ def _sulcal(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
         for path, a, b in zip(paths, first, last, strict=True):
             length = _stops(grid.lookup(depth, path) > -1.0)
             if length >= 6:
-                veins.append(Vein(path[:length], np.linspace(a, b, length), "sulcal"))
+                veins.append(Vessel(path[:length], np.linspace(a, b, length), "sulcal"))
     return veins
 
 
-def _pial(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
+def _pial(rng: np.random.Generator, head: Head, density: float) -> list[Vessel]:
     """Veins over the convexity towards the superior sagittal sinus."""
     grid, depth = head.grid, -head.cerebrum
     upper = (grid.axis(2) > 0)[None, None, :]
@@ -171,14 +90,14 @@ def _pial(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
         length = _stops(np.abs(path[:, 0]) > 2.0)
         radii = np.linspace(rng.uniform(0.35, 0.6), rng.uniform(0.7, 1.3), length)
         if length > 10:
-            veins.append(Vein(path[:length], radii, "pial"))
+            veins.append(Vessel(path[:length], radii, "pial"))
     return veins
 
 
-def _medullary(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
+def _medullary(rng: np.random.Generator, head: Head, density: float) -> list[Vessel]:
     """Thin veins from the deep white matter to the ventricle's wall: the brush round the lateral ventricles."""
     grid, ventricle = head.grid, head.ventricle
-    deep = (ventricle > 6) & (ventricle < 24) & (head.fractions["white matter"] > 0.9)
+    deep = (ventricle > 6) & (ventricle < 24) & (head.white_matter > 0.9)
     where = deep & (head.cerebrum < -12) & (head.cerebrum < head.cerebellum)
     start = _seeds(rng, grid, where, density * 1.42)
 
@@ -190,11 +109,11 @@ def _medullary(rng: np.random.Generator, head: Head, density: float) -> list[Vei
         length = _stops(grid.lookup(ventricle, path) > 0.3)
         radii = np.linspace(rng.uniform(0.09, 0.20), rng.uniform(0.16, 0.42), length)
         if length > 8:
-            veins.append(Vein(path[:length], radii, "medullary"))
+            veins.append(Vessel(path[:length], radii, "medullary"))
     return veins
 
 
-def _cerebellar(rng: np.random.Generator, head: Head, density: float) -> list[Vein]:
+def _cerebellar(rng: np.random.Generator, head: Head, density: float) -> list[Vessel]:
     """Veins on the surface of the cerebellum."""
     grid, cerebellum = head.grid, head.cerebellum
     where = (np.abs(cerebellum + 1.0) < 0.8) & (head.cerebrum > 2)
@@ -210,21 +129,17 @@ def _cerebellar(rng: np.random.Generator, head: Head, density: float) -> list[Ve
     paths = _walk(
         rng, start, _unit(rng.standard_normal(start.shape)), steer, steps=40, step_mm=0.5, inertia=0.85, jitter=0.15
     )
-    return [Vein(path, np.linspace(0.12, rng.uniform(0.25, 0.6), len(path)), "cerebellar") for path in paths]
+    return [Vessel(path, np.linspace(0.12, rng.uniform(0.25, 0.6), len(path)), "cerebellar") for path in paths]
 
 
-def _central_and_dural(rng: np.random.Generator, head: Head) -> list[Vein]:
+def _central_and_dural(rng: np.random.Generator, head: Head) -> list[Vessel]:
     """Deep veins and dural sinuses through landmarks of the anatomy's frame."""
     to_scanner = head.pose.to_scanner
 
-    def drawn(landmarks: Sequence[tuple[float, float, float]], n: int, smoothing: float) -> Array:
-        knots = np.asarray(landmarks, float)
-        travelled = np.r_[0, np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))]
-        at = np.linspace(0, travelled[-1], n)
-        line = np.stack([np.interp(at, travelled, knots[:, a]) for a in range(3)], 1)
-        return to_scanner(ndimage.gaussian_filter1d(line, smoothing, axis=0, mode="nearest"))
+    def drawn(landmarks: Sequence[Landmark], n: int, smoothing: float) -> Array:
+        return to_scanner(through_landmarks(landmarks, n, smoothing))
 
-    def jittered(landmarks: Sequence[tuple[float, float, float]], side: int) -> list[tuple[float, float, float]]:
+    def jittered(landmarks: Sequence[Landmark], side: int) -> list[Landmark]:
         moved = [np.array(p, float) * (side, 1, 1) + rng.normal(0, 0.8, 3) for p in landmarks]
         return [(float(p[0]), float(p[1]), float(p[2])) for p in moved]
 
@@ -236,16 +151,16 @@ def _central_and_dural(rng: np.random.Generator, head: Head) -> list[Vein]:
     veins = []
     for side in (-1, 1):
         path = drawn(jittered(thalamostriate_and_internal, side), 160, 6)
-        veins.append(Vein(path, np.linspace(0.45, 1.2, 160), "deep"))
-        veins.append(Vein(drawn(jittered(septal, side), 80, 5), np.linspace(0.3, 0.6, 80), "deep"))
-        veins.append(Vein(drawn(jittered(basal, side), 120, 6), np.linspace(0.4, 1.0, 120), "deep"))
+        veins.append(Vessel(path, np.linspace(0.45, 1.2, 160), "deep"))
+        veins.append(Vessel(drawn(jittered(septal, side), 80, 5), np.linspace(0.3, 0.6, 80), "deep"))
+        veins.append(Vessel(drawn(jittered(basal, side), 120, 6), np.linspace(0.4, 1.0, 120), "deep"))
         transverse = [(side * x, y, z) for x, y, z in
                       ((2, -100, -8), (30, -92, -16), (54, -70, -22), (56, -50, -30), (44, -38, -56))]  # fmt: skip
-        veins.append(Vein(drawn(transverse, 300, 12), np.full(300, rng.uniform(2.2, 3.6)), "sinus"))
+        veins.append(Vessel(drawn(transverse, 300, 12), np.full(300, rng.uniform(2.2, 3.6)), "sinus"))
     sagittal = [(0, 62, 26), (0, 40, 60), (0, 0, 79), (0, -40, 76), (0, -80, 48), (0, -101, 10), (0, -103, -8)]
-    veins.append(Vein(drawn(sagittal, 600, 15), np.linspace(1.2, 3.8, 600), "sinus"))
+    veins.append(Vessel(drawn(sagittal, 600, 15), np.linspace(1.2, 3.8, 600), "sinus"))
     straight = [(0, -40, 10), (0, -60, 4), (0, -85, -4), (0, -101, -8)]
-    veins.append(Vein(drawn(straight, 160, 6), np.full(160, 1.8), "sinus"))
+    veins.append(Vessel(drawn(straight, 160, 6), np.full(160, 1.8), "sinus"))
     return veins
 
 

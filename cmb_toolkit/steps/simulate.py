@@ -24,7 +24,9 @@ from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
-from ..simulation.scan import PlacedLesion, Scan, simulate_scan
+from ..simulation.scan import Scan, Variant, simulate_scan
+from ..simulation.scene import PlacedLesion
+from ..simulation.spots import Spot
 from .parallel import for_each
 
 __all__ = ["COHORTS", "Part", "simulate"]
@@ -109,6 +111,7 @@ def simulate(
     seed: int = 0,
     microbleeds: float = 4.0,
     difficulty: str = "paper",
+    variant: Variant | None = None,
     jobs: int | None = None,
     on_progress: OnProgress,
 ) -> Path:
@@ -133,6 +136,8 @@ def simulate(
         Mean number per patient: one, and Poisson-distributed more.
     difficulty : str
         easy, paper or hard.
+    variant : Variant, optional
+        What all scans are besides the usual: oblique, with motion, ...
     jobs : int, optional
         Worker processes; by default as many as processors and free memory allow.
 
@@ -158,7 +163,8 @@ def simulate(
         raise UsageError(f"seed {seed}: give a whole number from 0 (--seed).")
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
-    common: dict[str, Any] = {"seed": seed, "difficulty": difficulty}
+    variant = variant or Variant()
+    common: dict[str, Any] = {"seed": seed, "difficulty": difficulty, **asdict(variant)}
     if cohort is None:
         resolution = resolution or "slab"
         plans = _plan(resolution, subjects, healthy, scanners, seed, microbleeds)
@@ -181,7 +187,7 @@ def simulate(
             sidecar(table).unlink(missing_ok=True)
     _remove_stale(study, {plan.id for plan in plans})
     for_each(
-        partial(_subject, study=study, common=common),
+        partial(_subject, study=study, common=common, variant=variant),
         plans,
         jobs=jobs or _jobs({plan.resolution for plan in plans}),
         on_progress=on_progress,
@@ -275,7 +281,7 @@ def _jobs(resolutions: set[str]) -> int:
 # -- one subject -------------------------------------------------------------------------------------------------
 
 
-def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
+def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any], variant: Variant) -> None:
     record = Record(
         "simulate",
         {
@@ -297,6 +303,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any]) -> None:
         healthy=plan.group == "control",
         scanner=plan.scanner,
         difficulty=common["difficulty"],
+        variant=variant,
     )
     with publish(target, record) as folder:
         folder.mkdir()
@@ -343,7 +350,7 @@ def _write_scan(folder: Path, plan: _Plan, scan: Scan) -> None:
             "affine": scan.affine.tolist(),
             "drawn": scan.drawn,
             "microbleeds": [_lesion(p, scan) for p in scan.microbleeds],
-            "mimics": [_lesion(p, scan) for p in scan.mimics],
+            "mimics": [*(_lesion(p, scan) for p in scan.mimics), *(_spot(spot, scan) for spot in scan.spots)],
         },
     )
 
@@ -380,7 +387,12 @@ def _lesion(placed: PlacedLesion, scan: Scan) -> dict[str, Any]:
     }
 
 
-def _world(placed: PlacedLesion, scan: Scan) -> dict[str, float]:
+def _spot(spot: Spot, scan: Scan) -> dict[str, Any]:
+    i, j, k = spot.voxel
+    return {"i": i, "j": j, "k": k, **_world(spot, scan), "contrast": round(spot.contrast, 4), "kind": spot.kind}
+
+
+def _world(placed: PlacedLesion | Spot, scan: Scan) -> dict[str, float]:
     point = nib.affines.apply_affine(scan.affine, placed.voxel)
     return {f"{axis}_mm": round(float(value), 4) for axis, value in zip("xyz", point, strict=True)}
 

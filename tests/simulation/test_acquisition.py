@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmb_toolkit.simulation.acquisition import PROTOCOLS, SCANNERS, acquire, kspace_support, store_phase
+from cmb_toolkit.simulation.acquisition import (
+    PROTOCOLS,
+    SCANNERS,
+    acquire,
+    draw_motion,
+    kspace_support,
+    moved,
+    store_phase,
+)
 
 
 def test_the_papers_protocols():
@@ -71,3 +79,19 @@ def test_siemens_storage_uses_twelve_bits():
     assert stored.data.min() == 0
     assert stored.data.max() == 4095
     assert (2 * 0 - 4096, 2 * 4095 - 4096) == (-4096, 4094)
+
+
+def test_a_head_that_stays_elsewhere_is_shifted_and_nothing_else():
+    rng = np.random.default_rng(0)
+    image = (rng.standard_normal((16, 12, 8)) + 1j * rng.standard_normal((16, 12, 8))).astype(np.complex64)
+    voxel = (0.5, 0.5, 2.0)
+    path = np.tile([1.0, -0.5, 2.0], (16, 1))
+    assert moved(image, path, voxel) == pytest.approx(np.roll(image, (2, -1, 1), (0, 1, 2)), abs=1e-4)
+    assert moved(image, np.zeros((16, 3)), voxel) == pytest.approx(image, abs=1e-4)
+
+
+def test_motion_is_as_large_as_asked_for_and_about_the_mean():
+    path = draw_motion(np.random.default_rng(1), 200, 1.5)
+    assert np.sqrt((path**2).sum(1).mean()) == pytest.approx(1.5)
+    assert path.mean(0) == pytest.approx(np.zeros(3), abs=1e-9)
+    assert not draw_motion(np.random.default_rng(1), 200, 0.0).any()

@@ -3,7 +3,7 @@ import pytest
 
 from cmb_toolkit.simulation.anatomy import make_head
 from cmb_toolkit.simulation.grid import Grid
-from cmb_toolkit.simulation.lesions import Lesion, MicrobleedSites, Sphere, draw_microbleed, draw_mimics
+from cmb_toolkit.simulation.lesions import Lesion, MicrobleedSites, Sphere, draw_microbleed
 from cmb_toolkit.simulation.signal import sphere_field
 
 GRID = Grid.covering((-92, -124, -84), (92, 96, 96), (3, 3, 3))
@@ -61,14 +61,3 @@ def test_sites_keep_to_the_box_and_to_the_regions_in_it(head):
     z = [draw_microbleed(rng, sites, 0.95).centre[2] for _ in range(50)]
     assert min(z) >= 30 - 1.5
     assert max(z) <= 42 + 1.5
-
-
-def test_mimics_are_calcium_or_elongated_iron(head):
-    rng = np.random.default_rng(0)
-    drawn = [mimic for _ in range(40) for mimic in draw_mimics(rng, head)]
-    assert {mimic.kind for mimic in drawn} == {"calcification", "mineralised vessel"}
-    for mimic in drawn:
-        assert (mimic.susceptibility_ppm < 0) == (mimic.kind == "calcification")
-    regions = {mimic.region for mimic in drawn}
-    assert regions == {"pineal", "choroid plexus", "pallidum", "falx", "parenchyma"}
-    assert 2 < len(drawn) / 40 < 8

@@ -9,13 +9,16 @@ from cmb_toolkit.errors import UsageError
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES, PROTOCOLS
 from cmb_toolkit.simulation.grid import Grid
 from cmb_toolkit.simulation.lesions import Lesion, Sphere
-from cmb_toolkit.simulation.scan import SEPARATION_MM, Scene, simulate_scan
+from cmb_toolkit.simulation.placement import SEPARATION_MM
+from cmb_toolkit.simulation.scan import Variant, simulate_scan
+from cmb_toolkit.simulation.scene import Scene
 
 TINY = PROTOCOLS["tiny"]
 CRUDE = dataclasses.replace(
     TINY, matrix=(56, 64, 14), voxel_mm=(3.6, 3.6, 5.0), anatomy_mm=(4.0, 4.0, 4.0), microbleed_radius_mm=2.5
 )
 """For what does not depend on the picture."""
+CUBIC = dataclasses.replace(TINY, voxel_mm=(1.5, 1.5, 1.5), fine=(2, 2, 2), lesion_fine=(5, 5, 5))
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def ball(radius, ppm, centre=(0.0, 0.0, 0.0), kind="microbleed"):
     return Lesion(kind, "lobar", centre, (Sphere(centre, radius),), ppm, 8.0, 0.7)
 
 
-def plain_scene(protocol):
-    """White matter without veins, in a homogeneous field."""
+def plain_scene(protocol, b0_direction=(0.0, 0.0, 1.0)):
+    """White matter without vessels, in a homogeneous field."""
     matrix = (33, 33, 17)
     protocol = dataclasses.replace(protocol, matrix=matrix)
     spacing = protocol.voxel_mm
@@ -61,6 +64,10 @@ def plain_scene(protocol):
         radius=1.0,
         least_contrast=0.25,
         least_snr=8.0,
+        b0_direction=b0_direction,
+        arteries=np.zeros(fine_shape, np.float32),
+        arterial=1.5,
+        course_of_arteries=[],
         drawn={},
     )
 
@@ -173,6 +180,78 @@ def test_microbleeds_are_bright_and_calcium_dark_in_highpassed_phase(scan):
     calcium = [core(p) for p in inside if p.lesion.kind == "calcification" and p.contrast > 0.2]
     assert calcium
     assert np.median(calcium) < 0 < np.median(bleeds)
+
+
+def test_the_field_of_a_lesion_turns_with_the_main_field():
+    half = float(np.sqrt(0.5))
+    upright, lying = (
+        np.angle(plain_scene(CUBIC, b0).image([ball(2.0, 0.5)])[0]) for b0 in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0))
+    )
+    middle = [n // 2 for n in upright.shape]
+    window = tuple(slice(m - 6, m + 7) for m in middle)
+    assert np.abs(upright[window]).max() > 0.3
+    assert lying[window].transpose(0, 2, 1) == pytest.approx(upright[window], abs=1e-3)
+    slanting = np.angle(plain_scene(CUBIC, (0.0, half, half)).image([ball(2.0, 0.5)])[0])[window]
+    assert slanting == pytest.approx(slanting.transpose(0, 2, 1), abs=1e-3)
+    assert slanting != pytest.approx(upright[window], abs=0.05)
+
+
+def test_oblique_slices_are_turned_in_the_world_and_hold_the_same_matrix():
+    scan = simulate_scan(5, CRUDE, microbleeds=1, variant=Variant(oblique_deg=20))
+    assert np.linalg.norm(scan.affine[:3, :3], axis=0) == pytest.approx(CRUDE.voxel_mm)
+    assert scan.affine[2, 2] / CRUDE.voxel_mm[2] == pytest.approx(np.cos(np.deg2rad(20)))
+    assert scan.magnitude.shape == CRUDE.matrix
+    assert scan.drawn["oblique_deg"] == 20
+
+
+def test_motion_leaves_ghosts_and_nothing_else_changes():
+    still, moving = (simulate_scan(5, CRUDE, microbleeds=1, variant=Variant(motion_mm=m)) for m in (0, 2))
+    assert still.microbleeds == moving.microbleeds
+    ghosts = [scan.magnitude[:6, 20:44].mean() for scan in (still, moving)]
+    assert ghosts[1] > 1.3 * ghosts[0]
+
+
+def test_white_matter_lesions_are_a_little_brighter():
+    plain, diseased = (
+        simulate_scan(5, CRUDE, microbleeds=0, variant=Variant(white_matter_lesions_ml=ml)).magnitude for ml in (0, 60)
+    )
+    change = diseased - plain
+    inside = change > 0.03
+    assert 20 < inside.sum() * np.prod(CRUDE.voxel_mm) / 1000 < 90
+    assert np.abs(change).max() < 0.3
+
+
+def test_dark_spots_are_mostly_veins_and_never_the_lesions(scan):
+    kinds = [spot.kind for spot in scan.spots]
+    assert set(kinds) <= {"vein", "edge", "sinus artefact", "nucleus", "sulcus", "tissue"}
+    assert {"vein", "edge"} <= set(kinds)
+    for spot in scan.spots:
+        assert 0.3 <= spot.contrast <= 1
+        for placed in (*scan.microbleeds, *scan.mimics):
+            assert spot.voxel != placed.voxel
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"anatomy": "cat"}, "procedural, mni"),
+        ({"oblique_deg": 70}, "--oblique 70"),
+        ({"motion_mm": -1}, "--motion -1"),
+        ({"white_matter_lesions_ml": 500}, "--white-matter-lesions 500"),
+    ],
+)
+def test_impossible_variants_are_named(options, message):
+    with pytest.raises(UsageError, match=message):
+        Variant(**options)
+
+
+def test_the_template_makes_a_head():
+    pytest.importorskip("nilearn")
+    scan = simulate_scan(5, CRUDE, microbleeds=2, variant=Variant(anatomy="mni"))
+    volume = scan.brain.sum() * np.prod(CRUDE.voxel_mm) / 1000
+    assert 600 < volume < 1900
+    assert len(scan.microbleeds) == 2
+    assert scan.brain[scan.intracranial].mean() > 0.6
 
 
 def test_equal_seeds_give_equal_scans_and_others_do_not(scan):

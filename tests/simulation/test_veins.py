@@ -3,7 +3,7 @@ import pytest
 
 from cmb_toolkit.simulation.anatomy import make_head
 from cmb_toolkit.simulation.grid import Grid
-from cmb_toolkit.simulation.veins import Vein, grow_veins, vein_fraction
+from cmb_toolkit.simulation.veins import grow_veins
 
 HEAD_GRID = Grid.covering((-92, -124, -84), (92, 96, 96), (2, 2, 2))
 
@@ -16,23 +16,6 @@ def head():
 @pytest.fixture(scope="module")
 def veins(head):
     return grow_veins(np.random.default_rng(7), head)
-
-
-@pytest.mark.parametrize("radius", [0.15, 0.3, 0.8, 2.0, 3.5])
-def test_the_fraction_of_a_straight_vein_adds_up_to_its_volume(radius):
-    grid = Grid((-8.0, -8.0, 0.0), (0.5, 0.5, 0.5), (33, 33, 41))
-    line = np.stack([np.full(50, 0.13), np.full(50, -0.21), np.linspace(-6, 26, 50)], 1)
-    fraction = vein_fraction([Vein(line, np.full(50, radius), "sulcal")], grid)
-    assert fraction.max() <= 1
-    length = grid.shape[2] * grid.spacing[2]
-    assert fraction.sum() * 0.125 == pytest.approx(np.pi * radius**2 * length, rel=0.25)
-
-
-def test_a_vein_outside_the_grid_leaves_nothing():
-    grid = Grid((0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (8, 8, 8))
-    far = Vein(np.array([[50.0, 50, 50], [60, 50, 50]]), np.array([1.0, 1.0]), "sulcal")
-    assert vein_fraction([far], grid).max() == 0
-    assert vein_fraction([], grid).max() == 0
 
 
 def test_every_kind_of_vein_grows(veins):

@@ -92,7 +92,12 @@ def test_files_hold_the_simulated_phase_in_the_scanners_sign_and_units(study):
         assert extent[1] >= values.max() > 0.99 * extent[1]
         truth = json.loads((study.scans / subject / f"{subject}_truth.json").read_text())
         assert [m["i"] for m in truth["microbleeds"]] == [p.voxel[0] for p in scan.microbleeds]
-        assert truth["mimics"]
+        kinds = {mimic["kind"] for mimic in truth["mimics"]}
+        assert {"calcification", "vein"} <= kinds
+        corner = nib.as_closest_canonical(image).affine
+        for mimic in truth["mimics"]:
+            place = nib.affines.apply_affine(corner, [mimic[axis] for axis in "ijk"])
+            assert place == pytest.approx([mimic[f"{axis}_mm"] for axis in "xyz"], abs=1e-3)
 
 
 def test_headers_and_sidecars_say_what_was_measured(study):
