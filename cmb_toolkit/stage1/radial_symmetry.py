@@ -124,17 +124,17 @@ def radial_symmetry(
     for index, r, stride in zip(np.unravel_index(voters, inside.shape), reach, strides, strict=True):
         place += ((index + r) * stride).astype(np.int32)
     total = np.zeros(shape, np.float32)
+    share = np.empty(total.size, np.float32)
     for radius, sphere in zip(recipe.radii_mm, spheres, strict=True):
         target = place.copy()
         for unit, zoom, stride in zip(direction, zooms, strides, strict=True):
             target -= np.rint(unit * np.float32(radius / zoom)).astype(np.int32) * np.int32(stride)
-        votes = np.bincount(target, minlength=total.size).reshape(shape).astype(np.float32)
-        amount = np.bincount(target, weights=strength, minlength=total.size).reshape(shape).astype(np.float32)
-        np.minimum(votes, sphere, out=votes)
-        votes /= sphere
-        amount *= votes**recipe.strictness if recipe.strictness != 2 else votes * votes
-        amount /= sphere * len(spheres)
-        total += _smooth(amount, [recipe.spread * radius / zoom for zoom in zooms])
+        votes = np.bincount(target, minlength=total.size)
+        np.divide(np.minimum(votes, sphere, out=votes), sphere, out=share, casting="same_kind")
+        magnitude = np.bincount(target, weights=strength, minlength=total.size)
+        np.multiply(magnitude, share**recipe.strictness, out=share, casting="same_kind")
+        share /= sphere * len(spheres)
+        total += _smooth(share.reshape(shape), [recipe.spread * radius / zoom for zoom in zooms])
     middle = tuple(slice(r, r + n) for n, r in zip(inside.shape, reach, strict=True))
     scores[brain] = total[middle] * _without_rim(inside, zooms, recipe.margin_mm)
     return scores
