@@ -72,7 +72,7 @@ class Recipe:
             raise UsageError(f"radii {self.radii_mm} mm: at least one is needed, each above 0 and below 50 mm.")
         if not self.strictness > 0:
             raise UsageError(f"strictness {self.strictness}: must be above 0; 2 is usual.")
-        if not min(self.spread, self.presmooth_mm, self.least_gradient, self.margin_mm) >= 0:
+        if not all(x >= 0 for x in (self.spread, self.presmooth_mm, self.least_gradient, self.margin_mm)):
             raise UsageError("smoothing, least gradient and margin must be 0 or more.")
 
 
@@ -209,8 +209,9 @@ def local_maxima(
 
 
 def _bounding_box(mask: Bool) -> tuple[slice, ...]:
+    """The mask's extent and a voxel more, where the volume has one: the rim must be seen to end."""
     sides = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    return tuple(slice(int(side[0]), int(side[-1]) + 1) for side in sides)
+    return tuple(slice(max(int(side[0]) - 1, 0), int(side[-1]) + 2) for side in sides)
 
 
 def _gradient(volume: Float, mask: Bool, zooms: Sequence[float], presmooth_mm: float) -> list[Float]:
