@@ -75,7 +75,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     type=click.FloatRange(0, min_open=True),
     multiple=True,
     metavar="MM",
-    help="Radius of balls looked for [mm]; may be repeated.  [default: 1, 1.5, 2 and 3]",
+    help="Radius of balls looked for [mm]; may be repeated.  [default: 1, 1.5, 2, 2.5 and 3]",
 )
 @click.option(
     "--margin",

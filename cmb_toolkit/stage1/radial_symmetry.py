@@ -42,7 +42,8 @@ class Recipe:
     Attributes
     ----------
     radii_mm : tuple of float
-        Radii of balls looked for [mm].
+        Radii of balls looked for [mm]: no further apart than half a millimetre, or balls in between peak a slice off
+        their centre where slices are 2 mm thick.
     strictness : float
         The exponent alpha: how much a point must be hit from all sides; 2 in Loy and Zelinsky's examples.
     spread : float
@@ -60,7 +61,7 @@ class Recipe:
         If a value is out of range.
     """
 
-    radii_mm: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0)
+    radii_mm: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5, 3.0)
     strictness: float = 2.0
     spread: float = 0.25
     presmooth_mm: float = 0.5

@@ -134,7 +134,7 @@ def with_ball(zooms, radius, centre, shape, change):
     return 300 * (1 + change * inside) + noise
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(balls())
 def test_a_dark_ball_scores_highest_at_its_centre(ball):
     zooms, _, centre, shape = ball
