@@ -65,9 +65,11 @@ def reference(volume, mask, zooms, recipe):
         for voxel in inside:
             if sizes[voxel] >= recipe.least_gradient * unit:
                 way = gradients[voxel] / sizes[voxel]
-                to = tuple(int(voxel[a] - np.rint(way[a] * radius / zooms[a])) for a in range(3))
-                votes[to] = votes.get(to, 0) + 1
-                amount[to] = amount.get(to, 0.0) + sizes[voxel] / unit
+                i, j = (voxel[a] - round(way[a] * radius / zooms[a]) for a in range(2))
+                k = voxel[2] - way[2] * radius / zooms[2]
+                for to, share in (((i, j, math.floor(k)), 1 - k % 1), ((i, j, math.floor(k) + 1), k % 1)):
+                    votes[to] = votes.get(to, 0.0) + share
+                    amount[to] = amount.get(to, 0.0) + share * sizes[voxel] / unit
         full = full_sphere(radius, zooms)
         parts = [kernel(recipe.spread * radius / zoom) for zoom in zooms]
         for to, count in votes.items():
@@ -102,13 +104,12 @@ def test_agrees_with_the_definition(zooms, recipe):
 @pytest.mark.parametrize("zooms", ZOOMS)
 @pytest.mark.parametrize("radius", [1.0, 1.7, 3.0])
 def test_a_full_sphere_is_what_a_radial_field_gives(zooms, radius):
-    count = 0
-    for voxel in itertools.product(range(-9, 10), repeat=3):
-        offset = [n * zoom for n, zoom in zip(voxel, zooms, strict=True)]
-        if any(voxel):
-            share = radius / math.hypot(*offset)
-            count += all(n == np.rint(x * share / zoom) for n, x, zoom in zip(voxel, offset, zooms, strict=True))
-    assert full_sphere(radius, zooms) == count
+    votes = 0.0
+    for i, j, k in itertools.product(range(-9, 10), repeat=3):
+        length = math.hypot(i * zooms[0], j * zooms[1], k * zooms[2])
+        if length and round(radius * i / length) == i and round(radius * j / length) == j:
+            votes += max(0, 1 - abs(k - radius * k / length))
+    assert full_sphere(radius, zooms) == pytest.approx(votes)
 
 
 # --- balls -----------------------------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ def test_a_dark_ball_scores_highest_at_its_centre(ball):
     scores = radial_symmetry(with_ball(*ball, -0.8), np.ones(shape, bool), zooms)
     voxels, values = local_maxima(scores, zooms, separation_mm=3.0)
     off = np.abs(voxels[0] - centre) * zooms
-    assert np.all(off <= np.array(zooms) / 2 + 0.3), off
+    assert np.all(off < 0.81), off  # a voxel in the plane, never a slice
     assert values[0] == scores.max()
     assert scores[centre] > 5 * np.median(scores[scores > 0])
 
