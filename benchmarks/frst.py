@@ -4,9 +4,9 @@
     python benchmarks/frst.py --resolution LR --difficulty hard --seed 7 --study /tmp/lr-hard --plot curve.png
     python benchmarks/frst.py --study /tmp/lr-hard                    # the same study again, or one of your own
 
-Prints false positives per subject against sensitivity (a candidate within 3 mm), and processor seconds per volume beside a
-peer, scikit-image's difference of Gaussians over the same radii on the same volume. The paper's 3D-FRST had 497 false
-positives a subject at 97.3 % in HR, 946 at 80.1 % in LR (Table 9).
+Prints false positives per subject against sensitivity (a candidate within 3 mm), and processor seconds per volume
+beside a peer, scikit-image's difference of Gaussians over the same radii on the same volume. The paper's 3D-FRST had
+497 false positives a subject at 97.3 % in HR, 946 at 80.1 % in LR (Table 9).
 """
 
 from __future__ import annotations
