@@ -98,7 +98,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     type=click.IntRange(1),
     default=lambda: os.cpu_count() or 1,
     show_default="all processors",
-    help="Subjects worked on at once; one of HR takes 1.5 GB.",
+    help="Subjects worked on at once; one of HR takes 1 GB.",
 )
 def command(
     *,
