@@ -23,7 +23,7 @@ def table(listed, scores=None):
 def slow_cpm(candidates, truth, rule, subjects):
     """By trying every threshold, with all candidates counted anew at each."""
     results = []
-    for threshold in [math.inf, *candidates["confidence"]]:
+    for threshold in {math.inf, *candidates["confidence"]}:
         matching = match(candidates[candidates["confidence"] >= threshold], truth, rule)
         results.append((counts(matching, subjects).fp / len(subjects), matching.found.sum() / len(truth)))
     return [max(hits for false, hits in results if false <= rate) for rate in RATES]
@@ -85,7 +85,7 @@ def test_the_interval_is_that_of_resampled_subjects():
     truth = table([(name, 20 * n, 0) for name in names for n in range(int(rng.integers(0, 4)))])
     at = [(str(rng.choice(names)), float(20 * rng.integers(0, 6)), 0) for _ in range(60)]
     candidates, rule = table(at, np.round(rng.random(60), 1)), Rule("centre")
-    draws = np.random.default_rng(7).integers(len(names), size=(100, len(names)))
+    draws = np.random.default_rng(7).integers(len(names), size=(30, len(names)))
     values = []
     for draw in draws:
         # every drawn subject becomes a person of its own
@@ -95,5 +95,5 @@ def test_the_interval_is_that_of_resampled_subjects():
         ]
         found, marks = (pd.concat(part, ignore_index=True) for part in parts)
         values.append(np.mean(slow_cpm(found, marks, rule, [f"s{n}" for n in range(len(names))])))
-    result = cpm(candidates, truth, rule, names, samples=100, seed=7)
+    result = cpm(candidates, truth, rule, names, samples=30, seed=7)
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))

@@ -79,6 +79,24 @@ def test_a_lesion_is_where_any_of_its_boxes_is_and_that_box_stands_for_it():
     assert match(far, truth, Rule("valdo")).outcome.tolist() == ["fp", *["merged"] * 4]  # its middle is 5 mm away
 
 
+EXAMPLE = {  # of docs/evaluation.md: what four boxes are at two microbleeds
+    "paper": ["tp", "fp", "fp", "fp"],
+    "centre": ["tp", "tp", "duplicate", "fp"],
+    "overlap": ["tp", "tp", "fp", "fp"],
+    "valdo": ["tp", "fp", "fp", "fp"],
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_example_of_the_documentation(name):
+    truth = boxes(("a", 100, 100, 30), ("a", 106, 100, 30))
+    found = boxes(("a", 100, 100, 30), ("a", 102, 100, 30), ("a", 100, 100, 31), ("a", 140, 100, 30))
+    assert match(found, truth, Rule(name)).outcome.tolist() == EXAMPLE[name]
+    lesions = match(merge_boxes(found, 3.0), truth, Rule(name, slices=1))
+    assert lesions.outcome.tolist() == ["tp", "merged", "merged", "fp"]
+    assert lesions.found.tolist() == [True, False]
+
+
 def test_distances_that_are_none_are_refused():
     for wrong in (0, -1, math.nan, math.inf):
         with pytest.raises(UsageError, match="linking distance"):
