@@ -49,10 +49,11 @@ def compare(
             "is not. Compare cells of the same fold."
         )
     if (one["microbleeds"] != other["microbleeds"]).any():
-        subject = one.index[(one["microbleeds"] != other["microbleeds"]).to_numpy()][0]
+        subject = str(one.index[(one["microbleeds"] != other["microbleeds"]).to_numpy()][0])
+        here, there = (int(table["microbleeds"][subject]) for table in (one, other))
         raise DataError(
-            f"{subject} has {one.at[subject, 'microbleeds']} microbleeds on one side and "
-            f"{other.at[subject, 'microbleeds']} on the other. Evaluate both cells again with the present marks."
+            f"{subject} has {here} microbleeds on one side and {there} on the other. "
+            "Evaluate both cells again with the present marks."
         )
     if one.empty:
         raise DataError("there is no subject to compare on.")
