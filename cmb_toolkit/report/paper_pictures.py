@@ -93,13 +93,16 @@ class Profile:
 
 def draw_masks(rows: Mapping[str, Sequence[Scene]], out: Path) -> Path:
     """Draw brain masks as white contours, microbleeds as green boxes; one row per resolution (figure 2)."""
-    return _grid(rows, out, height=2.9)
+    columns = max(map(len, rows.values()))
+    with canvas(2.6 * columns + 0.6, 3.05 * len(rows)) as figure:
+        _fill(figure.subfigures(1, 1, squeeze=False)[0, 0], rows)
+        return save(figure, out)
 
 
 def draw_channels(scenes: Sequence[Scene], profiles: Sequence[Profile], out: Path) -> Path:
     """Draw magnitude, phase and SWI of one slice, and lines through the microbleed in their boxes (figure 3)."""
     with canvas(11.5, 7.6) as figure:
-        above, below = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+        above, below = figure.subfigures(2, 1, height_ratios=(1.25, 1), squeeze=False)[:, 0]
         for axis, scene, letter in zip(above.subplots(1, len(scenes)), scenes, "abc", strict=False):
             _draw_scene(axis, scene)
             axis.set_title(f"({letter}) {scene.title}", loc="left")
@@ -114,9 +117,16 @@ def draw_channels(scenes: Sequence[Scene], profiles: Sequence[Profile], out: Pat
         return save(figure, out)
 
 
-def draw_outcomes(rows: Mapping[str, Sequence[Scene]], out: Path) -> Path:
-    """Draw examples of stage 1: boxes found in yellow, microbleeds in green (figure 5); one row per kind."""
-    return _grid(rows, out, height=1.95)
+def draw_outcomes(parts: Mapping[str, Mapping[str, Sequence[Scene]]], out: Path) -> Path:
+    """Draw examples of stage 1: boxes found in yellow, microbleeds in green (figure 5).
+
+    Parameters
+    ----------
+    parts : mapping
+        Resolution -> what the examples are of -> the examples, in a row.
+    out : Path
+    """
+    return _blocks(parts, out, width=1.9, height=2.15)
 
 
 def draw_healthy(parts: Mapping[str, tuple[Sequence[Scene], Sequence[Scene]]], out: Path) -> Path:
@@ -128,24 +138,25 @@ def draw_healthy(parts: Mapping[str, tuple[Sequence[Scene], Sequence[Scene]]], o
         Resolution -> slices with all candidates, and the same slices with those that stage 2 kept.
     out : Path
     """
-    widths = [max(1, len(before)) for before, _ in parts.values()]
-    with canvas(2.3 * sum(widths) + 0.6 * len(parts), 6.1) as figure:
-        blocks = figure.subfigures(1, len(parts), width_ratios=widths, squeeze=False)[0]
-        for block, (name, (before, after)), letter in zip(blocks, parts.items(), "abcdef", strict=False):
+    rows = {name: {"stage 1": before, "after stage 2": after} for name, (before, after) in parts.items()}
+    return _blocks(rows, out, width=2.2, height=2.8)
+
+
+def _blocks(parts: Mapping[str, Mapping[str, Sequence[Scene]]], out: Path, *, width: float, height: float) -> Path:
+    """Blocks of rows side by side, (a), (b), ...; `width` and `height` of one slice [inch]."""
+    columns = [max(1, *map(len, rows.values())) for rows in parts.values()]
+    with canvas(
+        max(6.0, width * sum(columns) + 0.4 * len(parts)), height * max(map(len, parts.values())) + 0.4
+    ) as figure:
+        blocks = figure.subfigures(1, len(parts), width_ratios=columns, squeeze=False)[0]
+        for block, (name, rows), letter in zip(blocks, parts.items(), "abcdef", strict=False):
             block.suptitle(f"({letter}) {name}", x=0.02, ha="left", fontsize=12)
-            _fill(block, {"stage 1": before, "after stage 2": after})
+            _fill(block, rows)
         return save(figure, out)
 
 
-def _grid(rows: Mapping[str, Sequence[Scene]], out: Path, *, height: float) -> Path:
-    columns = max((len(scenes) for scenes in rows.values()), default=1) or 1
-    with canvas(max(6.0, 0.9 * height * columns + 0.6), (height + 0.15) * max(1, len(rows))) as figure:
-        _fill(figure.subfigures(1, 1), rows, columns)
-        return save(figure, out)
-
-
-def _fill(block: SubFigure, rows: Mapping[str, Sequence[Scene]], columns: int = 0) -> None:
-    columns = columns or max(1, *(len(scenes) for scenes in rows.values()))
+def _fill(block: SubFigure, rows: Mapping[str, Sequence[Scene]]) -> None:
+    columns = max(1, *map(len, rows.values()))
     axes = block.subplots(max(1, len(rows)), columns, squeeze=False)
     for line, (name, scenes) in zip(axes, rows.items(), strict=False):
         for axis in line:
@@ -196,7 +207,8 @@ def _draw_scene(axis: Axes, scene: Scene) -> None:
 
 def _shown(scene: Scene) -> tuple[int, int, int, int]:
     """First and last column, first and last row of the picture that hold something, with a margin [voxel]."""
-    across, down = (np.flatnonzero(scene.plane.any(axis=axis)[::-1]) for axis in (1, 0))
+    filled = scene.plane != 0
+    across, down = (np.flatnonzero(np.any(filled, axis=axis)[::-1]) for axis in (1, 0))
     if not across.size:
         return 0, scene.plane.shape[0], 0, scene.plane.shape[1]
     margins = [round(_MARGIN_MM / mm) for mm in scene.spacing]

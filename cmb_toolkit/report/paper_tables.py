@@ -238,7 +238,11 @@ def _inputs(study: StudyResults) -> Table:
         facts = (paper.at[input_name, name] for name in list(paper)[:3])
         words = (input_name.replace("-averaged", " averaged").replace("+", " + "), *facts)
         ours = _ours(line, (_SENSITIVITY, _FPAVG))
-        rows.append(Row((*map(Cell, words), *ours, *_printed_measures(2, input_name, (_SENSITIVITY, _FPAVG)))))
+        rows.append(
+            Row(
+                (*(Cell(str(word)) for word in words), *ours, *_printed_measures(2, input_name, (_SENSITIVITY, _FPAVG)))
+            )
+        )
     notes = ("cphase: complement of the phase, 1 - phase. Averaged: each channel over three neighbouring slices.",)
     return _table(2, columns, rows, (*notes, *_notes(study)), words=4)
 
@@ -465,7 +469,8 @@ def _printed(number: int, row: str, columns: Sequence[str]) -> list[Cell]:
         return [Cell("\N{EN DASH}") for _ in columns]
     line, noted = paper.loc[row], _NOTED.get((number, row), ())
     return [
-        Cell(line[name].replace("n/a", "\N{EN DASH}"), note=line["note"] if name in noted else "") for name in columns
+        Cell(str(line[name]).replace("n/a", "\N{EN DASH}"), note=str(line["note"]) if name in noted else "")
+        for name in columns
     ]
 
 
@@ -493,10 +498,8 @@ def _notes(study: StudyResults, *, counted: bool = True) -> tuple[str, ...]:
         )
     other = [name for name, ours in study.resolutions.items() if ours != name]
     if other:
-        ours = " and ".join(study.resolutions[name] for name in other)
-        notes.append(
-            f"This study's {ours} stand{'s' * (len(other) == 1)} for {' and '.join(other)}, as other protocols."
-        )
+        words = [f"{study.resolutions[name]} stands for {name}" for name in other]
+        notes.append(f"In this study {' and '.join(words)}; their protocols are not the paper's.")
     return (*notes, _SIMULATED) if study.simulated else tuple(notes)
 
 

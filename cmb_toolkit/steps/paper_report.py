@@ -24,7 +24,7 @@ from ..io.tables import read_tsv
 from ..model import OnProgress
 from ..report.page import Picture, Section, html_page
 from ..report.paper_curves import draw_scanners, draw_thresholds
-from ..report.paper_pictures import Scene, draw_channels, draw_healthy, draw_masks, draw_outcomes
+from ..report.paper_pictures import draw_channels, draw_healthy, draw_masks, draw_outcomes
 from ..report.paper_tables import StudyResults, overview, paper_tables
 from ..report.table import Table, plain_table
 from .cohort import cell_parameters, read_microbleeds, read_participants
@@ -276,13 +276,10 @@ def _draw_thresholds(results: StudyResults, cells: Mapping[str, list[Cell]], out
 
 
 def _draw_outcomes(scenes: Scenes, results: StudyResults, cells: Mapping[str, list[Cell]], out: Path) -> str:
-    rows: dict[str, list[Scene]] = {}
-    for name, mine in cells.items():
-        if mine:
-            rows |= {f"{name}: {kind}": row for kind, row in scenes.outcomes(mine, results.rule).items()}
-    if not rows:
+    parts = {name: scenes.outcomes(mine, results.rule) for name, mine in cells.items() if mine}
+    if not parts:
         return _NO_PICTURE
-    draw_outcomes(rows, out)
+    draw_outcomes(parts, out)
     return (
         f"SWI around candidates and microbleeds, 40 mm wide, with the highest confidences first and every subject in "
         f"turn. Yellow: box of stage 1. Green: microbleed. Number: confidence. {results.label}."

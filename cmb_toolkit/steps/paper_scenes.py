@@ -100,7 +100,7 @@ class Scenes:
         ]
         return scenes, profiles
 
-    def outcomes(self, cells: Sequence[Cell], rule: str, most: int = 6) -> dict[str, list[Scene]]:
+    def outcomes(self, cells: Sequence[Cell], rule: str, most: int = 4) -> dict[str, list[Scene]]:
         """Windows on microbleeds that stage 1 found and missed, and on its false positives, of the cells' tests."""
         found, missed, false = [], [], []
         for cell in cells:
