@@ -13,14 +13,29 @@ from .progress import progress
 @click.argument("cell", type=click.Path(path_type=Path))
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper"]),
+    type=click.Choice(["centre", "paper", "overlap", "valdo"]),
     default="centre",
     show_default=True,
     help="What the pictures and the lines printed here call a hit. centre: the candidate's centre lies within "
     "--distance-mm of the microbleed. paper: its box overlaps the microbleed's 20x20 box by IoU > 0.8 on the labelled "
-    "slice. All numbers are written under both rules, apart.",
+    "slice. overlap: the boxes overlap at all. valdo: the rule of the VALDO challenge. All numbers are written under "
+    "each rule, apart.",
 )
 @click.option("--distance-mm", type=float, default=3.0, show_default=True, help="Distance of the centre rule [mm].")
+@click.option(
+    "--count",
+    type=click.Choice(["per-box", "per-lesion"]),
+    default="per-box",
+    show_default=True,
+    help="What counts as one finding: every box, as in the paper, or the boxes of neighbouring slices together.",
+)
+@click.option(
+    "--link-mm",
+    type=float,
+    default=3.0,
+    show_default=True,
+    help="For per-lesion: boxes with centres this near, on the same slice or neighbouring ones, belong together [mm].",
+)
 @click.option(
     "--role",
     "roles",
@@ -37,12 +52,22 @@ from .progress import progress
     show_default=True,
     help="Pictures of at most so many false positives, those with the highest score.",
 )
-def command(cell: Path, rule: str, distance_mm: float, roles: tuple[str, ...], false_pictures: int) -> None:
+def command(
+    *,
+    cell: Path,
+    rule: str,
+    distance_mm: float,
+    count: str,
+    link_mm: float,
+    roles: tuple[str, ...],
+    false_pictures: int,
+) -> None:
     """Count hits, misses and false positives of one CELL (STUDY/cells/NAME) and draw them.
 
     Works after stage 1, and counts stage 2 once it has run. Writes CELL/evaluation: metrics.json (counts, 95 %
-    intervals, thresholds), tables by subject, microbleed and candidate, sensitivity against false positives for every
-    threshold, a montage, and a picture of every microbleed found or missed and of the most convincing false positives.
+    intervals, thresholds), tables by subject, microbleed, candidate and stratum, sensitivity against false positives
+    for every threshold, a montage, and a picture of every microbleed found or missed and of the most convincing false
+    positives. Refuses a cell that learned from a subject it is tested on.
 
     \b
     Example:
@@ -57,6 +82,8 @@ def command(cell: Path, rule: str, distance_mm: float, roles: tuple[str, ...], f
             cell,
             rule=rule,  # type: ignore[arg-type]  # click checked the choice
             distance_mm=distance_mm,
+            count=count,
+            link_mm=link_mm,
             roles=roles,
             most_false=false_pictures,
             on_progress=on_progress,
@@ -73,4 +100,9 @@ def command(cell: Path, rule: str, distance_mm: float, roles: tuple[str, ...], f
                 f"  {each.role}, {names[each.stage]}: {hits}{counts.fp} false positives in {counts.subjects} subjects "
                 f"({counts.fp_per_subject:.2f} each)"
             )
+    searched = result.leak_check
+    if searched is not None:
+        click.echo(f"No tested subject in training, thresholds or model choice ({len(searched.searched)} records).")
+        for source in searched.unknown:
+            click.echo(f"Not known: who {source} was trained on.")
     click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {cell.parent.parent}")

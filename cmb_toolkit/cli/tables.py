@@ -13,10 +13,10 @@ from .progress import progress
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper"]),
+    type=click.Choice(["centre", "paper", "overlap", "valdo"]),
     default="centre",
     show_default=True,
-    help="What counts as a hit in the tables printed; files are written under both rules, apart.",
+    help="What counts as a hit in the tables printed; files are written under every rule, apart.",
 )
 @click.option(
     "--audit",

@@ -15,9 +15,22 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..model import Counts
-from .rules import Matching, Rule, closeness, match, rows_by_subject
+from .rules import WITH_DUPLICATES, Matching, Rule, match, rows_by_subject, units
 
-__all__ = ["bootstrap", "choose_threshold", "counts", "froc", "per_subject", "pool_froc"]
+__all__ = [
+    "bootstrap",
+    "choose_threshold",
+    "counts",
+    "froc",
+    "froc_steps",
+    "interval",
+    "per_subject",
+    "pool_froc",
+    "threshold_within",
+]
+
+
+_STEPS = ("tp", "fp", "duplicates")
 
 
 def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
@@ -33,6 +46,8 @@ def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
     -------
     DataFrame
         participant_id, microbleeds, candidates, tp, fn, fp, duplicates; one row per subject in the order given.
+        Boxes that were merged into another are in none of these. Under ``valdo`` tp counts every hit, which are more
+        than the microbleeds found (microbleeds - fn) where several are equally near.
 
     Raises
     ------
@@ -76,7 +91,8 @@ def froc(
 ) -> pd.DataFrame:
     """Sensitivity against false positives per subject, for every threshold that changes anything.
 
-    Each point is exactly what :func:`match` and :func:`counts` give for the candidates with ``score >= threshold``.
+    Each point is exactly what :func:`match` and :func:`counts` give for the candidates with ``score >= threshold``,
+    down to the lowest threshold, at which all candidates are counted. Candidates of equal score come in together.
 
     Parameters
     ----------
@@ -92,21 +108,58 @@ def froc(
     -------
     DataFrame
         threshold (falling), sensitivity, fp_per_subject, tp, fp, duplicates. The first row has threshold infinity:
-        no candidate at all. Sensitivity is NaN where there is no microbleed.
+        no candidate at all. Sensitivity is NaN where there is no microbleed. Here tp is the number of microbleeds
+        found, under every rule.
+    """
+    steps = froc_steps(candidates, truth, rule, subjects, score)
+    scores = steps["score"].to_numpy(float)
+    last = np.append(scores[1:] != scores[:-1], True) if len(scores) else np.zeros(0, bool)
+    sums = {name: np.concatenate([[0], steps[name].cumsum().to_numpy(int)[last]]) for name in _STEPS}
+    return _curve(np.concatenate([[np.inf], scores[last]]), sums, len(truth), len(subjects))
+
+
+def froc_steps(
+    candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, subjects: Sequence[str], score: str = "confidence"
+) -> pd.DataFrame:
+    """What each candidate (or lesion) adds to the counts when they come in by falling score.
+
+    Parameters
+    ----------
+    candidates, truth, rule, subjects, score
+        As for :func:`froc`.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, score (falling), tp (microbleeds found), fp, duplicates; the sums down to a score are the
+        counts at that threshold. Where a nearer candidate takes a microbleed over (``valdo``) it adds the false
+        positive that the former becomes.
+
+    Raises
+    ------
+    DataError
+        If a score is not a finite number, or what :func:`match` and :func:`per_subject` raise.
     """
     per_subject(match(candidates, truth, rule), subjects)  # the checks are there
     values = candidates[score].to_numpy(float)
     if not np.isfinite(values).all():
         raise DataError(f"candidates table: {score} holds a value that is not a finite number.")
-    outcome = _outcome_when_added(candidates, truth, rule, values)
-    order = np.argsort(-values, kind="stable")
-    ordered = values[order]
-    last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
-    sums = {
-        column: np.concatenate([[0], np.cumsum(outcome[order] == name)[last]])
-        for column, name in (("tp", "tp"), ("fp", "fp"), ("duplicates", "duplicate"))
-    }
-    return _curve(np.concatenate([[np.inf], ordered[last]]), sums, len(truth), len(subjects))
+    marks_of = rows_by_subject(truth)
+    parts = [pd.DataFrame({"participant_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})]
+    for subject, mine in rows_by_subject(candidates).items():
+        marks = marks_of.get(subject, np.zeros(0, np.intp))
+        counted = units(candidates.iloc[mine], truth.iloc[marks], rule)
+        scores = values[mine[counted.first]]
+        order = np.argsort(-scores, kind="stable")
+        add = _nearest_wins if rule.name == "valdo" else _one_to_one
+        steps = pd.DataFrame(add(counted.near[order]), columns=list(_STEPS))
+        if rule.name not in WITH_DUPLICATES:
+            steps["fp"] += steps["duplicates"]
+            steps["duplicates"] = 0
+        parts.append(steps.assign(participant_id=subject, score=scores[order]))
+    table = pd.concat(parts, ignore_index=True).reindex(columns=["participant_id", "score", *_STEPS])
+    table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    return table.astype(dict.fromkeys(_STEPS, int))
 
 
 def pool_froc(curves: Sequence[pd.DataFrame], microbleeds: int, subjects: int) -> pd.DataFrame:
@@ -279,10 +332,11 @@ def bootstrap(
             "f1": 2 * tp / (2 * tp + fp + fn),
             "fp_per_subject": fp / len(numbers),
         }
-    return {name: _interval(values, level) for name, values in rates.items()}
+    return {name: interval(values, level) for name, values in rates.items()}
 
 
-def _interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Percentiles that hold the middle part `level` of the values that are finite; NaN where none is."""
     usable = values[np.isfinite(values)]
     if not len(usable):
         return float("nan"), float("nan")
@@ -290,29 +344,34 @@ def _interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _outcome_when_added(
-    candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, values: NDArray[np.float64]
-) -> NDArray[np.str_]:
-    """What each candidate adds to the counts when candidates come in by falling score.
+def _one_to_one(near: NDArray[np.float64]) -> NDArray[np.int_]:
+    """What each row adds to tp, fp and duplicates, in their order, when rows and columns are paired one to one.
 
-    A candidate is a hit when it makes one more pair possible. The number of pairs so reached is the greatest there
-    is at every threshold, because the sets of candidates that can be paired at once form a matroid.
+    A row is a hit when it makes one more pair possible. The number of pairs so reached is the greatest there is at
+    every threshold, because the sets of candidates that can be paired at once form a matroid.
     """
-    outcome = np.full(len(candidates), "fp", dtype="<U9")
-    rows = rows_by_subject(candidates)
-    for subject, marks in rows_by_subject(truth).items():
-        if subject not in rows:
-            continue
-        mine = rows[subject]
-        mine = mine[np.argsort(-values[mine], kind="stable")]
-        near = closeness(candidates.iloc[mine], truth.iloc[marks], rule) > 0
-        partner = np.full(len(marks), -1)
-        for row in np.flatnonzero(near.any(axis=1)).tolist():
-            if _augment(near, partner, row, np.zeros(len(marks), bool)):
-                outcome[mine[row]] = "tp"
-            elif rule.name == "centre":
-                outcome[mine[row]] = "duplicate"
-    return outcome
+    steps = np.zeros((len(near), 3), int)
+    steps[:, 1] = 1
+    partner = np.full(near.shape[1], -1)
+    for row in np.flatnonzero((near > 0).any(axis=1)).tolist():
+        hit = _augment(near > 0, partner, row, np.zeros(len(partner), bool))
+        steps[row] = (1, 0, 0) if hit else (0, 0, 1)
+    return steps
+
+
+def _nearest_wins(near: NDArray[np.float64]) -> NDArray[np.int_]:
+    """The same for the VALDO rule, whose rows have one column each at most: the nearest row so far is the hit."""
+    steps = np.zeros((len(near), 3), int)
+    steps[:, 1] = 1
+    best, hits = np.zeros(near.shape[1]), np.zeros(near.shape[1], int)
+    for row, column in zip(*np.nonzero(near), strict=True):
+        if near[row, column] > best[column]:
+            steps[row] = (hits[column] == 0, hits[column], 0)
+            best[column], hits[column] = near[row, column], 1
+        elif near[row, column] == best[column]:
+            steps[row] = 0
+            hits[column] += 1
+    return steps
 
 
 def _augment(near: NDArray[np.bool_], partner: NDArray[np.intp], row: int, seen: NDArray[np.bool_]) -> bool:

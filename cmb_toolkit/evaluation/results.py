@@ -16,8 +16,13 @@ import pandas as pd
 
 from ..errors import DataError
 from ..model import Counts
+from .cpm import Cpm, cpm
+from .leaks import LeakCheck
+from .merging import merge_boxes
 from .metrics import bootstrap, froc, per_subject
+from .patients import Average, averages, burden_classes
 from .rules import Matching, Rule, match
+from .strata import strata
 
 __all__ = ["STAGES", "CellResult", "Evaluation", "StageResult", "Threshold", "evaluate"]
 
@@ -37,9 +42,16 @@ class StageResult:
     counts : Counts
         tn is known for stage 2 only.
     duplicates : int
-        Candidates that are neither hits nor false positives (centre rule only).
+        Candidates that are neither hits nor false positives (rules ``centre`` and ``overlap``).
     intervals : mapping
         Rate -> 95 % bootstrap interval over subjects.
+    cpm : Cpm or None
+        Average sensitivity at 1/8 to 8 false positives a subject; None for stage 2 by itself, and where there is no
+        microbleed.
+    averages : mapping
+        Mean and median over subjects of each of :func:`cmb_toolkit.evaluation.patients.averages`.
+    classes : mapping
+        Class of subjects by microbleeds -> by findings -> number of subjects; not for stage 2 by itself.
     """
 
     rule: str
@@ -48,6 +60,9 @@ class StageResult:
     counts: Counts
     duplicates: int = 0
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    cpm: Cpm | None = None
+    averages: Mapping[str, Average] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,12 +83,15 @@ class Evaluation:
     subjects : DataFrame
         rule, role, stage, participant_id, microbleeds, candidates, tp, fn, fp, duplicates.
     candidates : DataFrame
-        The candidates with ``<rule>_stage1`` and ``<rule>_overall``: tp, fp, duplicate, or NaN where thrown out.
+        The candidates with ``<rule>_stage1`` and ``<rule>_overall``: one of
+        :data:`cmb_toolkit.evaluation.rules.OUTCOMES`, or NaN where thrown out; with ``lesion`` where boxes were merged.
     microbleeds : DataFrame
         The truth with ``<rule>_stage1`` and ``<rule>_overall``: the candidate_id that found it, NaN where missed.
     froc : DataFrame
         rule, role, stage and the columns of :func:`cmb_toolkit.evaluation.metrics.froc`, for roles with microbleeds.
         Stage 1 by confidence; overall by stage 2's probability.
+    strata : DataFrame
+        From :func:`cmb_toolkit.evaluation.strata.strata`.
     """
 
     stages: tuple[StageResult, ...]
@@ -81,10 +99,16 @@ class Evaluation:
     candidates: pd.DataFrame
     microbleeds: pd.DataFrame
     froc: pd.DataFrame
+    strata: pd.DataFrame
 
 
 def evaluate(
-    candidates: pd.DataFrame, truth: pd.DataFrame, subjects: Mapping[str, Sequence[str]], rules: Sequence[Rule]
+    candidates: pd.DataFrame,
+    truth: pd.DataFrame,
+    subjects: Mapping[str, Sequence[str]],
+    rules: Sequence[Rule],
+    *,
+    link_mm: float | None = None,
 ) -> Evaluation:
     """Count everything for one cell.
 
@@ -92,12 +116,16 @@ def evaluate(
     ----------
     candidates : DataFrame
         Stage 1's candidates: candidate_id and the columns of :func:`cmb_toolkit.evaluation.rules.match`,
-        ``confidence`` and, once stage 2 has run, ``probability`` and ``kept``.
+        ``confidence`` and, once stage 2 has run, ``probability`` and ``kept``; ``nature`` where it is known.
     truth : DataFrame
-        The microbleeds with the same geometry columns.
+        The microbleeds with the same geometry columns, and what is known of them.
     subjects : mapping
         Role -> every subject of it that was looked at. Rows of other subjects are left out.
     rules : sequence of Rule
+    link_mm : float, optional
+        Boxes no further apart than this on neighbouring slices count as one lesion, see
+        :func:`cmb_toolkit.evaluation.merging.merge_boxes`; None counts boxes, as the paper does. A lesion is kept
+        when stage 2 keeps any of its boxes.
 
     Returns
     -------
@@ -114,10 +142,13 @@ def evaluate(
     tables: list[pd.DataFrame] = []
     curves: list[pd.DataFrame] = []
     outcomes, hits = candidates.copy(), truth.copy()
+    counted_as = candidates if link_mm is None else merge_boxes(candidates, link_mm)
+    if link_mm is not None:
+        outcomes["lesion"] = counted_as["lesion"]
     for rule in rules:
-        matchings = {"stage1": match(candidates, truth, rule)}
+        matchings = {"stage1": match(counted_as, truth, rule)}
         if classified:
-            matchings["overall"] = match(candidates[candidates["kept"].astype(bool)], truth, rule)
+            matchings["overall"] = match(counted_as[counted_as["kept"].astype(bool)], truth, rule)
         for stage, matching in matchings.items():
             outcomes[f"{rule.name}_{stage}"] = matching.candidates["outcome"]
             hits[f"{rule.name}_{stage}"] = _hits(matching, candidates)
@@ -125,16 +156,18 @@ def evaluate(
             counted = {stage: _count(matching, names) for stage, matching in matchings.items()}
             if classified:
                 counted["stage2"] = _by_itself(counted["stage1"], counted["overall"])
+            mine, marks = _of(counted_as, names), _of(truth, names)
+            averaged: dict[str, Cpm] = {}
+            for stage, score in (("stage1", "confidence"), ("overall", "probability")):
+                if stage in counted and len(marks):
+                    curves.append(_tagged(froc(mine, marks, rule, names, score), rule, role, stage))
+                    averaged[stage] = cpm(mine, marks, rule, names, score)
             for stage in STAGES:
                 if stage in counted:
-                    stages.append(_result(rule, role, stage, counted))
+                    stages.append(_result(rule, role, stage, counted, averaged.get(stage)))
                     tables.append(_tagged(counted[stage], rule, role, stage))
-            mine, marks = _of(candidates, names), _of(truth, names)
-            if len(marks):
-                curves.append(_tagged(froc(mine, marks, rule, names, "confidence"), rule, role, "stage1"))
-                if classified:
-                    curves.append(_tagged(froc(mine, marks, rule, names, "probability"), rule, role, "overall"))
-    return Evaluation(tuple(stages), _stack(tables), outcomes, hits, _stack(curves))
+    by_stratum = strata(outcomes, hits, subjects, rules)
+    return Evaluation(tuple(stages), _stack(tables), outcomes, hits, _stack(curves), by_stratum)
 
 
 @dataclass(frozen=True)
@@ -151,6 +184,14 @@ class CellResult:
     thresholds : mapping
         ``stage1``, ``stage2`` -> Threshold.
     stages : tuple of StageResult
+    count : str
+        What counts as one finding: ``per-box`` or ``per-lesion``.
+    link_mm : float or None
+        Within what distance boxes were linked to lesions [mm].
+    strata : tuple of mapping
+        The rows of :func:`cmb_toolkit.evaluation.strata.strata`; what does not apply is None.
+    leak_check : LeakCheck or None
+        Which records were searched for subjects that were both learned from and tested on.
     """
 
     cell: str
@@ -161,6 +202,10 @@ class CellResult:
     rules: Mapping[str, str]
     thresholds: Mapping[str, Threshold]
     stages: tuple[StageResult, ...]
+    count: str = "per-box"
+    link_mm: float | None = None
+    strata: tuple[Mapping[str, Any], ...] = ()
+    leak_check: LeakCheck | None = None
 
     def find(self, rule: str, role: str, stage: str) -> StageResult | None:
         """The result of one stage, or None where it was not evaluated."""
@@ -171,11 +216,7 @@ class CellResult:
 
     def as_json(self) -> dict[str, Any]:
         """A form that JSON can hold; NaN becomes null."""
-        content = asdict(self)
-        for stage in content["stages"]:
-            stage["intervals"] = {
-                rate: [None if math.isnan(end) else end for end in ends] for rate, ends in stage["intervals"].items()
-            }
+        content: dict[str, Any] = _without_nan(asdict(self))
         return content
 
     @classmethod
@@ -196,11 +237,21 @@ class CellResult:
                     Counts(**stage["counts"]),
                     stage["duplicates"],
                     {rate: (_number(low), _number(high)) for rate, (low, high) in dict(stage["intervals"]).items()},
+                    _cpm(stage.get("cpm")),
+                    {
+                        name: Average(_number(each["mean"]), _number(each["median"]), each["subjects"])
+                        for name, each in stage.get("averages", {}).items()
+                    },
+                    stage.get("classes", {}),
                 )
                 for stage in content["stages"]
             )
             thresholds = {name: Threshold(**value) for name, value in content["thresholds"].items()}
             plain = {name: content[name] for name in ("cell", "resolution", "input", "fold", "simulated", "rules")}
+            plain |= {name: content[name] for name in ("count", "link_mm") if name in content}
+            plain["strata"] = tuple(content.get("strata", ()))
+            searched = content.get("leak_check")
+            plain["leak_check"] = searched and LeakCheck(tuple(searched["searched"]), tuple(searched["unknown"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"not the content of a metrics.json ({error!r}). Run `cmbtk evaluate` again.") from error
         return cls(**plain, thresholds=thresholds, stages=stages)
@@ -213,14 +264,19 @@ def _count(matching: Matching, names: Sequence[str]) -> pd.DataFrame:
 
 def _by_itself(stage1: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:
     """Stage 2 alone: its microbleeds are those that stage 1 found, and it can only lose them."""
-    return overall.assign(microbleeds=stage1["tp"], candidates=stage1["candidates"], fn=stage1["tp"] - overall["tp"])
+    found, kept = (table["microbleeds"] - table["fn"] for table in (stage1, overall))
+    return overall.assign(microbleeds=found, candidates=stage1["candidates"], fn=found - kept)
 
 
-def _result(rule: Rule, role: str, stage: str, counted: Mapping[str, pd.DataFrame]) -> StageResult:
+def _result(
+    rule: Rule, role: str, stage: str, counted: Mapping[str, pd.DataFrame], averaged: Cpm | None
+) -> StageResult:
     table = counted[stage]
     tp, fp, fn, duplicates = (int(table[name].sum()) for name in ("tp", "fp", "fn", "duplicates"))
     tn = int(counted["stage1"]["fp"].sum()) - fp if stage == "stage2" else 0
-    return StageResult(rule.name, role, stage, Counts(tp, fp, fn, tn, len(table)), duplicates, bootstrap(table))
+    own = Counts(tp, fp, fn, tn, len(table))
+    classes = {} if stage == "stage2" else burden_classes(table)
+    return StageResult(rule.name, role, stage, own, duplicates, bootstrap(table), averaged, averages(table), classes)
 
 
 def _hits(matching: Matching, candidates: pd.DataFrame) -> pd.Series[Any]:
@@ -241,6 +297,21 @@ def _tagged(frame: pd.DataFrame, rule: Rule, role: str, stage: str) -> pd.DataFr
 
 def _stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["rule", "role", "stage"])
+
+
+def _cpm(content: Mapping[str, Any] | None) -> Cpm | None:
+    if content is None:
+        return None
+    value, low, high = (_number(content[name]) for name in ("value", "low", "high"))
+    return Cpm(value, low, high, tuple(map(_number, content["sensitivity"])))
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 def _number(value: float | None) -> float:

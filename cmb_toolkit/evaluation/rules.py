@@ -1,4 +1,4 @@
-"""When a candidate counts as a microbleed: two named rules that are never mixed.
+"""When a candidate counts as a microbleed: four named rules that are never mixed.
 
 ``paper``
     A microbleed is found when a box on its labelled slice has IoU > 0.8 (strictly) with its 20x20 box (Al-masni et
@@ -9,10 +9,21 @@
     millimetres (a distance equal to it still counts). Further candidates as near to a microbleed are *duplicates*:
     one lesion is usually seen on two or three slices, which is neither a second hit nor a false alarm. They are
     counted and shown apart. Every other candidate is a false positive.
+``overlap``
+    A microbleed is found when a candidate's box and its 20x20 box share any area, on the labelled slice or at most
+    `slices` slices away from it. Further candidates that do are duplicates, as under ``centre``.
+``valdo``
+    The rule of the VALDO 2021 challenge, task 2, applied to centres: a candidate belongs to the microbleed nearest to
+    it, if that is nearer than 5 mm (strictly). Of several candidates of one microbleed the nearest is a hit (of
+    several equally near ones each), the others are false positives: they do not fall through to the second nearest
+    microbleed, even if nobody else finds it.
 
-Under both rules candidates and microbleeds are paired one to one within a subject: as many pairs as there can be and,
-among those, the pairs that lie closest together (greatest overlap). The numbers of hits, duplicates and false
-positives therefore do not depend on the order of the rows, and adding a candidate never loses a hit.
+Under the first three rules candidates and microbleeds are paired one to one within a subject: as many pairs as there
+can be and, among those, the pairs that lie closest together (greatest overlap). Under all rules the numbers of hits,
+duplicates and false positives do not depend on the order of the rows, and adding a candidate never loses a microbleed.
+
+Candidates that were put together by :func:`cmb_toolkit.evaluation.merging.merge_boxes` (column ``lesion``) count as
+one: a lesion lies where any of its boxes lies; for ``valdo``, which knows only centroids, at the mean of their centres.
 """
 
 from __future__ import annotations
@@ -28,15 +39,35 @@ from scipy.optimize import linear_sum_assignment
 from ..boxes import iou
 from ..errors import DataError, UsageError
 
-__all__ = ["OUTCOMES", "RULES", "Matching", "Rule", "closeness", "match", "rows_by_subject"]
+__all__ = [
+    "OUTCOMES",
+    "RULES",
+    "VALDO_MM",
+    "WITH_DUPLICATES",
+    "Matching",
+    "Rule",
+    "Units",
+    "closeness",
+    "match",
+    "rows_by_subject",
+    "units",
+]
 
-RULES: tuple[str, ...] = ("paper", "centre")
+RULES: tuple[str, ...] = ("paper", "centre", "overlap", "valdo")
 """Names of the rules."""
 
-OUTCOMES: tuple[str, ...] = ("tp", "fp", "duplicate")
-"""What a candidate can turn out to be."""
+OUTCOMES: tuple[str, ...] = ("tp", "fp", "duplicate", "merged")
+"""What a candidate can turn out to be; ``merged``: another box of its lesion is counted in its place."""
 
-_COLUMNS = {"paper": ("k", "left", "top", "right", "bottom"), "centre": ("x_mm", "y_mm", "z_mm")}
+WITH_DUPLICATES: tuple[str, ...] = ("centre", "overlap")
+"""Rules under which a further candidate at a microbleed is no false positive."""
+
+VALDO_MM = 5.0
+"""Distance that a candidate of the VALDO rule must be nearer than [mm]."""
+
+_BOX = ("left", "top", "right", "bottom")
+_AXES = ("x_mm", "y_mm", "z_mm")
+_COLUMNS = {"paper": ("k", *_BOX), "centre": _AXES, "overlap": ("k", *_BOX), "valdo": _AXES}
 
 
 @dataclass(frozen=True)
@@ -46,11 +77,13 @@ class Rule:
     Attributes
     ----------
     name : str
-        ``paper`` or ``centre``.
+        One of RULES.
     distance_mm : float
         Greatest distance that still counts [mm], inclusive; used by ``centre`` only.
     iou : float
         Overlap that must be exceeded; used by ``paper`` only.
+    slices : int
+        Greatest distance from the labelled slice [slices], inclusive; used by ``overlap`` only.
 
     Raises
     ------
@@ -58,9 +91,10 @@ class Rule:
         If the name is unknown or a limit is out of range.
     """
 
-    name: Literal["paper", "centre"] = "centre"
+    name: Literal["paper", "centre", "overlap", "valdo"] = "centre"
     distance_mm: float = 3.0
     iou: float = 0.8
+    slices: int = 0
 
     def __post_init__(self) -> None:
         if self.name not in RULES:
@@ -69,13 +103,19 @@ class Rule:
             raise UsageError(f"rule distance {self.distance_mm} mm: must be above 0 and finite, for example 3.")
         if not 0 <= self.iou < 1:
             raise UsageError(f"rule IoU {self.iou}: must be from 0 to below 1; the paper's is 0.8.")
+        if self.slices < 0:
+            raise UsageError(f"rule slices {self.slices}: must be 0 (the labelled slice) or more.")
 
     @property
     def label(self) -> str:
         """The rule in words, to stand beside every number made with it."""
-        if self.name == "paper":
-            return f"paper rule: IoU > {self.iou:g} on the labelled slice"
-        return f"centre rule: within {self.distance_mm:g} mm"
+        further = f" or up to {self.slices} beside it" if self.slices else ""
+        return {
+            "paper": f"paper rule: IoU > {self.iou:g} on the labelled slice",
+            "centre": f"centre rule: within {self.distance_mm:g} mm",
+            "overlap": f"overlap rule: boxes overlap on the labelled slice{further}",
+            "valdo": f"VALDO rule: nearest microbleed, nearer than {VALDO_MM:g} mm",
+        }[self.name]
 
 
 @dataclass(frozen=True)
@@ -122,16 +162,67 @@ def closeness(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> NDAr
     -------
     (n, m) array
         0 where the pair does not count as a hit, otherwise in 0..1 and greater for nearer: the IoU, or
-        1 - distance / (2 distance_mm).
+        1 - distance / (2 distance_mm). For ``valdo`` only the microbleed nearest to a candidate is not 0 (of several
+        equally near ones the first by x, y, z), and distances are told apart to the last bit.
     """
-    if rule.name == "paper":
-        overlap = iou(_numbers(candidates, ["left", "top", "right", "bottom"]), _numbers(truth, _COLUMNS["paper"][1:]))
-        same_slice = _numbers(candidates, ["k"]) == _numbers(truth, ["k"]).T
-        return np.where(same_slice & (overlap > rule.iou), overlap, 0.0)
-    axes = _COLUMNS["centre"]
-    offset = _numbers(candidates, axes)[:, None] - _numbers(truth, axes)[None]
-    distance = np.sqrt((offset**2).sum(axis=2))
-    return np.where(distance <= rule.distance_mm, 1 - distance / (2 * rule.distance_mm), 0.0)
+    if rule.name in ("paper", "overlap"):
+        shared = iou(_numbers(candidates, _BOX), _numbers(truth, _BOX))
+        apart = np.abs(_numbers(candidates, ["k"]) - _numbers(truth, ["k"]).T)
+        limit, slices = (rule.iou, 0) if rule.name == "paper" else (0.0, rule.slices)
+        return np.where((apart <= slices) & (shared > limit), shared, 0.0)
+    points, marks = _numbers(candidates, _AXES), _numbers(truth, _AXES)
+    if rule.name == "centre":
+        distance = _distance(points, marks)
+        return np.where(distance <= rule.distance_mm, 1 - distance / (2 * rule.distance_mm), 0.0)
+    distance = _distance(_lesion_centres(candidates, points), marks)
+    order = np.lexsort(marks.T[::-1])
+    nearest = order[distance[:, order].argmin(axis=1)] if len(marks) else np.zeros(len(points), int)
+    belongs = (nearest[:, None] == np.arange(len(marks))) & (distance < VALDO_MM)
+    # by rank: equal for equal distances only, which a difference from the limit would not be after rounding
+    rank = np.unique(distance, return_inverse=True)[1].reshape(distance.shape)
+    return np.where(belongs, 1 / (1 + rank), 0.0)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is counted of one subject: its candidates or, where boxes were put together, its lesions.
+
+    Attributes
+    ----------
+    near : (u, m) array
+        :func:`closeness` of every unit to every microbleed, of its closest box.
+    box : (u, m) integer array
+        Row of that box.
+    first : (u,) integer array
+        First row of every unit.
+    unit : (n,) integer array
+        Unit of every row; units are in the order of their first rows.
+    """
+
+    near: NDArray[np.float64]
+    box: NDArray[np.intp]
+    first: NDArray[np.intp]
+    unit: NDArray[np.intp]
+
+
+def units(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Units:
+    """What is counted of one subject, and how near it is to the microbleeds.
+
+    Parameters
+    ----------
+    candidates, truth : DataFrame
+        Rows of ONE subject; boxes with the same ``lesion``, if there is such a column, are one unit.
+    rule : Rule
+    """
+    near = closeness(candidates, truth, rule)
+    rows = np.arange(len(candidates))
+    if "lesion" not in candidates:
+        return Units(near, np.repeat(rows[:, None], len(truth), axis=1), rows, rows)
+    unit = pd.factorize(candidates["lesion"])[0].astype(np.intp)
+    members = [np.flatnonzero(unit == n) for n in range(unit.max() + 1)] if len(unit) else []
+    box = np.array([mine[near[mine].argmax(axis=0)] for mine in members], np.intp).reshape(len(members), len(truth))
+    first = np.array([mine[0] for mine in members], np.intp)
+    return Units(np.take_along_axis(near, box, axis=0), box, first, unit)
 
 
 def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching:
@@ -140,8 +231,8 @@ def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching
     Parameters
     ----------
     candidates : DataFrame
-        participant_id and, for ``paper``, k, left, top, right, bottom [px on the network image]; for ``centre``,
-        x_mm, y_mm, z_mm (world).
+        participant_id and, for ``paper`` and ``overlap``, k, left, top, right, bottom [px on the network image]; for
+        ``centre`` and ``valdo``, x_mm, y_mm, z_mm (world). With ``lesion``, boxes of one lesion count as one.
     truth : DataFrame
         The microbleeds, with the same columns. Both tables must be of the same subjects: a subject that is in one
         only has nothing but misses or false positives.
@@ -158,23 +249,27 @@ def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching
     """
     for what, frame in (("candidates", candidates), ("truth", truth)):
         _check(what, frame, rule)
-    outcome = np.full(len(candidates), "fp", dtype="<U9")
+    outcome = np.full(len(candidates), "merged", dtype="<U9")
     microbleed = np.full(len(candidates), -1)
     hit = np.full(len(truth), -1)
-    rows = rows_by_subject(candidates)
-    for subject, marks in rows_by_subject(truth).items():
-        if subject not in rows:
+    marks_of = rows_by_subject(truth)
+    for subject, mine in rows_by_subject(candidates).items():
+        marks = marks_of.get(subject, np.zeros(0, np.intp))
+        counted = units(candidates.iloc[mine], truth.iloc[marks], rule)
+        outcome[mine[counted.first]] = "fp"
+        if not len(marks):
             continue
-        mine = rows[subject]
-        near = closeness(candidates.iloc[mine], truth.iloc[marks], rule)
-        a, b = _pairs(near)
-        hit[marks[b]] = mine[a]
-        if rule.name == "centre":
-            close = near.max(axis=1) > 0
-            outcome[mine[close]] = "duplicate"
-            microbleed[mine[close]] = marks[near[close].argmax(axis=1)]
-        outcome[mine[a]] = "tp"
-        microbleed[mine[a]] = marks[b]
+        close = (counted.near > 0).any(axis=1)
+        if rule.name in WITH_DUPLICATES:
+            outcome[mine[counted.first[close]]] = "duplicate"
+            target = marks[counted.near[close].argmax(axis=1)]
+            microbleed[mine[counted.first[close]]] = target
+        a, b = _winners(counted.near) if rule.name == "valdo" else _pairs(counted.near)
+        outcome[mine[counted.first[a]]] = "merged"  # the box that hits stands for its lesion
+        microbleed[mine[counted.first[a]]] = -1
+        outcome[mine[counted.box[a, b]]] = "tp"
+        microbleed[mine[counted.box[a, b]]] = marks[b]
+        hit[marks[b[::-1]]] = mine[counted.box[a, b]][::-1]  # of several hits (valdo) the first
     return Matching(
         rule,
         pd.DataFrame(
@@ -199,6 +294,26 @@ def _pairs(near: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp
     a, b = linear_sum_assignment(worth, maximize=True)
     real = near[a, b] > 0
     return a[real], b[real]
+
+
+def _winners(near: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For every column the rows that are nearest to it: several where they are equally near."""
+    best = near.max(axis=0, initial=0)
+    rows, columns = np.nonzero((near == best) & (near > 0))
+    return rows, columns
+
+
+def _distance(points: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[np.float64]:
+    offset = points[:, None] - marks[None]
+    distance: NDArray[np.float64] = np.sqrt((offset**2).sum(axis=2))
+    return distance
+
+
+def _lesion_centres(candidates: pd.DataFrame, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    if "lesion" not in candidates:
+        return points
+    means = pd.DataFrame(points).groupby(candidates["lesion"].to_numpy()).transform("mean")
+    return np.asarray(means, float)
 
 
 def _check(what: str, frame: pd.DataFrame, rule: Rule) -> None:

@@ -217,6 +217,10 @@ class Study:
         """Where simulated scans are written (magnitude and phase per subject); other scans stay where they are."""
         return self.root / "scans"
 
+    def simulated_truth(self, subject: str) -> Path:
+        """All that is in a simulated scan: microbleeds and what looks like one."""
+        return self.scans / subject / f"{subject}_truth.json"
+
     def subject(self, subject: str) -> Path:
         """Folder of a subject's preprocessed volumes."""
         return self.root / subject

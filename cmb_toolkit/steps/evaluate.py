@@ -2,11 +2,12 @@
 
 The folder ``evaluation/`` of the cell holds::
 
-    metrics.json       counts of every rule, role and stage, with intervals and thresholds
-    subjects.tsv       the same by subject
+    metrics.json       counts of every rule, role and stage, with intervals, thresholds, averages and strata
+    subjects.tsv       the counts by subject
     microbleeds.tsv    every microbleed and the candidate that found it
     candidates.tsv     every candidate and what it turned out to be
     froc.tsv           sensitivity against false positives per subject, for every threshold
+    strata.tsv         microbleeds by diameter, contrast and region; false positives by what they are
     montage.png        found, missed and false on one page
     pictures/          one picture each
 """
@@ -24,9 +25,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
+from ..evaluation.merging import COUNTS
 from ..evaluation.results import CellResult, Evaluation, Threshold
-from ..evaluation.results import evaluate as count
-from ..evaluation.rules import Rule
+from ..evaluation.results import evaluate as count_all
+from ..evaluation.rules import RULES, Rule
+from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
 from ..io.layout import Cell, Study
 from ..io.nifti import read_volume
 from ..io.publish import Record, publish, read_record
@@ -34,6 +37,7 @@ from ..io.tables import read_tsv, write_tsv
 from ..model import ROLES, OnProgress
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from .cohort import cell_parameters
+from .leaks import check_cell
 from .truth import read_geometry, truth_table
 
 __all__ = ["evaluate"]
@@ -42,11 +46,15 @@ _GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "righ
 _CANDIDATES = ["candidate_id", "role", "i", "j", *_GEOMETRY, "confidence"]
 
 _COUNTED = {
-    "rule": "paper or centre; metrics.json has it in words",
+    "rule": "paper, centre, overlap or valdo; metrics.json has it in words",
     "role": "test, control, ...",
     "stage": "stage1: all candidates; stage2: stage 2 by itself; overall: what stage 2 kept, against all microbleeds",
 }
-_HITS = {"tp": "hits", "fp": "false positives", "duplicates": "further candidates at a microbleed (centre rule)"}
+_HITS = {
+    "tp": "hits",
+    "fp": "false positives",
+    "duplicates": "further candidates at a microbleed (rules centre and overlap)",
+}
 _COLUMNS = {
     "subjects.tsv": {
         **_COUNTED,
@@ -56,7 +64,13 @@ _COLUMNS = {
         "fn": "missed microbleeds",
     },
     "microbleeds.tsv": {"<rule>_<stage>": "candidate_id of the hit, n/a where missed"},
-    "candidates.tsv": {"<rule>_<stage>": "tp, fp or duplicate; n/a where stage 2 threw it out"},
+    "candidates.tsv": {
+        "<rule>_<stage>": "tp, fp, duplicate, or merged (another box of its lesion stands for it); n/a where stage 2 "
+        "threw it out",
+        "lesion": "boxes with the same number count as one (--count per-lesion)",
+        "nature": f"simulated scans: the nearest thing within {NEAR_MM:g} mm, else edge (rim of the brain mask within "
+        f"{RIM_MM:g} mm), else other",
+    },
     "froc.tsv": {
         **_COUNTED,
         "threshold": "candidates with at least this confidence (stage1) or probability (overall)",
@@ -64,14 +78,24 @@ _COLUMNS = {
         "fp_per_subject": "over all subjects of the role",
         **_HITS,
     },
+    "strata.tsv": {
+        "rule, role, stage": "as above",
+        "by": "diameter_mm, contrast, region (of microbleeds) or nature (of false positives)",
+        "stratum": "a value equal to a limit belongs to the upper stratum",
+        "microbleeds": "in the stratum",
+        "found": "of these",
+        "false_positives": "of this nature",
+    },
 }
 
 
 def evaluate(
     cell: Path,
     *,
-    rule: Literal["paper", "centre"] = "centre",
+    rule: Literal["paper", "centre", "overlap", "valdo"] = "centre",
     distance_mm: float = 3.0,
+    count: str = "per-box",
+    link_mm: float = 3.0,
     roles: Sequence[str] = ("test", "control"),
     most_false: int = 24,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -83,9 +107,13 @@ def evaluate(
     cell : Path
         A cell in which stage 1 has found candidates; stage 2 is counted where it has run.
     rule : str
-        Rule that decides what the pictures show. Numbers are made under both rules, apart.
+        Rule that decides what the pictures show. Numbers are made under all rules, apart.
     distance_mm : float
         Distance of the centre rule [mm].
+    count : {"per-box", "per-lesion"}
+        What counts as one finding: every box, as in the paper, or boxes of neighbouring slices that belong together.
+    link_mm : float
+        For ``per-lesion``: boxes on neighbouring slices with centres no further apart belong together [mm].
     roles : sequence of str
         Whose scans to count, each role apart; those the cell has no subject of are left out.
     most_false : int
@@ -101,21 +129,36 @@ def evaluate(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        Among others a DataError if a subject to be tested on was learned from, see :mod:`cmb_toolkit.steps.leaks`.
     """
-    shown = Rule(rule, distance_mm=distance_mm)
-    rules = (Rule("paper"), Rule("centre", distance_mm=distance_mm))
+    # a lesion is seen on the slices next to the labelled one, too; a box alone must lie on it
+    slices = 1 if count == "per-lesion" else 0
+    rules = {name: Rule(name, distance_mm=distance_mm, slices=slices) for name in RULES}  # type: ignore[arg-type]
+    if rule not in rules or count not in COUNTS or not 0 < link_mm < float("inf"):
+        raise UsageError(
+            f"rule must be one of {', '.join(RULES)}, count one of {', '.join(COUNTS)}, and the linking distance above "
+            f"0 mm. Found {rule}, {count}, {link_mm:g}."
+        )
     if most_false < 0 or not roles or not set(roles) <= set(ROLES):
         raise UsageError(f"roles must be some of {', '.join(ROLES)}, and the number of pictures 0 or more.")
     study, files = Study.of_cell(cell)
     parameters = cell_parameters(files)
     if not files.candidates.is_file():
         raise MissingError(f"{files.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
+    subjects = {role: list(parameters["roles"][role]) for role in roles if parameters["roles"][role]}
+    everybody = [subject for names in subjects.values() for subject in names]
+    if not everybody:
+        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject to evaluate. Choose another role.")
+    searched = check_cell(study, files, [name for role in ("test", "control") for name in subjects.get(role, [])])
     classified = files.findings.is_file()
+    listed = [subject for subject in everybody if study.simulated_truth(subject).is_file()]
     record = Record(
         step="evaluate",
         parameters={
             "rule": rule,
             "distance_mm": distance_mm,
+            "count": count,
+            "link_mm": link_mm,
             "roles": list(roles),
             "most_false": most_false,
             "subjects": {role: parameters["roles"][role] for role in roles},
@@ -125,30 +168,34 @@ def evaluate(
             *([files.findings] if classified else []),
             study.microbleeds,
             study.participants,
+            *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
         ),
         extra={"columns": _COLUMNS},
     )
     if record.is_current(files.evaluation):
         return files.evaluation
-    subjects = {role: list(parameters["roles"][role]) for role in roles if parameters["roles"][role]}
-    everybody = [subject for names in subjects.values() for subject in names]
-    if not everybody:
-        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject to evaluate. Choose another role.")
     _check_looked_at(files, list(subjects))
     role_of = {subject: role for role, names in subjects.items() for subject in names}
     candidates = _read_candidates(files, role_of, classified)
     geometry = {"size": parameters["size"], "mode": parameters["mode"]}
     truth = truth_table(study, everybody, **geometry)
-    evaluation = count(candidates, truth, subjects, rules)
+    if listed:
+        candidates["nature"] = _natures(study, candidates, listed)
+    link = link_mm if count == "per-lesion" else None
+    evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link)
     result = CellResult(
         cell=files.name,
         resolution=str(parameters["resolution"]),
         input=str(parameters["input"]),
         fold=str(parameters["fold"]),
         simulated=_simulated(study),
-        rules={each.name: each.label for each in rules},
+        rules={name: f"{each.label}; {_counted(link)}" for name, each in rules.items()},
         thresholds=_thresholds(files, classified),
         stages=evaluation.stages,
+        count=count,
+        link_mm=link,
+        strata=_strata(evaluation.strata),
+        leak_check=searched,
     )
     with publish(files.evaluation, record) as folder:
         (folder / "pictures").mkdir(parents=True)
@@ -157,7 +204,7 @@ def evaluate(
             folder,
             (study, files),
             evaluation,
-            shown,
+            rules[rule],
             geometry=geometry,
             most_false=most_false,
             on_progress=on_progress,
@@ -207,6 +254,44 @@ def _rows_of(table: pd.DataFrame, subjects: Sequence[str]) -> pd.DataFrame:
     return table[table["participant_id"].isin(list(subjects))].reset_index(drop=True)
 
 
+def _counted(link_mm: float | None) -> str:
+    return "per box" if link_mm is None else f"per lesion (boxes linked within {link_mm:g} mm)"
+
+
+def _strata(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    lines = table.astype(object).where(table.notna(), None).to_dict("records")
+    return tuple({str(name): value for name, value in line.items()} for line in lines)
+
+
+def _natures(study: Study, candidates: pd.DataFrame, subjects: Sequence[str]) -> pd.Series[Any]:
+    """What lies where each candidate is, in scans whose truth lists all that looks like a microbleed."""
+    nature = pd.Series(None, index=candidates.index, dtype=object)
+    for subject in subjects:
+        mine = candidates["participant_id"] == subject
+        if not mine.any():
+            continue
+        things, kinds = _things(study.simulated_truth(subject))
+        mask = read_volume(study.mask(subject))
+        rim = rim_voxels(mask.data > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+        nature[mine] = natures(candidates.loc[mine, ["x_mm", "y_mm", "z_mm"]].to_numpy(float), things, kinds, rim)
+    return nature
+
+
+def _things(path: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """World coordinates [mm] and kinds of what a simulated scan's truth lists."""
+    try:
+        truth = json.loads(path.read_text("utf-8"))
+        listed = [*truth["microbleeds"], *truth["mimics"]]
+        places = [[float(each[axis]) for axis in ("x_mm", "y_mm", "z_mm")] for each in listed]
+        kinds = [str(each["kind"]) for each in listed]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: not the truth of a simulated scan ({error!r}); microbleeds and mimics must be listed, each with "
+            "kind, x_mm, y_mm, z_mm. Run `cmbtk simulate` again."
+        ) from error
+    return np.array(places, float).reshape(-1, 3), kinds
+
+
 def _write_numbers(folder: Path, result: CellResult, evaluation: Evaluation) -> None:
     text = json.dumps(result.as_json(), indent=2, sort_keys=True, allow_nan=False)
     (folder / "metrics.json").write_text(text + "\n", "utf-8")
@@ -214,6 +299,7 @@ def _write_numbers(folder: Path, result: CellResult, evaluation: Evaluation) -> 
     write_tsv(evaluation.microbleeds, folder / "microbleeds.tsv")
     write_tsv(evaluation.candidates, folder / "candidates.tsv")
     write_tsv(evaluation.froc, folder / "froc.tsv")
+    write_tsv(evaluation.strata, folder / "strata.tsv")
 
 
 def _draw(

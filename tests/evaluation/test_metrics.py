@@ -105,17 +105,19 @@ def test_every_point_of_the_curve_is_what_matching_gives(found, marked, name):
     candidates, truth = table([(*spot, score) for spot, score in found], "confidence"), table(marked)
     curve = froc(candidates, truth, rule, subjects)
     assert curve["threshold"].is_monotonic_decreasing
-    for column in ("tp", "fp", "duplicates", "fp_per_subject"):
+    for column in ("tp", "fp", "duplicates", "fp_per_subject") if name != "valdo" else ("tp",):
         assert (np.diff(curve[column]) >= 0).all()
     assert (np.diff(curve["sensitivity"].dropna()) >= 0).all()
     for line in curve.itertuples():
         kept = candidates[candidates["confidence"] >= line.threshold]
         matching = match(kept, truth, rule)
         direct = counts(matching, subjects)
-        assert (line.tp, line.fp) == (direct.tp, direct.fp)
+        assert (line.tp, line.fp) == (matching.found.sum(), direct.fp)
         assert line.duplicates == (matching.outcome == "duplicate").sum()
         assert line.fp_per_subject == pytest.approx(direct.fp_per_subject)
-    assert curve[["tp", "fp", "duplicates"]].iloc[-1].sum() == len(candidates)
+    assert len(curve) == 1 + candidates["confidence"].nunique()  # the lowest threshold, with all candidates, included
+    if name != "valdo":  # where several equally near candidates are one microbleed found
+        assert curve[["tp", "fp", "duplicates"]].iloc[-1].sum() == len(candidates)
     shuffled = froc(candidates.iloc[::-1], truth.iloc[::-1], rule, subjects)
     pd.testing.assert_frame_equal(curve, shuffled)
 

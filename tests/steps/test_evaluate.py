@@ -5,6 +5,7 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.results import CellResult
+from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.model import Counts
@@ -46,12 +47,12 @@ def test_counts_of_a_cell(cell, read_json):
 def test_tables_and_pictures(cell):
     evaluate(cell.folder, most_false=1)
     subjects = read_tsv(cell.evaluation / "subjects.tsv")
-    assert len(subjects) == 2 * 3 * 4  # rules, stages, subjects
+    assert len(subjects) == 4 * 3 * 4  # rules, stages, subjects
     microbleeds = read_tsv(cell.evaluation / "microbleeds.tsv")
     assert microbleeds["centre_overall"].notna().tolist() == [True, False, True, False]
     froc = read_tsv(cell.evaluation / "froc.tsv")
     assert set(zip(froc["rule"], froc["stage"], strict=True)) == {
-        (rule, stage) for rule in ("paper", "centre") for stage in ("stage1", "overall")
+        (rule, stage) for rule in RULES for stage in ("stage1", "overall")
     }
     assert sorted(path.name for path in (cell.evaluation / "pictures").iterdir()) == [
         "false_sub-002_cand-0006.png",
@@ -108,7 +109,7 @@ def test_a_verdict_that_is_none(cell):
 
 def test_candidates_of_another_split(cell):
     rewrite(cell.candidates, lambda table: table.assign(role="train"))
-    with pytest.raises(DataError, match="sub-001 is a train subject there, but a test subject"):
+    with pytest.raises(DataError, match=r"candidates\.tsv: sub-001, sub-002, sub-004 used for training"):
         evaluate(cell.folder)
 
 
@@ -119,7 +120,15 @@ def test_a_missing_column_is_named(cell):
 
 
 def test_parameters_out_of_range(cell):
-    for wrong in ({"roles": ("tests",)}, {"roles": ()}, {"most_false": -1}, {"distance_mm": 0}, {"rule": "valdo"}):
+    for wrong in (
+        {"roles": ("tests",)},
+        {"roles": ()},
+        {"most_false": -1},
+        {"distance_mm": 0},
+        {"rule": "voxel"},
+        {"count": "per-slice"},
+        {"link_mm": 0},
+    ):
         with pytest.raises(UsageError):
             evaluate(cell.folder, **wrong)
     assert not cell.evaluation.exists()

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.tables import read_page, tables
@@ -22,11 +23,12 @@ def evaluated(two_fold_study, cells):
     return two_fold_study
 
 
-def test_files_of_both_rules(evaluated):
+def test_files_of_all_rules(evaluated):
     folder = tables(evaluated.root)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [f"{stage}_{rule}.tsv" for stage in ("stage1", "stage2", "overall") for rule in ("paper", "centre")]
-        + ["results_paper.md", "results_centre.md", "paper_audit.md"]
+        [f"{stage}_{rule}.tsv" for stage in ("stage1", "stage2", "overall") for rule in RULES]
+        + [f"results_{rule}.md" for rule in RULES]
+        + ["paper_audit.md"]
     )
     stage1 = read_tsv(folder / "stage1_centre.tsv").set_index("fold")
     assert stage1.index.tolist() == ["1", "2", "all"]
@@ -46,12 +48,12 @@ def test_running_again_does_nothing(evaluated):
 def test_the_command_prints_and_writes(evaluated):
     result = CliRunner().invoke(cli, ["tables", str(evaluated.root)])
     assert result.exit_code == 0, result.output
-    assert "Both stages together (centre rule: within 3 mm)" in result.output
+    assert "Both stages together (centre rule: within 3 mm; per box)" in result.output
     assert "paper HR, other data" in result.output
     assert "simulated scans" in result.output
     assert "IoU" not in result.output
     paper = CliRunner().invoke(cli, ["tables", str(evaluated.root), "--rule", "paper"])
-    assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice)" in paper.output
+    assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice; per box)" in paper.output
     assert "within 3 mm" not in paper.output
 
 
