@@ -365,7 +365,7 @@ def _scanners(study: StudyResults) -> Table:
         # the paper trained on one of its two scanners only; its row stands beside that one, or the first of others
         paper = next((fold for fold in lines if "verio" in fold.lower()), next(iter(lines), None))
         for fold, line in lines.items() or ((None, None),):
-            label = _label(study, name) + (f", trained on {scanner_of(fold)}" if fold else "")
+            label = _label(study, name) + (f", trained on scanner {scanner_of(fold)}" if fold else "")
             own = fold == paper
             printed = _printed_measures(8, name, _STAGE2) if own else [Cell("\N{EN DASH}") for _ in _STAGE2]
             rows.append(Row((Cell(label), *_ours(line, _STAGE2), *printed)))

@@ -5,12 +5,15 @@ The folder ``report/`` of the study holds::
     index.html               everything on one page that needs nothing else
     tables/table-1.md ...    tables 1 to 9, each as Markdown, TSV and LaTeX
     figures/figure-2.png ... figures 2 to 7; the paper's figure 1 is a drawing of the method
+
+Further tables and figures, which the paper does not have, lie beside them under their names.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,12 +25,14 @@ from ..io.layout import Cell, Study
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv
 from ..model import OnProgress
+from ..report.further_tables import further_tables
 from ..report.page import Picture, Section, html_page
 from ..report.paper_curves import draw_scanners, draw_thresholds
 from ..report.paper_pictures import draw_channels, draw_healthy, draw_masks, draw_outcomes
 from ..report.paper_tables import StudyResults, overview, paper_tables
 from ..report.table import Table, plain_table
 from .cohort import cell_parameters, read_microbleeds, read_participants
+from .figures import draw_group_froc
 from .paper_results import default_resolutions, study_results
 from .paper_scenes import Scenes
 from .tables import evaluated_cells
@@ -108,13 +113,13 @@ def paper_report(
     if record.is_current(opened.report):
         return opened.report
     results = study_results(opened, cells, resolutions=chosen, input_name=input_name, rule=rule, best_fold=best_fold)
-    numbered = dict(enumerate(paper_tables(results), 1))
+    numbered, further = dict(enumerate(paper_tables(results), 1)), further_tables(results)
     pictures = _pictures(opened, results, on_progress)
-    sections = _sections(numbered, pictures, results)
+    sections = _sections(numbered, further, pictures, results)
     with publish(opened.report, record) as folder:
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True)
-        for table in numbered.values():
+        for table in (*numbered.values(), *further):
             for ending, text in ((".md", table.markdown()), (".tsv", table.tsv()), (".tex", table.latex())):
                 (folder / "tables" / f"{table.name}{ending}").write_text(text, "utf-8", newline="\n")
         for picture in pictures.values():
@@ -149,7 +154,10 @@ def _facts(study: Study, results: StudyResults) -> list[tuple[str, str]]:
     return facts
 
 
-def _sections(tables: Mapping[int, Table], pictures: Mapping[int, Picture], results: StudyResults) -> list[Section]:
+def _sections(
+    tables: Mapping[int, Table], further: Sequence[Table], pictures: Mapping[int | str, Picture], results: StudyResults
+) -> list[Section]:
+    curves = [picture for key, picture in pictures.items() if isinstance(key, str) and picture.png]
     return [
         Section("whole", "In one look", (overview(results),)),
         Section("data", "Data", (tables[1], pictures[2])),
@@ -160,6 +168,7 @@ def _sections(tables: Mapping[int, Table], pictures: Mapping[int, Picture], resu
         Section("healthy", "Healthy subjects", (tables[7], pictures[6])),
         Section("scanners", "Scanners", (pictures[7], tables[8])),
         Section("earlier-work", "Earlier work", (tables[9],)),
+        Section("beyond", "Beyond the paper", (*curves, *further)),
         Section("slips", "The paper's slips", (_slips(),), _ABOUT_SLIPS),
     ]
 
@@ -177,8 +186,7 @@ def _slips() -> Table:
     return plain_table("slips", "Printed values beside what the paper's own counts give", rows.rename(columns=names))
 
 
-def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> dict[int, Picture]:
-    drawings: dict[int, Callable[[Path], str]] = {}
+def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> dict[int | str, Picture]:
     cells = {
         name: [study.cell_named(each.cell) for each in results.select(ours, results.input)]
         for name, ours in results.resolutions.items()
@@ -186,7 +194,7 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
     some = next((cell for mine in cells.values() for cell in mine), None)
     parameters = cell_parameters(some) if some else {}
     scenes = Scenes(study, int(parameters.get("size", 448)), str(parameters.get("mode", "auto")))
-    drawings = {
+    drawings: dict[int | str, Callable[[Path], str]] = {
         2: lambda out: _draw_masks(scenes, results, out),
         3: lambda out: _draw_channels(study, scenes, results, cells, out),
         4: lambda out: _draw_thresholds(results, cells, out),
@@ -194,15 +202,26 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
         6: lambda out: _draw_healthy(study, scenes, results, out),
         7: lambda out: _draw_scanners(study, results, out),
     }
-    pictures = {}
+    drawings |= {name: partial(_draw_froc, results, name, mine) for name, mine in cells.items()}
+    pictures: dict[int | str, Picture] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number, draw in drawings.items():
-            path = Path(folder) / f"{number}.png"
+        for key, draw in drawings.items():
+            path = Path(folder) / f"{key}.png"
             caption = draw(path)
             png = path.read_bytes() if path.is_file() else b""
-            pictures[number] = Picture(f"figure-{number}", f"Figure {number}", _TITLES[number], caption, png)
-            on_progress(len(pictures), len(drawings), f"figure {number}")
+            if isinstance(key, int):
+                name, label, title = f"figure-{key}", f"Figure {key}", _TITLES[key]
+            else:
+                name, label, title = f"froc-{key}", key, "Sensitivity against false positives"
+            pictures[key] = Picture(name, label, title, caption, png)
+            on_progress(len(pictures), len(drawings), name)
     return pictures
+
+
+def _draw_froc(results: StudyResults, name: str, cells: Sequence[Cell], out: Path) -> str:
+    members = list(zip(results.select(results.resolutions[name], results.input), cells, strict=True))
+    draw_group_froc(members, results.rule, f"{name}: sensitivity against false positives, test subjects", out)
+    return "Left, candidates of stage 1 by confidence; right, what both stages leave, by the probability of stage 2."
 
 
 def _draw_masks(scenes: Scenes, results: StudyResults, out: Path) -> str:

@@ -14,7 +14,7 @@ from ..evaluation.rules import Rule
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
-from ..report.paper_tables import PAPER_FOLDS, StudyResults
+from ..report.paper_tables import FRST, PAPER_FOLDS, StudyResults
 from .cohort import cell_parameters, read_microbleeds, read_participants
 from .tables import read_result
 from .truth import truth_table
@@ -91,7 +91,7 @@ def study_results(
         cohort=_cohort(study),
         best=best,
         best_how=how,
-        seconds=_seconds([cell for cell, _ in results]),
+        seconds=_seconds(study, results),
     )
 
 
@@ -162,8 +162,9 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
     table = cell.findings if more else cell.candidates
     candidates = read_tsv(table, ["candidate_id", *_GEOMETRY, "confidence", *more])
     truth = truth_table(study, names, size=parameters["size"], mode=parameters["mode"])
-    judged = Rule(rule, distance_mm=_distance_mm(cell))  # type: ignore[arg-type]
-    found = count(candidates, truth, {"validation": names}, [judged]).stages
+    slices = 1 if result.link_mm is not None else 0
+    judged = Rule(rule, distance_mm=_distance_mm(cell), slices=slices)  # type: ignore[arg-type]
+    found = count(candidates, truth, {"validation": names}, [judged], link_mm=result.link_mm).stages
     return next(each.counts.f1 for each in found if each.stage == stage)
 
 
@@ -172,12 +173,17 @@ def _distance_mm(cell: Cell) -> float:
     return float(record.get("parameters", {}).get("distance_mm", 3.0))
 
 
-def _seconds(cells: Sequence[Cell]) -> pd.DataFrame:
+def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.DataFrame:
     """What looking at the scans took, as the steps noted it."""
     rows = []
-    for cell in cells:
-        for stage, table in (("stage1", cell.candidates), ("stage2", cell.findings)):
-            work = (read_record(table) or {}).get("work")
-            if work:
-                rows.append((cell.name, stage, work["seconds"], work["subjects"], work["machine"]))
+    for cell, result in results:
+        looked_at = [cell.candidates]
+        if result.input == FRST:  # found once for all folds, subject by subject
+            names = [name for names in cell_parameters(cell)["roles"].values() for name in names]
+            looked_at = [study.slices(FRST) / f"{name}.tsv" for name in names]
+        for stage, tables in (("stage1", looked_at), ("stage2", [cell.findings])):
+            for table in tables:
+                work = (read_record(table) or {}).get("work")
+                if work:
+                    rows.append((cell.name, stage, work["seconds"], work["subjects"], work["machine"]))
     return pd.DataFrame(rows, columns=["cell", "stage", "seconds", "subjects", "machine"])
