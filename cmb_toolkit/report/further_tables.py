@@ -51,8 +51,8 @@ def _average_sensitivity(study: StudyResults, cells: Mapping[str, Sequence[CellR
             cells_of = [Cell(f"{100 * value:.1f}") for value in (*at, fmean(values))]
             rows.append(Row((Cell(heading), *cells_of, Cell(between)), begins=stage == "stage1"))
     notes = (
-        "The average is the CPM of the LUNA16 challenge; each value is the mean of the folds. " + study.label + ". A "
-        "curve that ends before a rate, at the threshold in use, keeps its last sensitivity there.",
+        f"Hits by the {study.label}. Each value is the mean of the folds; the average is the CPM of the LUNA16 "
+        "challenge. A curve that ends before a rate, at the threshold in use, keeps its last sensitivity there.",
     )
     title = "Average sensitivity on the test subjects"
     return Table("average-sensitivity", title, tuple(columns), tuple(rows), notes)
@@ -62,7 +62,7 @@ def _strata(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> T
     have = {name: mine for name, mine in cells.items() if any(cell.strata for cell in mine)}
     columns = [Column("Microbleeds")]
     for name in have:
-        columns += [Column(heading, name) for heading in ("Number", "Found by stage 1 (%)", "Left by stage 2 (%)")]
+        columns += [Column(heading, name) for heading in ("Number", "Found by stage 1 (%)", "Kept by stage 2 (%)")]
     keys = {(by, str(line["stratum"])) for mine in have.values() for by, line in _lines(study, mine, "test")}
     rows = []
     for by, heading in _PROPERTIES.items():
@@ -78,7 +78,7 @@ def _strata(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> T
             label = f"{heading} {stratum}" if by != "region" else f"{heading}: {stratum}"
             rows.append(Row((Cell(label), *values), begins=n == 0))
     notes = (
-        f"Test subjects of all folds; {study.label}. Apparent diameter and contrast on SWI, as the truth has them.",
+        f"Test subjects of all folds; hits by the {study.label}. Apparent diameter and contrast as the truth has them.",
     )
     return Table("strata", "Sensitivity by what is known of the microbleeds", tuple(columns), tuple(rows), notes)
 
@@ -112,7 +112,7 @@ def _natures(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> 
                 totals.append(_per_subject(sum(each.counts.fp for each in found if each), study, mine, role, stage))
         rows.append(Row((Cell("all"), *totals), total=True))
     notes = (
-        f"False positives a scan, all folds; {study.label}. What a simulated scan's truth lists within 3 mm: a "
+        f"False positives a scan, all folds, by the {study.label}. What a simulated scan's truth lists within 3 mm: a "
         "microbleed where the rule is stricter than that, mimics by their kinds; else the edge of the brain mask "
         "within 2 mm; else something other, such as noise.",
     )

@@ -438,12 +438,13 @@ def _time(study: StudyResults, cells: Sequence[str], stage: str) -> Cell:
 
 
 def _machines(study: StudyResults) -> list[str]:
-    machines = sorted(set(study.seconds["machine"].dropna()))
-    ours = f"This study's times: {'; '.join(machines)}. " if machines else ""
-    return [
-        ours + "The paper's: NVIDIA GeForce GTX 1080 Ti; those of stage 2 are its time for one patch times the "
+    machines = "; ".join(sorted(set(study.seconds["machine"].dropna())))
+    ours = f"This study's times are those of the networks, or of the transform, on {machines}." if machines else ""
+    paper = (
+        "The paper's times are of an NVIDIA GeForce GTX 1080 Ti; those of stage 2 are its time for one patch times the "
         "candidates of a subject."
-    ]
+    )
+    return [f"{ours} {paper}".strip()]
 
 
 def _both(measures: Sequence[_Measure]) -> tuple[Column, ...]:
@@ -493,8 +494,8 @@ def _notes(study: StudyResults, *, counted: bool = True) -> tuple[str, ...]:
     notes = []
     if counted:
         notes.append(
-            f"This study: {study.label}; beside the rates their 95 % intervals, bootstrap over subjects. The paper: "
-            "its own patients, IoU > 0.8 on the labelled slice."
+            f"This study: hits by the {study.label}; beside the rates their 95 % intervals, bootstrap over "
+            "subjects. The paper: its own patients, IoU > 0.8 on the labelled slice."
         )
     other = [name for name, ours in study.resolutions.items() if ours != name]
     if other:

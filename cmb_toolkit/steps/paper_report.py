@@ -20,6 +20,7 @@ from typing import Literal
 import pandas as pd
 
 from .. import __version__
+from ..errors import MissingError
 from ..evaluation.published import audit
 from ..io.layout import Cell, Study
 from ..io.publish import Record, publish
@@ -51,8 +52,8 @@ _TITLES = {
 }
 
 _SIMULATED = (
-    "Simulated scans. These numbers show that the software works from end to end; they say nothing about its "
-    "performance on patients, and must not be read as a reproduction of the paper's results."
+    "Simulated scans. These numbers show that the software works from end to end. They say nothing about its "
+    "performance on patients, and are no reproduction of the paper's results."
 )
 
 _NO_PICTURE = "this study does not have what it shows yet."
@@ -207,7 +208,10 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
     with tempfile.TemporaryDirectory() as folder:
         for key, draw in drawings.items():
             path = Path(folder) / f"{key}.png"
-            caption = draw(path)
+            try:
+                caption = draw(path)
+            except MissingError:  # volumes may be deleted once a cell is evaluated
+                caption = _NO_PICTURE
             png = path.read_bytes() if path.is_file() else b""
             if isinstance(key, int):
                 name, label, title = f"figure-{key}", f"Figure {key}", _TITLES[key]
@@ -287,7 +291,7 @@ def _draw_thresholds(results: StudyResults, cells: Mapping[str, list[Cell]], out
                 chosen[name, result.fold] = result.thresholds["stage1"].value
     if not any(map(len, curves)):
         return _NO_PICTURE
-    draw_thresholds(pd.concat(curves, ignore_index=True), chosen, f"Test subjects; {results.label}.", out)
+    draw_thresholds(pd.concat(curves, ignore_index=True), chosen, f"Test subjects; hits by the {results.label}.", out)
     return (
         "Each line is the test set of one fold. Lines begin at the threshold in use (dot), below which no box was "
         "kept. They show all thresholds; reading one off them would be choosing it on the test subjects."
@@ -301,7 +305,7 @@ def _draw_outcomes(scenes: Scenes, results: StudyResults, cells: Mapping[str, li
     draw_outcomes(parts, out)
     return (
         f"SWI around candidates and microbleeds, 40 mm wide, with the highest confidences first and every subject in "
-        f"turn. Yellow: box of stage 1. Green: microbleed. Number: confidence. {results.label}."
+        f"turn. Yellow: box of stage 1. Green: microbleed. Number: confidence. Hits by the {results.label}."
     )
 
 
@@ -343,7 +347,7 @@ def _draw_scanners(study: Study, results: StudyResults, out: Path) -> str:
         )
         for (resolution, scanner), group in subjects.groupby(["resolution", "scanner"])
     }
-    draw_scanners(subjects, overall, f"Test subjects of all folds; {results.label}.", out)
+    draw_scanners(subjects, overall, f"Test subjects of all folds; hits by the {results.label}.", out)
     named = subjects["resolution"] + " scans of " + subjects["scanner"]
     sizes = ", ".join(f"{n} {name}" for name, n in named.value_counts(sort=False).items())
     return f"Dots: subjects; boxes: quartiles; in parentheses all microbleeds and subjects together. {sizes}."

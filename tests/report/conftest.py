@@ -1,8 +1,9 @@
 """A study whose every count is the paper's own, so that its tables must be the paper's."""
 
-from __future__ import annotations
+from dataclasses import replace
 
 import pandas as pd
+import pytest
 
 from cmb_toolkit.evaluation.published import published_counts, published_table
 from cmb_toolkit.evaluation.results import CellResult, StageResult, Threshold
@@ -52,7 +53,7 @@ def subject_rows(results):
     )
 
 
-def the_papers_study(leave_out=()):
+def _study(leave_out=()):
     results = []
     for name, second in (("HR", 5), ("LR", 6)):
         for n in "12345":
@@ -89,3 +90,19 @@ def the_papers_study(leave_out=()):
         best_how="the paper's choice",
         seconds=seconds,
     )
+
+
+@pytest.fixture
+def papers_study():
+    """A function that gives the study, without the cells named, and with other attributes as given."""
+
+    def make(leave_out=(), **changes):
+        return replace(_study(leave_out), **changes)
+
+    return make
+
+
+@pytest.fixture
+def one_cell():
+    """A function that makes a CellResult of stages."""
+    return cell
