@@ -87,6 +87,13 @@ def test_every_step_from_scans_to_table(prepared):
     changed = [path for path, then in before.items() if path.stat().st_mtime_ns != then]
     assert changed == []
 
+    # a test subject among the training images stops the evaluation
+    subject = str(fold.index[fold == "test"][0])
+    with (cell.project / "train.txt").open("a") as stream:
+        stream.write(f"slices/{subject}_slice-000.png\n")
+    said = cmbtk("evaluate", cell.folder, code=5)
+    assert f"darknet/train.txt: {subject} used for training of stage 1" in said
+
 
 @pytest.mark.slow
 def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared):

@@ -26,6 +26,7 @@ __all__ = [
     "interval",
     "per_subject",
     "pool_froc",
+    "pooled_rates",
     "threshold_within",
 ]
 
@@ -324,15 +325,31 @@ def bootstrap(
     if not len(numbers):
         return dict.fromkeys(("sensitivity", "precision", "f1", "fp_per_subject"), (float("nan"), float("nan")))
     draws = np.random.default_rng(seed).integers(len(numbers), size=(samples, len(numbers)))
-    tp, fp, fn = numbers[draws].sum(axis=1).T
+    rates = pooled_rates(numbers[draws])
+    return {name: interval(values, level) for name, values in rates.items()}
+
+
+def pooled_rates(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Rates of subjects together, for many sets of subjects at once.
+
+    Parameters
+    ----------
+    numbers : (s, n, 3) array
+        tp, fp, fn of each of n > 0 subjects in each of s sets.
+
+    Returns
+    -------
+    dict
+        As :func:`bootstrap` has it -> (s,) array, NaN without a denominator.
+    """
+    tp, fp, fn = numbers.sum(axis=1).T
     with np.errstate(invalid="ignore", divide="ignore"):
-        rates = {
+        return {
             "sensitivity": tp / (tp + fn),
             "precision": tp / (tp + fp),
             "f1": 2 * tp / (2 * tp + fp + fn),
-            "fp_per_subject": fp / len(numbers),
+            "fp_per_subject": fp / numbers.shape[1],
         }
-    return {name: interval(values, level) for name, values in rates.items()}
 
 
 def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:

@@ -18,7 +18,7 @@ import pandas as pd
 from ..errors import MissingError, UsageError
 from ..model import Counts
 
-__all__ = ["TABLES", "audit", "published_counts", "published_table"]
+__all__ = ["SLIPS", "TABLES", "audit", "published_counts", "published_table"]
 
 TABLES: dict[int, str] = {
     1: "Subjects and microbleeds by fold",
@@ -30,6 +30,25 @@ TABLES: dict[int, str] = {
     7: "Both stages on healthy controls",
     8: "Stage 2 trained on Verio, tested on Skyra",
     9: "Both stages beside earlier work",
+}
+
+SLIPS: tuple[str, ...] = (
+    "section 3.2: LR microbleeds",
+    "table 4: LR FPavg",
+    "table 7: LR FPavg",
+    "table 9: LR overall sensitivity",
+    "table 3: weighted average",
+)
+"""The paper's slips by name. One may show in several places: the value is repeated, or two values hang on it."""
+
+_SLIP_AT = {
+    ("Section 3.2, LR", "451 microbleeds out of"): 0,
+    ("Table 4, LR total", "FPavg"): 1,
+    ("Table 9, LR YOLO stage 1", "FPavg"): 1,
+    ("Table 7, LR", "FPavg, stage 2"): 2,
+    ("Table 9, LR YOLO stage 2", "overall sensitivity"): 3,
+    ("Table 3, HR+LR", "sensitivity as average of HR and LR weighted by microbleeds"): 4,
+    ("Table 3, HR+LR", "FPavg as average of HR and LR weighted by subjects"): 4,
 }
 
 _Quotient = Callable[[Counts], tuple[int, int]]
@@ -120,8 +139,9 @@ def audit() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        where, quantity, printed, recomputed (with as many digits), from (the quotient), verdict: ``agrees``,
-        ``rounding`` (one unit in the last digit) or ``slip``.
+        where, quantity, printed, recomputed (with as many digits), from (the quotient), verdict (``agrees``,
+        ``rounding``: one unit in the last digit, or ``slip``), slip (its name in SLIPS, ``new`` for one that is not
+        known, empty otherwise).
     """
     rows = []
     for check in (*_rate_checks(), *_sum_checks(), *_text_checks()):
@@ -130,25 +150,35 @@ def audit() -> pd.DataFrame:
         units = abs(round(float(check.printed) * 10**digits) - round(round(value, digits) * 10**digits))
         source = check.source or f"{check.numerator:.10g} / {check.denominator:.10g}"
         verdict = ("agrees", "rounding")[units] if units < 2 else "slip"
-        rows.append((check.where, check.quantity, check.printed, f"{value:.{digits}f}", source, verdict))
-    return pd.DataFrame(rows, columns=["where", "quantity", "printed", "recomputed", "from", "verdict"])
+        number = _SLIP_AT.get((check.where, check.quantity))
+        slip = "" if verdict != "slip" else "new" if number is None else SLIPS[number]
+        rows.append((check.where, check.quantity, check.printed, f"{value:.{digits}f}", source, verdict, slip))
+    return pd.DataFrame(rows, columns=["where", "quantity", "printed", "recomputed", "from", "verdict", "slip"])
 
 
 def _rate_checks() -> Iterator[_Check]:
-    """Rates of tables 2 to 9 from the counts of their row."""
+    """Rates of tables 2 to 9 from the counts of their row; those of our two stages in table 9 from tables 4 to 6."""
     known = _read("counts.tsv")
     for number in range(2, 10):
-        table = published_table(number)
-        totals = [row for row in table.index if row.endswith("total")]
+        totals = [row for row in published_table(number).index if row.endswith("total")]
         for row in [*known["row"][known["table"] == str(number)], *totals]:
-            own = published_counts(number, row)
-            for column, (quantity, scale, quotient) in _RATES.items():
-                if column in table and _cell(table, row, column) != "n/a":
-                    yield _Check(f"Table {number}, {row}", quantity, _cell(table, row, column), *quotient(own), scale)
-    for resolution, stage2 in (("HR", 5), ("LR", 6)):
-        found, total = published_counts(stage2, f"{resolution} total"), published_counts(4, f"{resolution} total")
-        printed = _cell(published_table(9), f"{resolution} YOLO stage 2", "overall_sensitivity_percent")
-        yield _Check(f"Table 9, {resolution} YOLO", "overall sensitivity", printed, found.tp, total.tp + total.fn, 100)
+            yield from _row_checks(number, row, published_counts(number, row))
+    for name, number in (("HR", 5), ("LR", 6)):
+        yolo = published_counts(4, f"{name} total"), published_counts(number, f"{name} total")
+        frst = published_counts(9, f"{name} FRST stage 1"), published_counts(9, f"{name} FRST stage 2")
+        for n, counts in enumerate(yolo, 1):
+            yield from _row_checks(9, f"{name} YOLO stage {n}", counts)
+        for method, (first, second) in (("YOLO", yolo), ("FRST", frst)):
+            row = f"{name} {method} stage 2"  # one cell for both stages
+            printed = _cell(published_table(9), row, "overall_sensitivity_percent")
+            yield _Check(f"Table 9, {row}", "overall sensitivity", printed, second.tp, first.tp + first.fn, 100)
+
+
+def _row_checks(number: int, row: str, counts: Counts) -> Iterator[_Check]:
+    table = published_table(number)
+    for column, (quantity, scale, quotient) in _RATES.items():
+        if column in table and _cell(table, row, column) != "n/a":
+            yield _Check(f"Table {number}, {row}", quantity, _cell(table, row, column), *quotient(counts), scale)
 
 
 def _sum_checks() -> Iterator[_Check]:
@@ -162,6 +192,11 @@ def _sum_checks() -> Iterator[_Check]:
                 total = table.loc[folds, column].astype(int).sum()
                 printed = _cell(table, f"{name} total", column)
                 yield _Check(f"Table {number}, {name} total", column, printed, total, 1, source="sum of the folds")
+    for fold in [row.removeprefix("both ") for row in marks.index if row.startswith("both")]:
+        for column in ("subjects", "microbleeds"):
+            parts = sum(int(_cell(marks, f"{name} {fold}", column)) for name in ("HR", "LR"))
+            printed = _cell(marks, f"both {fold}", column)
+            yield _Check(f"Table 1, both {fold}", f"{column}, HR and LR", printed, parts, 1, source="HR + LR")
     for name, stage2 in (("HR", 5), ("LR", 6)):
         for fold in [row for row in marks.index if row.startswith(f"{name} fold")]:
             first, second = (published_table(n).loc[fold, ["tp", "fn"]].astype(int).sum() for n in (4, stage2))
@@ -174,16 +209,20 @@ def _sum_checks() -> Iterator[_Check]:
 
 
 def _text_checks() -> Iterator[_Check]:
-    """Two statements of the text that its tables contradict, or would confirm."""
+    """Statements of the text that its tables contradict or confirm."""
     yield _Check("Section 3.2, LR", "451 microbleeds out of", "472", 451 + 121, 1, source="451 found + 121 missed")
+    seconds = published_table(9)["seconds_per_subject"]
+    for name, printed in (("LR", "13.4"), ("HR", "47.9")):
+        frst, yolo = (float(seconds[f"{name} {method} stage 1"]) for method in ("FRST", "YOLO"))
+        yield _Check(f"Section 4, {name}", "times that YOLO is faster than FRST", printed, frst, yolo)
     fold = {name: published_counts(3, name) for name in ("HR", "LR")}
-    pooled, printed = fold["HR"] + fold["LR"], published_table(3).loc["HR+LR"]
+    pooled = fold["HR"] + fold["LR"]
     for column, kind in (("sensitivity_percent", "microbleeds"), ("fp_per_subject", "subjects")):
         quantity, scale, quotient = _RATES[column]
         yield _Check(
-            "Section 3.1.2.3, HR+LR",
+            "Table 3, HR+LR",
             f"{quantity} as average of HR and LR weighted by {kind}",
-            str(printed[column]),
+            _cell(published_table(3), "HR+LR", column),
             *quotient(pooled),
             scale,
         )

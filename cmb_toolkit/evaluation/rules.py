@@ -194,15 +194,12 @@ class Units:
     box : (u, m) integer array
         Row of that box.
     first : (u,) integer array
-        First row of every unit.
-    unit : (n,) integer array
-        Unit of every row; units are in the order of their first rows.
+        First row of every unit; units are in the order of these.
     """
 
     near: NDArray[np.float64]
     box: NDArray[np.intp]
     first: NDArray[np.intp]
-    unit: NDArray[np.intp]
 
 
 def units(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Units:
@@ -217,12 +214,12 @@ def units(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Units:
     near = closeness(candidates, truth, rule)
     rows = np.arange(len(candidates))
     if "lesion" not in candidates:
-        return Units(near, np.repeat(rows[:, None], len(truth), axis=1), rows, rows)
+        return Units(near, np.repeat(rows[:, None], len(truth), axis=1), rows)
     unit = pd.factorize(candidates["lesion"])[0].astype(np.intp)
     members = [np.flatnonzero(unit == n) for n in range(unit.max() + 1)] if len(unit) else []
     box = np.array([mine[near[mine].argmax(axis=0)] for mine in members], np.intp).reshape(len(members), len(truth))
     first = np.array([mine[0] for mine in members], np.intp)
-    return Units(np.take_along_axis(near, box, axis=0), box, first, unit)
+    return Units(np.take_along_axis(near, box, axis=0), box, first)
 
 
 def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching:

@@ -201,7 +201,7 @@ def audit_page() -> Page:
     """Where the paper's printed numbers and its own counts disagree."""
     checks = audit()
     slips = checks[checks["verdict"] == "slip"].drop(columns="verdict")
-    close = checks[checks["verdict"] == "rounding"].drop(columns="verdict")
+    close = checks[checks["verdict"] == "rounding"].drop(columns=["verdict", "slip"])
     head = f"{len(checks)} printed values recomputed from the paper's own counts: "
     verdict = f"{(checks['verdict'] == 'agrees').sum()} agree, {len(close)} are off by one unit in the last digit, "
     return Page(
@@ -213,7 +213,7 @@ def audit_page() -> Page:
         (
             head
             + verdict
-            + f"{slips['where'].nunique()} places are slips. Printed values are shown everywhere as printed.",
+            + f"{slips['slip'].nunique()} places are slips. Printed values are shown everywhere as printed.",
         ),
     )
 

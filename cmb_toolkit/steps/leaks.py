@@ -101,19 +101,22 @@ def _check_chain(cell: Cell) -> None:
 
 def _foreign_weights(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
     """Who other weights were trained on, that were detected with or begun from; and which of them are not known."""
-    used = [
-        (source, f"{sidecar(result).name}: {source['file']}")
-        for result in (cell.weights, cell.candidates)
-        for source in _record(result).get("sources", [])
-        if source["file"].endswith(".weights")
-    ]
-    uses, unknown = [], []
-    for source, label in used:
-        owner = _owner(study, cell, source)
-        if owner is None:
-            unknown.append(f"{label}, sha256 {source['sha256'][:12]}")
-        elif owner.folder != cell.folder:
-            uses += list(_uses(owner, f"{owner.name}/"))
+    uses: list[Use] = []
+    unknown: list[str] = []
+    followed, left = {cell.folder}, [(cell, cell.candidates), (cell, cell.weights)]
+    while left:
+        user, result = left.pop()
+        for source in _record(result).get("sources", []):
+            if not source["file"].endswith(".weights"):
+                continue
+            owner = _owner(study, user, source)
+            if owner is None:
+                name = sidecar(result).name if user == cell else f"{user.name}/{sidecar(result).name}"
+                unknown.append(f"{name}: {source['file']}, sha256 {source['sha256'][:12]}")
+            elif owner.folder not in followed:
+                followed.add(owner.folder)
+                uses += _uses(owner, f"{owner.name}/")
+                left.append((owner, owner.weights))
     return uses, unknown
 
 

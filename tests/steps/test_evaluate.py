@@ -1,3 +1,7 @@
+import json
+
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -72,6 +76,65 @@ def test_running_again_does_nothing_and_a_change_does(cell):
     evaluate(cell.folder, distance_mm=2.0)
     assert cell.metrics.stat().st_mtime_ns != before
     assert "within 2 mm" in cell.metrics.read_text()
+
+
+def test_per_lesion(cell, read_json):
+    evaluate(cell.folder, count="per-lesion", link_mm=3.0, most_false=0)
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert (result.count, result.link_mm) == ("per-lesion", 3.0)
+    # the second box of the first lesion is no false positive of its own any more
+    assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=3, fn=2, subjects=3)
+    assert result.find("centre", "test", "stage1").duplicates == 0
+    assert all(label.endswith("; per lesion (boxes linked within 3 mm)") for label in result.rules.values())
+    outcomes = read_tsv(cell.evaluation / "candidates.tsv")
+    assert outcomes["paper_stage1"].tolist()[:2] == ["tp", "merged"]
+    assert outcomes["lesion"].tolist()[:3] == [0, 0, 1]
+
+
+def test_results_by_patient_and_the_curve_in_one_number(cell, read_json):
+    evaluate(cell.folder, most_false=0)
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert (result.count, result.link_mm) == ("per-box", None)
+    overall = result.find("valdo", "test", "overall")
+    assert overall.averages["f1"].subjects == 3
+    assert overall.averages["count_error"].mean == pytest.approx((0 + 1 + 1) / 3)
+    assert overall.classes["1-4"] == {"0": 1, "1-4": 2, ">=5": 0}
+    assert overall.cpm.sensitivity == (0.25, 0.25, 0.5, 0.75, 0.75, 0.75, 0.75)  # 3 subjects, 4 microbleeds
+    assert 0 <= overall.cpm.low <= overall.cpm.value <= overall.cpm.high <= 1
+    assert result.find("valdo", "test", "stage2").cpm is None
+    assert result.find("valdo", "control", "overall").cpm is None
+    assert result.strata == ()  # these marks have places only
+
+
+def test_strata_where_the_truth_knows_more(cell, classified_study, read_json):
+    marks = read_tsv(classified_study.microbleeds)
+    write_tsv(marks.assign(diameter_mm=[2.5, 6, 3, 3], region="lobar"), classified_study.microbleeds)
+    place = read_tsv(cell.candidates).set_index("candidate_id").loc["sub-002_cand-0006"]
+    x, y, z = (float(place[axis]) for axis in ("x_mm", "y_mm", "z_mm"))
+    vein = {"kind": "vein", "x_mm": x + 2, "y_mm": y, "z_mm": z}
+    for subject in ("sub-001", "sub-002"):
+        truth = classified_study.simulated_truth(subject)
+        truth.parent.mkdir(parents=True)
+        truth.write_text(json.dumps({"microbleeds": [], "mimics": [vein] if subject == "sub-002" else []}))
+        brain = np.zeros((96, 112, 12), np.uint8)
+        brain[4:82, 4:108] = 1  # its rim is 0.9 mm from the false positive at (80, 20, 3)
+        nib.save(nib.Nifti1Image(brain, np.diag([0.9, 0.9, 2.0, 1.0])), classified_study.mask(subject))
+    evaluate(cell.folder, most_false=0)
+    natures = read_tsv(cell.evaluation / "candidates.tsv").set_index("candidate_id")["nature"]
+    assert natures["sub-002_cand-0006"] == "vein"
+    assert natures["sub-001_cand-0004"] == "edge"
+    assert natures["sub-001_cand-0001"] == "other"
+    assert pd.isna(natures["sub-004_cand-0007"])  # nothing is known of this scan
+    table = read_tsv(cell.evaluation / "strata.tsv").query("rule == 'centre' and stage == 'stage1'")
+    sizes = table[table["by"] == "diameter_mm"].set_index("stratum")
+    assert sizes["microbleeds"].to_dict() == {"2-3": 1, "3-4": 2, ">=5": 1}
+    assert sizes["found"].to_dict() == {"2-3": 1, "3-4": 1, ">=5": 1}
+    assert table[table["by"] == "nature"].set_index("stratum")["false_positives"].to_dict() == {"edge": 1, "vein": 1}
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert len(result.strata) == len(read_tsv(cell.evaluation / "strata.tsv"))
+    classified_study.simulated_truth("sub-001").write_text('{"mimics": []}')
+    with pytest.raises(DataError, match=r"sub-001_truth\.json: not the truth of a simulated scan .*microbleeds"):
+        evaluate(cell.folder, most_false=0)
 
 
 def test_stage_1_alone(cell, read_json):
