@@ -182,7 +182,7 @@ _ABOUT_SLIPS = (
 
 def _slips() -> Table:
     checks = audit()
-    rows = checks[checks["verdict"] == "slip"].drop(columns="verdict")
+    rows = checks.loc[checks["verdict"] == "slip", ["where", "quantity", "printed", "recomputed", "from"]]
     names = {"where": "Where", "quantity": "Value", "printed": "Printed", "recomputed": "Recomputed", "from": "From"}
     return plain_table("slips", "Printed values beside what the paper's own counts give", rows.rename(columns=names))
 
