@@ -397,7 +397,8 @@ def _earlier_work(study: StudyResults) -> Table:
         if name in study.resolutions:
             ours = _method_cells(study, name, *what.split(" stage "))
         words = [Cell(line["reference"]), Cell(line["method"]), Cell(f"{line['subjects']} / {line['microbleeds']}")]
-        words.append(Cell(line["resolution_mm"].replace(" x ", " \N{MULTIPLICATION SIGN} ").replace("n/a", "")))
+        size = str(line["resolution_mm"]).replace(" x ", "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}")
+        words.append(Cell(size.replace("n/a", "")))
         if name in study.resolutions:
             words[0] = Cell(f"{line['reference']}, {name}")
         begins = row.partition(" stage")[0] != previous

@@ -29,6 +29,7 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': "''",
     "\N{EN DASH}": "--",
+    "\N{NO-BREAK SPACE}": "~",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
 }
