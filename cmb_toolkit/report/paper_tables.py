@@ -315,8 +315,8 @@ def _healthy(study: StudyResults) -> Table:
             values = _healthy_cells(study, cells[folds[0]], cells[folds[1]]) or values
         rows.append(Row((Cell(_label(study, name)), *values, *_printed(7, name, printed))))
     notes = (
-        f"Fold whose weights are used: {study.best_how}. The paper took the folds with the highest sensitivity on "
-        "their own test sets, for stage 1 and stage 2 apart (HR: 1 and 2, LR: 5 and 5).",
+        f"Weights: of {study.best_how}. The paper took the folds with the highest sensitivity on their own test sets, "
+        "for stage 1 and stage 2 apart (HR: 1 and 2, LR: 5 and 5).",
         "Specificity: share of stage 1's candidates that stage 2 throws out.",
     )
     return _table(7, columns, rows, (*notes, *_notes(study)))

@@ -151,7 +151,7 @@ def _facts(study: Study, results: StudyResults) -> list[tuple[str, str]]:
     inputs = ", ".join(sorted({cell.input for cell in results.cells}))
     facts.append(("Cells evaluated", f"{len(results.cells)} (inputs: {inputs})"))
     facts.append(("A hit is counted by", results.label))
-    facts.append(("Healthy subjects", f"looked at with the weights of the fold with {results.best_how}"))
+    facts.append(("Healthy subjects", f"looked at with the weights of {results.best_how}"))
     return facts
 
 

@@ -128,7 +128,7 @@ def _best_folds(
     choice: str,
 ) -> tuple[dict[str, tuple[str, str]], str]:
     if choice == "paper":
-        return dict(PAPER_FOLDS), "the paper's"
+        return dict(PAPER_FOLDS), "the folds that the paper took"
     if choice != "validation":
         raise UsageError(f"best fold {choice!r}: must be validation or paper.")
     best = {}
@@ -144,7 +144,7 @@ def _best_folds(
             # the first of equals; a fold without validation subjects is the last choice
             at = max(range(len(mine)), key=lambda n: -math.inf if math.isnan(scores[n]) else scores[n])
             best[name] = (mine[at][1].fold, mine[at][1].fold)
-    return best, "the greatest F1 on the validation subjects, of both stages together"
+    return best, "the fold with the greatest F1 of both stages on its validation subjects"
 
 
 def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> float:
