@@ -7,7 +7,7 @@
       sub-001/              preprocessed volumes and mask (BIDS-derivative names)
       slices/<input>/       network images and labels, shared by all folds
       cells/<cell>/         one (resolution, input, fold): detector, classifier, their tables
-      tables/ figures/ logs/
+      tables/ figures/ report/ logs/
       scratch/<cell>/       checkpoints; may be deleted at any time
 """
 
@@ -288,3 +288,8 @@ class Study:
     @property
     def figures(self) -> Path:
         return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        """What `cmbtk experiment report` makes, published whole: index.html, tables and figures of the paper."""
+        return self.root / "report"

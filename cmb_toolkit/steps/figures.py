@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ..report.figures import OperatingPoint, draw_froc, draw_losses
 from ..report.tables import common_label
 from .tables import read_result
 
-__all__ = ["figures"]
+__all__ = ["draw_group_froc", "figures"]
 
 
 def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lambda done, total, what: None) -> Path:
@@ -94,24 +95,29 @@ def _frocs(cells: list[Cell], rule: str, folder: Path) -> None:
     """One figure per resolution and input, with its folds and all of them together."""
     results = sorted(((read_result(cell), cell) for cell in cells), key=lambda each: _group(each[0]))
     for (resolution, input_name), group in groupby(results, key=lambda each: _group(each[0])):
-        members = list(group)
-        curves, points = [], {}
-        for stage in ("stage1", "overall"):
-            own = [(result, _curve(cell, rule, stage)) for result, cell in members]
-            own = [(result, curve) for result, curve in own if len(curve)]
-            if not own:
-                continue
-            curves += [curve.assign(fold=result.fold, stage=stage) for result, curve in own]
-            counts = sum((_counts(result, rule, stage) for result, _ in own), Counts())
-            if len(own) > 1:
-                pooled = pool_froc([curve for _, curve in own], counts.tp + counts.fn, counts.subjects)
-                curves.append(pooled.assign(fold="all", stage=stage))
-            table = pd.concat([_subjects(cell, rule, stage) for _, cell in members], ignore_index=True)
-            points[stage] = [_point([result for result, _ in own], stage, counts, table)]
-        if curves:
-            title = f"{resolution}, {input_name}: sensitivity against false positives, test subjects"
-            label = common_label([result for result, _ in members], rule)
-            draw_froc(pd.concat(curves), points, label, title, folder / f"froc_{resolution}_{input_name}_{rule}.png")
+        title = f"{resolution}, {input_name}: sensitivity against false positives, test subjects"
+        draw_group_froc(list(group), rule, title, folder / f"froc_{resolution}_{input_name}_{rule}.png")
+
+
+def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title: str, out: Path) -> bool:
+    """Draw the curves of cells that belong together, by fold and all of them; False where there is no curve."""
+    curves, points = [], {}
+    for stage in ("stage1", "overall"):
+        own = [(result, _curve(cell, rule, stage)) for result, cell in members]
+        own = [(result, curve) for result, curve in own if len(curve)]
+        if not own:
+            continue
+        curves += [curve.assign(fold=result.fold, stage=stage) for result, curve in own]
+        counts = sum((_counts(result, rule, stage) for result, _ in own), Counts())
+        if len(own) > 1:
+            pooled = pool_froc([curve for _, curve in own], counts.tp + counts.fn, counts.subjects)
+            curves.append(pooled.assign(fold="all", stage=stage))
+        table = pd.concat([_subjects(cell, rule, stage) for _, cell in members], ignore_index=True)
+        points[stage] = [_point([result for result, _ in own], stage, counts, table)]
+    if curves:
+        label = common_label([result for result, _ in members], rule)
+        draw_froc(pd.concat(curves), points, label, title, out)
+    return bool(curves)
 
 
 def _group(result: CellResult) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from ..io.tables import write_tsv
 from ..model import ROLES, Detection, OnProgress
 from ..stage1.candidates import candidate_table
 from .cohort import cell_parameters, read_microbleeds
+from .machine import stopwatch
 from .stage1_train import project_digest
 from .truth import read_geometry
 
@@ -122,9 +123,11 @@ def stage1_detect(
     }
     if chosen.note:
         on_note(chosen.note)
+    timed = stopwatch()
     found = chosen.detect(
         files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
     )
+    work = timed(len(role_of))
     boxes = _detection_table(found, role_of)
     frames = {subject: one.frame for subject, one in geometry.items()}
     affines = {subject: one.affine for subject, one in geometry.items()}
@@ -147,6 +150,7 @@ def stage1_detect(
         "boxes": len(boxes),
         "candidates": {role: int((table["role"] == role).sum()) for role in roles},
         "subjects": {role: len(parameters["roles"][role]) for role in roles},
+        "work": work,
     }
     for record, target, frame in (
         (detections, files.detections, boxes[_DETECTIONS]),

@@ -17,6 +17,7 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from .cohort import cell_parameters
+from .machine import stopwatch
 from .stage2_crop import patches_digest
 from .truth import truth_table
 
@@ -94,7 +95,9 @@ def stage2_classify(
     from ..stage2.training import predict
 
     model = networks.load(files.cnn)
+    timed = stopwatch()
     probability = predict(model, patches[: len(candidates)], batch=batch, on_progress=on_progress)
+    work = timed(sum(len(cell_parameters(files)["roles"][role]) for role in candidates["role"].unique()))
     # as many digits as the table keeps, so that kept and probability agree there
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
     value, chosen = (
@@ -104,6 +107,7 @@ def stage2_classify(
     )
     findings["kept"] = findings["probability"] >= value
     extra["threshold"] = {"value": value, "chosen": chosen}
+    extra["work"] = work
     extra["kept"] = {str(role): int(kept.sum()) for role, kept in findings.groupby("role")["kept"]}
     with publish(files.findings, record) as path:
         write_tsv(findings, path)

@@ -1,0 +1,55 @@
+"""What a step's own work took, and on what kind of machine: for the times per subject of a report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["machine_in_words", "stopwatch"]
+
+_CPU = Path("/proc/cpuinfo")
+_GPUS = Path("/proc/driver/nvidia/gpus")
+
+
+def stopwatch() -> Callable[[int], dict[str, Any]]:
+    """Start timing; the function returned gives the note for a sidecar.
+
+    The note has ``seconds`` since the start, ``subjects`` as given, and ``machine`` in words.
+    """
+    started = time.monotonic()
+
+    def note(subjects: int) -> dict[str, Any]:
+        return {
+            "seconds": round(time.monotonic() - started, 3),
+            "subjects": subjects,
+            "machine": machine_in_words(),
+        }
+
+    return note
+
+
+def machine_in_words(cpu: Path = _CPU, gpus: Path = _GPUS) -> str:
+    """Processor, cores at hand and GPUs by their models: nothing that would tell one machine from its like."""
+    model = _field(cpu, "model name") or platform.machine() or "unknown processor"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    models = [_field(path, "Model") or "NVIDIA GPU" for path in sorted(gpus.glob("*/information"))]
+    counted = [f"{n} x {name}" if n > 1 else name for name, n in sorted(Counter(models).items())]
+    return f"{model}, {cores} core{'s' * (cores > 1)}, {' and '.join(counted) or 'no GPU'}"
+
+
+def _field(path: Path, name: str) -> str:
+    """Value of the first ``name : value`` line of a file."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return " ".join(value.split())
+    return ""
