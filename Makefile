@@ -35,7 +35,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 # --- the demo: the whole method on simulated scans; every line is a command to use on your own scans -----------------
 define whole_method
-	$(CMBTK) simulate $(STUDY) --resolution slab $(COHORT) --scanners 2 --seed 1
+	$(CMBTK) simulate $(STUDY) --resolution slab $(COHORT) --difficulty easy --scanners 2 --seed 1
 	$(CMBTK) preprocess $(STUDY)
 	$(CMBTK) split $(STUDY) --folds 5 --seed 1
 	$(CMBTK) check $(STUDY)

@@ -105,9 +105,9 @@ _PAPER_HR: dict[str, Any] = {
     "slice_resolution": 1.0,
     "phase_partial": 0.75,
     "slice_partial": 1.0,
-    "microbleed_radius_mm": 0.95,
-    "minimum_contrast": 0.25,
-    "minimum_snr": 8.0,
+    "microbleed_radius_mm": 0.70,
+    "minimum_contrast": 0.12,
+    "minimum_snr": 5.0,
     "slab_centre_mm": 6.0,
     "fine": (1, 1, 4),
     "lesion_fine": (3, 3, 12),
@@ -124,9 +124,9 @@ _PAPER_LR: dict[str, Any] = {
     "slice_resolution": 0.75,
     "phase_partial": 0.75,
     "slice_partial": 0.75,
-    "microbleed_radius_mm": 0.75,
-    "minimum_contrast": 0.12,
-    "minimum_snr": 5.0,
+    "microbleed_radius_mm": 0.58,
+    "minimum_contrast": 0.10,
+    "minimum_snr": 4.0,
     "slab_centre_mm": 6.0,
     "fine": (2, 2, 3),
     "lesion_fine": (5, 5, 12),
@@ -231,10 +231,12 @@ class Difficulty:
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
-    "easy": Difficulty("easy", 0.5, 1.4, 1.15, 1.6),
+    "easy": Difficulty("easy", 0.7, 1.2, 1.4, 2.0),
     "paper": Difficulty("paper", 1.0, 1.0, 1.0, 1.0),
-    "hard": Difficulty("hard", 1.3, 0.8, 0.85, 0.6),
+    "hard": Difficulty("hard", 1.3, 0.8, 0.9, 0.8),
 }
+"""``paper``: the microbleeds are as small and as faint as it takes for the radial symmetry transform to need as many
+false positives as the paper's did (docs/simulator.md)."""
 
 
 def kspace_support(nx: int, nz: int, protocol: Protocol) -> Array:
