@@ -38,6 +38,7 @@ __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", 
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
 
+_FILTERED_RAD = 0.8  # an unfiltered phase is spread over the cycle: half of it is beyond pi/2
 _MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
 
 
@@ -311,6 +312,12 @@ def _filtered(
             wrapped = without_alternation(wrapped)
     steps = {"wrapped": wrapped}
     if settings.phase_is_filtered:
+        typical = float(np.median(np.abs(wrapped[mask])))
+        if typical > _FILTERED_RAD:
+            findings.warnings.append(
+                f"{phase.path.name}: half of the brain's phase is beyond {typical:.2f} rad, where filtered phase is "
+                "near 0; leave out --phase-is-filtered if it was not filtered"
+            )
         return steps | {"phase": np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)}
     if settings.highpass == "homodyne":
         return steps | {"phase": homodyne_highpass(structure.data, wrapped, mask, structure.zooms)}

@@ -306,6 +306,12 @@ def test_filtered_phase_is_only_converted(tmp_path):
     np.testing.assert_allclose(result[mask], filtered[mask], atol=1e-6)
 
 
+def test_phase_that_is_not_filtered_though_it_was_said(tmp_path):
+    settings = Settings(phase_is_filtered=True)
+    warnings = preprocess_scan(pair(tmp_path), tmp_path / "out", settings, on_progress=quiet).scans[0].warnings
+    assert any("leave out --phase-is-filtered if it was not" in warning for warning in warnings)
+
+
 def test_own_mask_and_swi_are_taken(tmp_path):
     scan = replace(pair(tmp_path), magnitude=None, swi=save(tmp_path / "swi.nii.gz", MAGNITUDE * 3))
     preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
