@@ -80,10 +80,10 @@ def steps_and_sign(folder: Path) -> list[Path]:
             grid.flat,
             [
                 (head.magnitude[:, :, k], "magnitude and brain mask", 0, bright, [(inside[box], OUTLINE)]),
-                (head.phase[:, :, k], "phase, wrapped: -pi to pi", -np.pi, np.pi, ()),
-                (phase, "unwrapped: -8 to 8 rad", -8, 8, ()),
-                (gaussian[:, :, k], "high-passed, Gaussian: -1 to 1 rad", -1, 1, ()),
-                (homodyne[:, :, 2], "high-passed, homodyne: -1 to 1 rad", -1, 1, ()),
+                (head.phase[:, :, k], "phase, wrapped: ±pi", -np.pi, np.pi, ()),
+                (phase, "unwrapped: ±8 rad", -8, 8, ()),
+                (gaussian[:, :, k], "Gaussian high-pass: ±1 rad", -1, 1, ()),
+                (homodyne[:, :, 2], "homodyne high-pass: ±1 rad", -1, 1, ()),
                 (phase_mask(gaussian[:, :, k]) ** 4 * inside, "phase mask^4: 0 to 1", 0, 1, ()),
                 (weighted[:, :, k], "SWI", 0, bright, ()),
                 (lowest[:, :, 2], "minIP of 5 slices", 0, bright, [(inside[box], OUTLINE)]),
@@ -97,7 +97,7 @@ def steps_and_sign(folder: Path) -> list[Path]:
             figure.subplots(1, 4),
             [
                 (weighted[:, :, k], "SWI, right sign"),
-                (wrong[:, :, k], "SWI, wrong sign: veins stay bright"),
+                (wrong[:, :, k], "SWI, wrong sign"),
                 (lowest[:, :, 2], "minIP, right sign"),
                 (lowest_wrong[:, :, 2], "minIP, wrong sign"),
             ],

@@ -280,6 +280,84 @@ def test_units_do_not_matter(tmp_path):
     assert np.median(np.abs(one - two)) < 0.002
 
 
+def as_stored(folder, magnitude, phase, *, affine=AFFINE, kinds=("<f4", "<f4"), scaling=(None, None), suffix=".nii.gz"):
+    """A scan as some site may store it: kinds of number with byte order, slopes and intercepts, geometry."""
+    folder.mkdir(parents=True)
+    paths = []
+    for name, data, kind, slopes in zip(("mag", "pha"), (magnitude, phase), kinds, scaling, strict=True):
+        header = nib.Nifti1Header(endianness=kind[0])
+        header.set_data_dtype(np.dtype(kind))
+        image = nib.Nifti1Image(np.asarray(data).astype(kind), affine, header)
+        if slopes:
+            image.header.set_slope_inter(*slopes)
+        nib.save(image, folder / f"{name}{suffix}")
+        paths.append(folder / f"{name}{suffix}")
+    nib.save(nib.Nifti1Image(BRAIN.astype(np.uint8), affine), folder / "brain.nii.gz")
+    return Scan("scan", paths[1], paths[0], mask=folder / "brain.nii.gz")
+
+
+BITS = np.clip(np.floor((PHASE + np.pi) / (2 * np.pi) * 4096), 0, 4095)
+GREY = np.rint(MAGNITUDE * 500)
+TILT = np.array([[1, 0, 0], [0, np.cos(0.3), -np.sin(0.3)], [0, np.sin(0.3), np.cos(0.3)]])
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = TILT @ np.diag(ZOOMS)
+HABITS = {
+    "Siemens, 12 bits": ({"kinds": ("<u2", "<u2")}, BITS, {}),
+    "Siemens, scaled by the header": ({"kinds": ("<i2", "<i2"), "scaling": (None, (2, -4096))}, BITS, {}),
+    "Philips, milliradians": ({"kinds": ("<f8", "<i2")}, np.rint(PHASE * 1000), {}),
+    "GE, big-endian": ({"kinds": (">i2", ">f4")}, PHASE, {}),
+    "GE, slices that alternate": ({}, np.angle(-np.exp(1j * PHASE) * (-1.0) ** np.arange(8)), {"fix_ge_phase": True}),
+    "0 to 1": ({}, (PHASE + np.pi) / (2 * np.pi), {"phase_range": 1.0}),
+    "0 to 2 pi": ({"kinds": ("<i4", "<f8")}, PHASE + np.pi, {}),
+    "degrees": ({}, np.degrees(PHASE), {"phase_range": 360.0}),
+    "no compression": ({"suffix": ".nii", "kinds": ("<u2", "<f4")}, PHASE, {}),
+    "oblique": ({"affine": OBLIQUE}, PHASE, {}),
+    "bytes for the magnitude": ({"kinds": ("<u1", "<f4")}, PHASE, {}),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_the_habits_of_sites_make_no_difference(tmp_path, habit):
+    how, phase, settings = HABITS[habit]
+    magnitude = np.clip(GREY, 0, 255) if "bytes" in habit else GREY
+    preprocess_scan(as_stored(tmp_path / "a", magnitude, PHASE), tmp_path / "usual", on_progress=quiet)
+    scan = as_stored(tmp_path / "b", magnitude, phase, **how)
+    report = preprocess_scan(scan, tmp_path / "out", Settings(**settings), on_progress=quiet).scans[0]
+    assert [w for w in report.warnings if "it was undone" not in w] == []
+    one, two = (read_volume(tmp_path / n / "phase.nii.gz").data for n in ("usual", "out"))
+    assert np.abs(one - two)[BRAIN].max() < 0.01
+    one, two = (read_volume(tmp_path / n / "swi.nii.gz").data for n in ("usual", "out"))
+    np.testing.assert_allclose(one, two, atol=0.02 * one.max())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (5, 4, 2), (12, 9, 1), (30, 3, 40), (3, 40, 2)])
+@pytest.mark.parametrize(
+    "settings", [{}, {"highpass": "homodyne"}, {"unwrap": "laplacian"}, {"swi_scaling": "extreme", "minip_slices": 50}]
+)
+def test_tiny_volumes(tmp_path, shape, settings):
+    rng = np.random.default_rng(0)
+    scan = pair(tmp_path, rng.uniform(1, 2, shape), rng.uniform(-3, 3, shape), None)
+    settings = Settings(**settings, brain_mask="none", phase_range="radians")
+    if shape == (1, 1, 1):
+        with pytest.raises(DataError, match="every voxel is"):
+            preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+        return
+    preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+    for role in ("phase", "swi", "minip"):
+        volume = read_volume(tmp_path / "out" / f"{role}.nii.gz")
+        assert volume.shape == shape
+        assert np.isfinite(volume.data).all()
+
+
+@pytest.mark.parametrize("zooms", [(0.4, 1.1, 3.0), (1.1, 0.4, 3.0), (2.0, 2.0, 9.0), (1.0, 1.0, 1.0)])
+def test_voxels_of_any_shape(tmp_path, zooms):
+    """Filters count in mm, so that a scan is filtered alike whatever its voxels' sides."""
+    scan = pair(tmp_path, affine=np.diag([*zooms, 1.0]))
+    preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.8
+    assert read_volume(tmp_path / "out" / "swi.nii.gz").zooms == pytest.approx(zooms)
+
+
 def test_unknown_unit_is_refused_and_given_span_is_taken(tmp_path):
     scan = pair(tmp_path, phase=PHASE * 0.003674 / np.pi)
     with pytest.raises(DataError, match=r"pha\.nii\.gz: the unit of the phase is not known.*--phase-range SPAN"):
