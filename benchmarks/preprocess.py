@@ -3,10 +3,11 @@
     python benchmarks/preprocess.py                       # an HR and an LR head: about a minute on 2 cores
     python benchmarks/preprocess.py --resolution HR --repeat 3
 
-Every step runs alone on a simulated head; `all, as a command` is the whole from files to files. Printed are wall seconds
-and processor seconds (of all threads), which other work on the machine changes less; of repeats the lowest. Peers: skimage's unwrapping of the bare volume, without the brain mask; the mask-weighted Gaussian
-written with scipy.ndimage; scipy's plain minimum over slices. Ratios are of processor seconds; above 1 the toolkit is
-faster.
+Every step runs alone on a simulated head; `all, as a command` is the whole from files to files. Printed are wall
+seconds and processor seconds (of all threads), which other work on the machine changes less; of repeats the lowest.
+
+Peers: skimage's unwrapping of the bare volume, without the brain mask; the mask-weighted Gaussian written with
+scipy.ndimage; scipy's plain minimum over slices. Ratios are of processor seconds; above 1 the toolkit is faster.
 """
 
 from __future__ import annotations
