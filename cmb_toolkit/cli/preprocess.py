@@ -142,7 +142,7 @@ _OPTIONS = (
         type=click.Choice(["float32", "int16"]),
         default="float32",
         show_default=True,
-        help="As what volumes are stored; int16 is a third smaller, and exact within 1/65534 of the range.",
+        help="As what volumes are stored; int16 is about half as large, and exact within 1/65534 of the largest value.",
     ),
     click.option("--save-steps", is_flag=True, help="Write the phase in radians, unwrapped, and the phase mask, too."),
 )
