@@ -120,6 +120,7 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
     the table) and, where known, swi, mask, resolution, scanner, group (patient or control), echo_time_ms, phase_sign
     (1: the phase of veins is positive, -1: negative) and phase_range (radians, or the file's units of one full cycle).
+    A complex pair has the columns real and imaginary in place of magnitude and phase.
     Other columns are not taken over. Write n/a for what is not known.
 
     The marks have participant_id and either i, j, k (voxel along the file's own axes) or x_mm, y_mm, z_mm (world).

@@ -73,6 +73,13 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     "fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi.",
 )
 @click.option(
+    "--background",
+    type=click.Choice(["black", "white"]),
+    default="black",
+    show_default=True,
+    help="Of the complemented phase outside the brain: black as in the other channels, or white, the paper's 1 - 0.",
+)
+@click.option(
     "--anchors",
     type=click.Choice(["cfg", "labels"]),
     default="cfg",
@@ -115,6 +122,7 @@ def command(
     max_batches: int | None,
     net: dict[str, str],
     scale: str,
+    background: str,
     anchors: str,
     negatives: float,
     no_augment: bool,
@@ -153,6 +161,7 @@ def command(
             max_batches=max_batches,
             net=net,
             scale=scale,  # type: ignore[arg-type]  # click has checked it
+            background=background,  # type: ignore[arg-type]  # click has checked it
             anchors=anchors,  # type: ignore[arg-type]  # click has checked it
             negatives=negatives,
             augment=not no_augment,

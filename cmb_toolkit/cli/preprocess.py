@@ -57,7 +57,18 @@ _OPTIONS = (
         is_flag=True,
         help="The phase is unwrapped and high-passed already, as a scanner's SWI phase images are.",
     ),
-    click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which echo of 4-D files, counted from 1."),
+    click.option(
+        "--fix-ge-phase",
+        is_flag=True,
+        help="Undo jumps of pi from every slice to the next, in scans that have them (some GE reconstructions).",
+    ),
+    click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which volume of 4-D files, counted from 1."),
+    click.option(
+        "--phase-volume",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The same for the phase alone, where 4-D files hold magnitude and phase one after the other.",
+    ),
     click.option(
         "--unwrap",
         type=click.Choice(["path", "laplacian"]),
@@ -73,10 +84,12 @@ _OPTIONS = (
         help="Gaussian of 2.5 mm after unwrapping, or the homodyne filter of 0.25 cycles/mm without.",
     ),
     click.option(
-        "--bet/--no-bet",
-        default=True,
+        "--brain-mask",
+        type=click.Choice(["own", "fsl", "none"]),
+        default="own",
         show_default=True,
-        help="Find the brain; --no-bet takes all voxels with signal (crops, volumes without a skull).",
+        help="What finds the brain where no mask is given: the toolkit's own BET; FSL's bet, if it is installed; or "
+        "none, which takes all voxels with signal (crops, volumes without a skull).",
     ),
     click.option(
         "--bet-fraction",
@@ -84,7 +97,7 @@ _OPTIONS = (
         default=0.5,
         show_default=True,
         metavar="F",
-        help="Intensity threshold of the brain mask, 0 to 1: smaller gives a larger brain.",
+        help="Intensity threshold of either BET, 0 to 1: smaller gives a larger brain.",
     ),
     click.option(
         "--bet-gradient",
@@ -124,6 +137,13 @@ _OPTIONS = (
         metavar="N",
         help="Slices in one minimum-intensity projection.",
     ),
+    click.option(
+        "--output-type",
+        type=click.Choice(["float32", "int16"]),
+        default="float32",
+        show_default=True,
+        help="As what volumes are stored; int16 is about half as large, and exact within 1/65534 of the largest value.",
+    ),
     click.option("--save-steps", is_flag=True, help="Write the phase in radians, unwrapped, and the phase mask, too."),
 )
 
@@ -137,8 +157,8 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any
     """Make brain mask, high-passed phase and SWI from magnitude and phase, for every subject of STUDY.
 
     The phase is brought to radians, paramagnetic positive, unwrapped and high-passed inside the brain; the SWI is the
-    magnitude times a mask that darkens positive phase. Files are written on the scan's own grid as float32 .nii.gz,
-    with 0 outside the brain. Subjects that are done already are left alone. For one scan without a study see
+    magnitude times a mask that darkens positive phase. Files are written on the scan's own grid as .nii.gz, with 0
+    outside the brain. Subjects that are done already are left alone. For one scan without a study see
     `cmbtk swi`.
 
     The unit of the phase is recognised where its values fill a known range and never guessed. A sign that was given and

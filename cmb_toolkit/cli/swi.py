@@ -7,31 +7,47 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError
 from .preprocess import scan_options, settings_from, show
 from .progress import progress
 
 
 @click.command("swi")
-@click.argument("magnitude", type=click.Path(path_type=Path))
-@click.argument("phase", type=click.Path(path_type=Path))
+@click.argument("magnitude", type=click.Path(path_type=Path), required=False)
+@click.argument("phase", type=click.Path(path_type=Path), required=False)
+@click.option("--real", type=click.Path(path_type=Path), help="Real part, with --imaginary in place of both.")
+@click.option("--imaginary", type=click.Path(path_type=Path), help="Imaginary part.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The folder to write.")
-@click.option("--mask", type=click.Path(path_type=Path), help="The brain mask, from any tool; else it is found (BET).")
+@click.option("--mask", type=click.Path(path_type=Path), help="The brain mask, from any tool; else it is found.")
 @scan_options
-def command(*, magnitude: Path, phase: Path, out: Path, mask: Path | None, **options: Any) -> None:
+def command(
+    *,
+    magnitude: Path | None,
+    phase: Path | None,
+    real: Path | None,
+    imaginary: Path | None,
+    out: Path,
+    mask: Path | None,
+    **options: Any,
+) -> None:
     """Make a susceptibility-weighted image of one scan, from its MAGNITUDE and PHASE, without a study.
 
     OUT holds swi, its minimum-intensity projection minip, and what they are made of: magnitude, the high-passed phase
-    and the brain mask, on the scan's own grid. A complex file may be given as both. What is done, and with which
-    options, is that of `cmbtk preprocess`.
+    and the brain mask, on the scan's own grid. A complex file may be given as both; a real and an imaginary part stand
+    for both with --real and --imaginary. What is done, and with which options, is that of `cmbtk preprocess`.
 
     \b
-    Example:
+    Examples:
       cmbtk swi mag.nii.gz pha.nii.gz --echo 3 --phase-sign auto -o cleaned
+      cmbtk swi --real re.nii.gz --imaginary im.nii.gz --phase-sign auto -o cleaned
     """
     from ..steps import preprocess as step
 
-    name = magnitude.name.removesuffix(".gz").removesuffix(".nii")
-    scan = step.Scan(name, phase, magnitude, mask=mask)
+    shown = magnitude or real
+    name = shown.name.removesuffix(".gz").removesuffix(".nii") if shown else ""
+    scan = step.Scan(name, phase, magnitude, mask=mask, real=real, imaginary=imaginary)
+    if scan.lacking():
+        raise UsageError(f"a scan needs {scan.lacking()}. See `cmbtk swi --help` for examples.")
     with progress("Preprocessing") as on_progress:
         summary = step.preprocess_scan(scan, out, settings_from(options), on_progress=on_progress)
     show(summary, f"{out}/")

@@ -114,7 +114,7 @@ def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, grad
         raise DataError(
             f"a field of view of {extent[0]:.0f} x {extent[1]:.0f} mm is too small for a head (at least "
             f"{MIN_FIELD_OF_VIEW_MM:.0f} mm), so the brain cannot be found in it. Give a brain mask, or say that the "
-            "volume holds nothing but brain (--no-bet)."
+            "volume holds nothing but brain (--brain-mask none)."
         )
     factor = np.maximum(1, np.round(_GRID_MM / size)).astype(int)
     voxel = size * factor

@@ -22,6 +22,8 @@ SIGMA_MM = 2.5
 HOMODYNE_WIDTH = 0.25
 """Full width of the homodyne window [cycles/mm]: the classic 64 samples of a 256 mm field of view (Haacke 2004)."""
 
+_MIRROR_MM = 16.0  # the low-pass reaches no farther
+
 
 def gaussian_highpass(unwrapped: Float, mask: Mask, zooms: Sequence[float], *, sigma_mm: float = SIGMA_MM) -> Float:
     """Subtract from an unwrapped phase its in-plane Gaussian mean over the mask: ``u - G(u m) / G(m)``.
@@ -59,7 +61,9 @@ def homodyne_highpass(
 ) -> Float:
     """Homodyne filter: phase of the complex image against its own low-passed copy; needs no unwrapping.
 
-    ``arg(C conj(LP C))`` slice by slice, LP a separable Hann window in k-space (Noll 1991; Wang 2000; Haacke 2004).
+    ``arg(C conj(LP C))`` slice by slice, LP a separable Hann window in k-space (Noll 1991; Wang 2000; Haacke 2004). A
+    slice is continued mirrored beyond its borders: a Fourier transform takes opposite borders for neighbours, which in
+    a field of view that ends inside the head would filter each with the other.
 
     Parameters
     ----------
@@ -76,7 +80,12 @@ def homodyne_highpass(
     (i, j, k) float32 array
         High-passed phase within -pi..pi [rad], 0 outside the mask.
     """
-    window = [_hann(n, size, width) for n, size in zip(magnitude.shape[:2], zooms[:2], strict=True)]
+    shape = magnitude.shape[:2]
+    pad = [min(n, int(np.ceil(_MIRROR_MM / size))) for n, size in zip(shape, zooms[:2], strict=True)]
+    longer = [scipy.fft.next_fast_len(n + 2 * p) for n, p in zip(shape, pad, strict=True)]
+    margins = [(p, m - n - p) for n, m, p in zip(shape, longer, pad, strict=True)]
+    inner = tuple(slice(p, p + n) for n, p in zip(shape, pad, strict=True))
+    window = [_hann(n, size, width) for n, size in zip(longer, zooms[:2], strict=True)]
     low_pass = np.outer(*window).astype(np.float32)
     result = np.zeros(phase.shape, np.float32)
     for k in range(phase.shape[2]):
@@ -84,7 +93,7 @@ def homodyne_highpass(
             continue
         angle = phase[:, :, k].astype(np.float32)
         image = magnitude[:, :, k] * (np.cos(angle) + np.complex64(1j) * np.sin(angle))
-        slow = scipy.fft.ifft2(scipy.fft.fft2(image) * low_pass)
+        slow = scipy.fft.ifft2(scipy.fft.fft2(np.pad(image, margins, mode="symmetric")) * low_pass)[inner]
         result[:, :, k] = np.where(mask[:, :, k], np.angle(image * np.conj(slow)), 0)
     return result
 

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 
-__all__ = ["SCALES", "complement", "minmax", "phase_channel", "swi_channel"]
+__all__ = ["BACKGROUNDS", "SCALES", "complement", "minmax", "phase_channel", "swi_channel"]
 
 SCALES: tuple[str, ...] = ("paper", "slice", "fixed")
 """How grey values become 0..1, see :func:`swi_channel` and :func:`phase_channel`."""
+
+BACKGROUNDS: tuple[str, ...] = ("black", "white")
+"""What the complement makes of the outside of the brain, see :func:`complement`."""
 
 _BRIGHT_PERCENTILE = 99.9
 
@@ -48,12 +51,27 @@ def minmax(volume: Float, mask: Mask, *, per_slice: bool = False) -> Float:
     return result
 
 
-def complement(normalised: Float, mask: Mask) -> Float:
-    """``1 - I`` inside the mask, 0 outside: the paper's complemented phase, microbleeds dark as on SWI.
+def complement(normalised: Float, mask: Mask, *, background: str = "black") -> Float:
+    """``1 - I`` inside the mask: the paper's complemented phase, microbleeds dark as on SWI.
 
-    Outside stays 0 so that the background of both channels agrees; a literal ``1 - I`` would make it white.
+    Parameters
+    ----------
+    normalised : (i, j, k) array
+        0..1, 0 outside the mask.
+    mask : (i, j, k) bool array
+    background : {"black", "white"}
+        Outside the mask: 0, so that the background of all channels agrees, or the literal 1 - 0 = 1. The paper masks
+        first (section 2.3) and complements then, which would make it white; it does not say which it was.
+
+    Raises
+    ------
+    UsageError
+        If the background is neither.
     """
-    return np.where(mask, 1 - normalised, 0).astype(np.float32)
+    if background not in BACKGROUNDS:
+        raise UsageError(f"background {background!r} is not known; choose one of {', '.join(BACKGROUNDS)}.")
+    outside = np.float32(background == "white")
+    return np.where(mask, 1 - normalised, outside).astype(np.float32)
 
 
 def swi_channel(swi: Float, mask: Mask, scale: str) -> Float:

@@ -7,7 +7,7 @@ known range; a range that is merely close is refused, because a wrong unit makes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
@@ -25,6 +25,7 @@ __all__ = [
     "phase_scale",
     "sign_evidence",
     "to_radians",
+    "without_alternation",
 ]
 
 Float = NDArray[np.float32]
@@ -37,6 +38,7 @@ _TWO_PI = 2 * np.pi
 _UNWRAPPED_MAX_RAD = 200.0
 _WRAP_SHARE = 1e-4
 _SIGN_SLICES = 24  # about so many slices are enough to see the sign
+_FEW_LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,20 @@ def phase_scale(values: NDArray[Any], given: str | float | None = None) -> Phase
     DataError
         If the unit cannot be recognised, or what was given cannot be right.
     """
+    scale = _scale(values, given)
+    levels = _few_levels(values)
+    if levels is None:
+        return scale
+    return replace(
+        scale,
+        warnings=(
+            *scale.warnings,
+            f"the phase has only {levels} different values, as 8-bit pictures have; export the scan itself",
+        ),
+    )
+
+
+def _scale(values: NDArray[Any], given: str | float | None) -> PhaseScale:
     low, high = float(values.min()), float(values.max())
     if given is not None:
         return _given_scale(values, low, high, given)
@@ -132,6 +148,13 @@ def phase_scale(values: NDArray[Any], given: str | float | None = None) -> Phase
         f"--phase-range {high - low:.4g} if the values wrap from {high:.4g} to {low:.4g}; --phase-range radians if "
         "they are radians that do not fill a cycle."
     )
+
+
+def _few_levels(values: NDArray[Any]) -> int | None:
+    """How many different values there are, where 8 bits hold them all; None for more, or too few voxels to tell."""
+    sample = values.ravel()[:: max(1, values.size // 100_000)]
+    levels = len(np.unique(sample))
+    return levels if levels <= _FEW_LEVELS < sample.size / 8 else None
 
 
 def _given_scale(values: NDArray[Any], low: float, high: float, given: str | float) -> PhaseScale:
@@ -269,3 +292,24 @@ def alternating_slices(radians: Float, mask: Mask) -> bool:
         return False
     step = np.angle(np.exp(1j * (radians[:, :, 1:] - radians[:, :, :-1])[both][:: max(1, int(both.sum()) // 200_000)]))
     return bool(np.median(np.abs(step)) > 0.75 * np.pi)
+
+
+def without_alternation(radians: Float) -> Float:
+    """Take a jump of pi from every slice to the next out again, by adding pi to every second slice.
+
+    Whether the even or the odd slices are shifted is a constant of the whole volume, which no filter keeps.
+
+    Parameters
+    ----------
+    radians : (i, j, k) array
+        Wrapped phase.
+
+    Returns
+    -------
+    (i, j, k) float32 array
+        Within -pi..pi.
+    """
+    result = np.asarray(radians, np.float32).copy()
+    odd = result[:, :, 1::2]
+    result[:, :, 1::2] = np.where(odd > 0, odd - np.float32(np.pi), odd + np.float32(np.pi))
+    return result

@@ -37,6 +37,7 @@ AFFINE_TOLERANCE = 1e-3
 
 _THICKER = 1.25  # the slice axis may not be thinner than the others by more than this
 _FEW_FINITE = 0.01
+_STEPS = 32767  # on either side of 0: the largest int16, so that 0 is one of them
 _CANONICAL = np.array([[0, 1], [1, 1], [2, 1]])
 
 
@@ -59,6 +60,8 @@ class Volume:
         Where the file held NaN or infinity; None where everything was finite.
     notes : tuple of str
         What was strange about the file but could be dealt with.
+    complex : bool
+        The file held complex values, of which `data` is the modulus or the angle [rad].
     """
 
     data: NDArray[np.float32]
@@ -68,6 +71,7 @@ class Volume:
     codes: tuple[int, int] = (1, 1)
     invalid: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    complex: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -131,6 +135,7 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
         codes,
         invalid if invalid.any() else None,
         notes,
+        image.get_data_dtype().kind == "c",
     )
 
 
@@ -199,19 +204,30 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume, dtype: DTypeLike 
         On the canonical axes of `like`.
     like : Volume
     dtype : dtype, default=float32
-        As which to store the values, without scaling.
+        As which to store the values. int16 holds whole multiples of a step that the header's slope gives, 1/32767 of
+        the largest magnitude of a value: exact within half a step, 0 stays 0. Other types are not scaled.
     """
     if data.shape != like.shape:
         raise ValueError(f"{path}: shape {data.shape} is not that of {like.path.name}, {like.shape}")
     back = ornt_transform(_CANONICAL, io_orientation(like.file_affine))
+    slope = 1.0
+    if np.dtype(dtype) == np.int16:
+        data, slope = _in_steps(data)
     stored = np.asarray(apply_orientation(data, back), dtype)
     image = nib.Nifti1Image(stored, like.file_affine)
     qform, sform = like.codes if any(like.codes) else (1, 1)
     image.set_qform(like.file_affine, code=qform)
     image.set_sform(like.file_affine, code=sform)
     image.header.set_xyzt_units("mm")
-    image.header.set_slope_inter(1, 0)
+    image.header.set_slope_inter(slope, 0)
     nib.save(image, path)
+
+
+def _in_steps(data: NDArray[Any]) -> tuple[NDArray[np.int16], float]:
+    """Values as whole steps, and what a step is in the header's own precision (float32)."""
+    most = float(np.abs(data).max())
+    step = float(np.float32(most / _STEPS)) if most > 0 else 1.0
+    return np.clip(np.rint(data / np.float64(step)), -_STEPS, _STEPS).astype(np.int16), step
 
 
 def check_same_grid(first: Volume, second: Volume) -> None:
@@ -266,12 +282,16 @@ def _load(path: Path, image: Any, echo: int | None, part: Literal["magnitude", "
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) not in (3, 4) or 0 in shape:
-        raise DataError(f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes).")
+        raise DataError(
+            f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes). Coils must be "
+            "combined first, other series split."
+        )
     count = shape[3] if len(shape) == 4 else 1
     if count > 1 and echo is None:
         raise DataError(
             f"{path}: has 4 dimensions, {_times(shape)}: {count} echoes (or other volumes). "
-            f"Say which with --echo N, 1 to {count}."
+            f"Say which with --echo N, 1 to {count} (and --phase-volume N where magnitude and phase lie in one file). "
+            "Uncombined coils must be combined first."
         )
     if echo is not None and not 1 <= echo <= count:
         raise DataError(

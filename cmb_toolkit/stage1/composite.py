@@ -63,19 +63,22 @@ def composite(
     phase: Volume | None = None,
     magnitude: Volume | None = None,
     mask: NDArray[np.bool_] | None = None,
+    background: str = "black",
 ) -> NDArray[np.uint8]:
     """Network images of every slice.
 
     Parameters
     ----------
     input_name : str
-        One of :data:`cmb_toolkit.model.INPUTS`. ``cphase`` is 1 - phase inside the mask and 0 outside, so that the
-        background stays black; ``averaged`` is :func:`average_slices` of each channel.
+        One of :data:`cmb_toolkit.model.INPUTS`. ``cphase`` is 1 - phase inside the mask and outside what `background`
+        says; ``averaged`` is :func:`average_slices` of each channel.
     frame : Frame
     swi, phase, magnitude : (i, j, k) float32 arrays
         Normalised to 0..1; those that :func:`needs` names.
     mask : (i, j, k) bool array
         The brain; needed where the input has ``cphase``.
+    background : {"black", "white"}
+        Of ``cphase``, see :func:`cmb_toolkit.imaging.normalise.complement`.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def composite(
     Raises
     ------
     UsageError
-        If the input is unknown or a volume it needs is not given.
+        If the input or the background is unknown or a volume it needs is not given.
     """
     given = {"swi": swi, "phase": phase, "magnitude": magnitude}
     absent = [name for name in needs(input_name) if given[name] is None]
@@ -99,8 +102,10 @@ def composite(
         assert volume is not None
         if name == "phase" and "cphase" in input_name:
             assert mask is not None
-            volume = complement(volume, mask)
-        images = framing.apply(frame, volume)
+            outside = float(background == "white")  # beyond the volume as well, where the frame fills with 0
+            images = framing.apply(frame, complement(volume, mask, background=background) - outside) + outside
+        else:
+            images = framing.apply(frame, volume)
         if input_name.endswith("-averaged"):
             images = average_slices(images)  # interpolation in the plane and averaging across planes commute
         images *= 255

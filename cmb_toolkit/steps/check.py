@@ -30,7 +30,7 @@ from ..model import OnProgress
 from .cohort import read_fold, read_microbleeds, read_participants
 from .import_ import is_resolution_name, safe_id
 from .parallel import for_each
-from .preprocess import Scan, scan_of
+from .scan import Scan, complex_parts, scan_of
 
 __all__ = ["Problem", "Report", "ScanFacts", "check_scan", "check_study", "facts_table"]
 
@@ -357,7 +357,7 @@ def _check_files(task: _Task, echo: int | None = None) -> ScanFacts:
     scan = task.scan
     problems: list[Problem] = []
     volumes: dict[str, Volume] = {}
-    for role in ("magnitude", "phase", "swi"):
+    for role in ("magnitude", "phase", "real", "imaginary", "swi"):
         path = scan.files.get(role)
         if path is None:
             continue
@@ -376,17 +376,10 @@ def _check_files(task: _Task, echo: int | None = None) -> ScanFacts:
             check_same_grid(first, other)
         except DataError as error:
             problems.append(_error(error, scan.name))
+    volumes |= _of_parts(volumes, scan, problems)
     problems += _check_content(scan, volumes)
     problems += _check_geometry(scan, first)
-    unit = ""
-    if "phase" in volumes:
-        phase = volumes["phase"]
-        try:
-            scale = phase_scale(phase.data if phase.invalid is None else phase.data[~phase.invalid], scan.phase_range)
-            unit = scale.unit
-            problems += [_warning(f"{scan.phase}: {warning}.", scan.name) for warning in scale.warnings]
-        except DataError as error:
-            problems.append(_error(f"{scan.phase}: {error}", scan.name))
+    unit = _phase_unit(scan, volumes, problems)
     mask = None
     if scan.mask is not None:
         try:
@@ -435,6 +428,34 @@ def _read(path: Path, role: str, echo: int | None, subject: str, problems: list[
             problems.append(_error(error, subject))
         return read_volume(path, echo=1, part=part)
     return read_volume(path, echo=own_echo, part=part)
+
+
+def _of_parts(volumes: Mapping[str, Volume], scan: Scan, problems: list[Problem]) -> dict[str, Volume]:
+    """Magnitude and phase where a scan has a real and an imaginary part."""
+    if not {"real", "imaginary"} <= volumes.keys():
+        return {}
+    try:
+        magnitude, phase = complex_parts(volumes["real"], volumes["imaginary"])
+    except DataError as error:
+        if str(error) not in {problem.message for problem in problems}:  # that grids differ was said already
+            problems.append(_error(error, scan.name))
+        return {}
+    return {"magnitude": magnitude, "phase": phase}
+
+
+def _phase_unit(scan: Scan, volumes: Mapping[str, Volume], problems: list[Problem]) -> str:
+    if "phase" not in volumes:
+        return ""
+    phase = volumes["phase"]
+    if phase.complex:
+        return "radians, of complex values"
+    try:
+        scale = phase_scale(phase.data if phase.invalid is None else phase.data[~phase.invalid], scan.phase_range)
+    except DataError as error:
+        problems.append(_error(f"{scan.phase}: {error}", scan.name))
+        return ""
+    problems += [_warning(f"{scan.phase}: {warning}.", scan.name) for warning in scale.warnings]
+    return scale.unit
 
 
 def _check_content(scan: Scan, volumes: dict[str, Volume]) -> Iterator[Problem]:

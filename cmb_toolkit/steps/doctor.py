@@ -17,6 +17,7 @@ from ..darknet.cfg import parse_cfg
 from ..darknet.engine import Engine, engine_to_detect, engine_to_train
 from ..darknet.find import find_darknet
 from ..errors import CmbError, MissingError
+from ..io.fsl import find_bet
 
 __all__ = ["Finding", "examine"]
 
@@ -144,6 +145,13 @@ def _machine(folder: Path) -> Iterator[Finding]:
     else:
         advice = "Not needed for the small networks; the paper's YOLOv2 trains for days without one."
         yield Finding("machine", "GPU", "none (no NVIDIA driver)", "note", advice)
+    try:
+        bet = find_bet()
+    except MissingError:
+        advice = "Not needed: the toolkit has its own BET; `cmbtk preprocess --brain-mask fsl` would use FSL's."
+        yield Finding("machine", "FSL bet", "none", "ok", advice)
+    else:
+        yield Finding("machine", "FSL bet", f"{bet.program} ({bet.describe()})")
 
 
 def _memory_gb() -> float | None:

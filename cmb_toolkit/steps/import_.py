@@ -55,6 +55,8 @@ PARTICIPANT_COLUMNS = {
     "echo_time_ms": "Echo time [ms]",
     "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative; n/a: unknown, taken as 1",
     "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
+    "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
+    "imaginary": "Path of the imaginary part relative to the study",
 }
 _MICROBLEED_COLUMNS = {
     "participant_id": "Subject",
@@ -65,7 +67,7 @@ _MICROBLEED_COLUMNS = {
     "y_mm": "[mm]",
     "z_mm": "[mm]",
 }
-_VOLUMES = ("magnitude", "phase", "swi", "mask")
+_VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
 
 # the paper's protocols (section 2.1): in-plane and slice [mm]
 _PROTOCOLS = {"HR": (0.5, 0.5, 2.0), "LR": (0.8, 0.8, 2.0)}
@@ -251,8 +253,9 @@ def import_table(
     Parameters
     ----------
     table : Path
-        TSV: participant_id, magnitude (or swi), phase and, where known, swi, mask, resolution, scanner, group,
-        echo_time_ms, phase_sign, phase_range. Paths are relative to the table. Other columns are not taken over.
+        TSV: participant_id, magnitude (or swi) and phase (or real and imaginary) and, where known, swi, mask,
+        resolution, scanner, group, echo_time_ms, phase_sign, phase_range. Paths are relative to the table. Other
+        columns are not taken over.
     out : Path
         The study, new or made by this step.
     marks : Path, optional
@@ -271,7 +274,7 @@ def import_table(
     """
     if label_base not in (0, 1):
         raise UsageError(f"label base {label_base}: expected 0 or 1.")
-    frame = read_tsv(table, ["participant_id", "phase"])
+    frame = read_tsv(table, ["participant_id"])
     if frame.empty:
         raise DataError(f"{table}: holds no subject. Write one line per subject below the header.")
     rows = _table_rows(table, frame)
@@ -355,10 +358,7 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Columns of a row that hold something impossible, and what they should."""
-    if "phase" not in row:
-        yield "phase", "the path of a NIfTI file, relative to the table"
-    if "magnitude" not in row and "swi" not in row:
-        yield "magnitude", "the path of a NIfTI file, relative to the table (only where there is an swi it may lack)"
+    yield from _expected_files(row)
     if row["group"] not in ("patient", "control"):
         yield "group", "patient or control"
     if "resolution" in row and not is_resolution_name(str(row["resolution"])):
@@ -369,6 +369,23 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
     if "echo_time_ms" in row and not _as_number(row["echo_time_ms"]) > 0:
         yield "echo_time_ms", "a time in milliseconds, or n/a"
+
+
+def _expected_files(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Magnitude (or SWI) and phase, or the two parts of complex values."""
+    path = "the path of a NIfTI file, relative to the table"
+    if "real" in row or "imaginary" in row:
+        for column in ("real", "imaginary"):
+            if column not in row:
+                yield column, f"{path}: a real and an imaginary part go together"
+        for column in ("magnitude", "phase"):
+            if column in row:
+                yield column, "n/a where there are a real and an imaginary part"
+        return
+    if "phase" not in row:
+        yield "phase", path
+    if "magnitude" not in row and "swi" not in row:
+        yield "magnitude", f"{path} (only where there is an swi it may lack)"
 
 
 def _as_number(value: Any) -> float:
@@ -478,6 +495,8 @@ def _write(
     marks: Mapping[str, tuple[NDArray[np.int_], NDArray[np.float64]]],
 ) -> Path:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
+    unused = [column for column in ("real", "imaginary") if subjects[column].isna().all()]
+    subjects = subjects.drop(columns=unused)
     points: list[dict[str, Any]] = []
     for subject, (voxels, affine) in marks.items():
         for voxel in voxels.tolist():

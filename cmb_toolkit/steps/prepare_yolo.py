@@ -25,7 +25,7 @@ from ..darknet.cfg import parse_cfg
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
 from ..errors import DataError, MissingError, UsageError
-from ..imaging.normalise import SCALES, phase_channel, swi_channel
+from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -60,6 +60,7 @@ def prepare_yolo(
     net: Mapping[str, str] | None = None,
     anchors: Literal["cfg", "labels"] = "cfg",
     scale: Literal["paper", "slice", "fixed"] = "paper",
+    background: Literal["black", "white"] = "black",
     negatives: float = 1.0,
     augment: bool = True,
     label_reach: int = 0,
@@ -95,6 +96,8 @@ def prepare_yolo(
         have fewer different sizes; the last convolution follows).
     scale : {"paper", "slice", "fixed"}
         How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
+    background : {"black", "white"}
+        Of the complemented phase outside the brain; white is the paper's formula taken literally.
     negatives : float
         Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
         hold brain and are at least two slices from any box.
@@ -122,6 +125,8 @@ def prepare_yolo(
         raise UsageError("--negatives and --label-reach must be 0 or more, --size and --max-batches 1 or more.")
     if scale not in SCALES:
         raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
+    if background not in BACKGROUNDS:
+        raise UsageError(f"background {background!r} is not known; choose one of {', '.join(BACKGROUNDS)}.")
     needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
@@ -142,7 +147,7 @@ def prepare_yolo(
         )
         for subject in sorted(subjects)
     ]
-    choice = _Choice(input, scale, label_reach, negatives, augment, seed)
+    choice = _Choice(input, scale, background, label_reach, negatives, augment, seed)
     one = partial(_prepare_subject, opened, choice=choice)
     if not any(_has_work(opened, subject, choice) for subject in work):
         jobs = 1  # starting workers would take longer than looking
@@ -170,6 +175,7 @@ def prepare_yolo(
             "net": dict(net or {}),
             "anchors": anchors,
             "scale": scale,
+            "background": background,
             "negatives": negatives,
             "augment": augment,
             "label_reach": label_reach,
@@ -294,6 +300,7 @@ class _Choice:
 
     input: str
     scale: str
+    background: str
     label_reach: int
     negatives: float
     augment: bool
@@ -341,6 +348,7 @@ def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
     parameters = {
         "input": choice.input,
         "scale": choice.scale,
+        "background": choice.background,
         "size": subject.frame.size,
         "mode": subject.frame.mode,
         "label_reach": choice.label_reach,
@@ -397,7 +405,7 @@ def _images(study: Study, subject: _Subject, choice: _Choice) -> tuple[NDArray[n
         check_same_grid(swi, volume)
         channel = phase_channel if name == "phase" else swi_channel
         volumes[name] = channel(volume.data, mask, choice.scale)
-    images = composite(choice.input, subject.frame, mask=mask, **volumes)
+    images = composite(choice.input, subject.frame, mask=mask, background=choice.background, **volumes)
     return images, [int(n) for n in mask.sum(axis=(0, 1))]
 
 

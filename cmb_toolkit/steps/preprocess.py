@@ -9,122 +9,37 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, UsageError
 from ..imaging.bet import bet, implausible_volume
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
-from ..imaging.phase import SignEvidence, alternating_slices, phase_scale, sign_evidence, to_radians
+from ..imaging.phase import (
+    SignEvidence,
+    alternating_slices,
+    phase_scale,
+    sign_evidence,
+    to_radians,
+    without_alternation,
+)
 from ..imaging.swi import extreme_phase, minip, phase_mask, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
+from ..io.fsl import find_bet
 from ..io.layout import Study
-from ..io.nifti import Volume, check_same_grid, read_mask, read_volume, write_volume
+from ..io.nifti import Volume, read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
-from .cohort import located, read_participants
+from .cohort import read_participants
 from .parallel import for_each
+from .scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
 
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
 
+_FILTERED_RAD = 0.8  # an unfiltered phase is spread over the cycle: half of it is beyond pi/2
 _MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How scans are preprocessed, alike for all of them.
-
-    Attributes
-    ----------
-    unwrap : {"path", "laplacian"}
-        Exact unwrapping along a path, or the smoother Laplacian one.
-    highpass : {"gaussian", "homodyne"}
-        Gaussian high-pass of the unwrapped phase (2.5 mm), or the classic homodyne filter (0.25 cycles/mm), which
-        needs no unwrapping.
-    bet : bool
-        Find the brain; False takes every voxel with signal (crops and volumes without a skull).
-    bet_fraction : float
-        Fractional intensity threshold of BET, 0..1.
-    bet_gradient : float
-        Added to it from the lower (-) to the upper (+) end of the head, -1..1: positive gives a larger brain below.
-    swi_power : int
-        How many times the phase mask is multiplied.
-    swi_polarity : {"paramagnetic", "diamagnetic"}
-        What the SWI darkens: blood, or calcification.
-    swi_scaling : {"pi", "extreme"}
-        Phase at which the mask reaches 0: pi (Haacke), or the scan's own 99.9th percentile.
-    minip_slices : int
-        Slices projected into one.
-    echo : int or None
-        Which volume of 4-D files, from 1.
-    phase_range : "radians", float or None
-        Unit of all phases: file units of one full cycle. None: what participants.tsv says, or recognised.
-    phase_is_filtered : bool
-        The phase was unwrapped and high-passed before (for example a scanner's SWI phase).
-    phase_sign : {1, -1, "auto"}
-        Of scans whose sign is not known; ``auto`` asks the veins, scan by scan, and refuses where they do not tell.
-    save_steps : bool
-        Write the phase in radians, the unwrapped phase and the phase mask as well.
-    """
-
-    unwrap: Literal["path", "laplacian"] = "path"
-    highpass: Literal["gaussian", "homodyne"] = "gaussian"
-    bet: bool = True
-    bet_fraction: float = 0.5
-    bet_gradient: float = 0.0
-    swi_power: int = 4
-    swi_polarity: Literal["paramagnetic", "diamagnetic"] = "paramagnetic"
-    swi_scaling: Literal["pi", "extreme"] = "pi"
-    minip_slices: int = 5
-    echo: int | None = None
-    phase_range: str | float | None = None
-    phase_is_filtered: bool = False
-    phase_sign: Literal[1, -1, "auto"] = 1
-    save_steps: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.bet_fraction < 1:
-            raise UsageError(f"--bet-fraction {self.bet_fraction:g}: expected a number between 0 and 1.")
-        if not -1 <= self.bet_gradient <= 1:
-            raise UsageError(f"--bet-gradient {self.bet_gradient:g}: expected a number from -1 to 1.")
-        if self.swi_power < 1:
-            raise UsageError(f"--swi-power {self.swi_power}: expected 1 or more (the paper takes 4).")
-        if self.minip_slices < 1:
-            raise UsageError(f"--minip-slices {self.minip_slices}: expected 1 or more.")
-
-
-@dataclass(frozen=True)
-class Scan:
-    """The files of one subject, and what is known about its phase.
-
-    Attributes
-    ----------
-    name : str
-        For messages and the names of outputs.
-    phase : Path
-    magnitude, swi, mask : Path or None
-        At least one of magnitude and SWI; a SWI that is given is taken as it is.
-    phase_sign : {1, -1} or None
-        1 where the file's phase is paramagnetic positive; None: what the settings say.
-    phase_range : "radians", float or None
-    """
-
-    name: str
-    phase: Path
-    magnitude: Path | None = None
-    swi: Path | None = None
-    mask: Path | None = None
-    phase_sign: int | None = None
-    phase_range: str | float | None = None
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """The files that are given, by role."""
-        roles = {"magnitude": self.magnitude, "phase": self.phase, "swi": self.swi, "mask": self.mask}
-        return {role: path for role, path in roles.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -207,10 +122,11 @@ def preprocess(
     scans = [scan_of(study, row) for name, row in table.iterrows() if not subjects or name in subjects]
     outputs = {scan.name: (study.subject(scan.name), _names_in(study, scan.name)) for scan in scans}
     for scan in scans:
-        _check_inputs(scan)
+        check_files(scan)
         _check_output(*outputs[scan.name], scan)
     work = partial(_one_of_study, study=study, settings=settings)
     todo = [scan for scan in scans if not _record(scan, settings).is_current(outputs[scan.name][0])]
+    _check_tools(todo, settings)
     made = dict(
         zip(
             (scan.name for scan in todo),
@@ -234,8 +150,9 @@ def preprocess_scan(
     """
     settings = settings or Settings()
     names = {role: f"{role}.nii.gz" for role in ("magnitude", "phase", "swi", "minip", "mask", *_STEPS)}
-    _check_inputs(scan)
+    check_files(scan)
     _check_output(out, names, scan)
+    _check_tools([] if _record(scan, settings).is_current(out) else [scan], settings)
     on_progress(0, 1, scan.name)
     report = _process(scan, out, names, settings)
     on_progress(1, 1, scan.name)
@@ -262,55 +179,10 @@ def _names_in(study: Study, subject: str) -> dict[str, str]:
     return {role: place(subject).name for role, place in places.items()} | steps
 
 
-def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
-    """The scan that a row of participants.tsv describes."""
-    name = str(row["participant_id"])
-
-    def value(column: str) -> Any:
-        found = row.get(column)
-        return None if found is None or pd.isna(found) else found
-
-    paths = {
-        role: located(study, str(value(role))) if value(role) is not None else None
-        for role in ("magnitude", "phase", "swi", "mask")
-    }
-    if paths["phase"] is None or (paths["magnitude"] is None and paths["swi"] is None):
-        raise DataError(
-            f"{study.participants}: {name} needs a phase, and a magnitude or an SWI. Fill in these columns with paths "
-            "relative to the study folder."
-        )
-    sign = value("phase_sign")
-    if sign is not None and str(sign) not in {"1", "-1", "1.0", "-1.0", "+1"}:
-        raise DataError(f"{study.participants}: {name} has phase_sign {sign}; expected 1, -1 or n/a.")
-    return Scan(
-        name,
-        paths["phase"],
-        paths["magnitude"],
-        paths["swi"],
-        paths["mask"],
-        None if sign is None else int(float(sign)),
-        _range_of(study, name, value("phase_range")),
-    )
-
-
-def _range_of(study: Study, name: str, value: Any) -> str | float | None:
-    if value is None or str(value) == "radians":
-        return value if value is None else "radians"
-    try:
-        return float(value)
-    except ValueError as error:
-        raise DataError(
-            f"{study.participants}: {name} has phase_range {value!r}; expected `radians`, the file units of one full "
-            "cycle, or n/a."
-        ) from error
-
-
-def _check_inputs(scan: Scan) -> None:
-    for role, path in scan.files.items():
-        if not path.is_file():
-            raise MissingError(
-                f"{path}: the {role} of {scan.name} was not found. Check the path (in a study: participants.tsv)."
-            )
+def _check_tools(scans: Sequence[Scan], settings: Settings) -> None:
+    """Refuse before any work what another program is needed for and is not there."""
+    if settings.brain_mask == "fsl" and any(scan.mask is None for scan in scans):
+        find_bet()
 
 
 def _check_output(folder: Path, names: Mapping[str, str], scan: Scan) -> None:
@@ -333,6 +205,7 @@ class _Findings:
     """What is learned on the way; it goes into the provenance and the report."""
 
     brain_ml: float = 0.0
+    brain_mask: str = ""
     phase_unit: str = ""
     phase_sign: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -347,8 +220,9 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
             "phase_range": _range(scan, settings),
             "phase_sign": _sign(scan, settings),
             "files": {role: path.name for role, path in scan.files.items()},
+            "echo_time_ms": scan.echo_time_ms,
         },
-        sources=tuple(dict.fromkeys(scan.files.values())),
+        sources=tuple(dict.fromkeys((*scan.files.values(), *scan.sidecars.values()))),
         extra={} if facts is None else facts,
     )
 
@@ -368,7 +242,9 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
     if made:
         with publish(out, record) as folder:
             folder.mkdir()
+            facts["acquisition"], doubts = acquisition(scan, settings)
             findings = _write(scan, folder, names, settings)
+            findings.warnings += doubts
             facts["found"] = asdict(findings)
     else:
         found = (read_record(out) or {}).get("found", {})
@@ -387,18 +263,11 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
 def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Settings) -> _Findings:
     """Read a scan, compute, write its outputs into `folder`."""
     findings = _Findings()
-    phase = read_volume(scan.phase, echo=settings.echo, part="phase")
-    magnitude = read_volume(scan.magnitude, echo=settings.echo, part="magnitude") if scan.magnitude else None
-    own_swi = read_volume(scan.swi) if scan.swi else None
-    structure = magnitude or own_swi
-    assert structure is not None
-    volumes = [volume for volume in (magnitude, own_swi, phase) if volume is not None]
-    for volume in volumes:
-        check_same_grid(structure, volume)
-        findings.warnings += [f"{volume.path.name}: {note}" for note in volume.notes]
-
+    images = read_images(scan, settings)
+    phase, structure = images.phase, images.structure
+    findings.warnings += images.warnings
     wrapped, is_wrapped = _radians(phase, _range(scan, settings), findings)
-    mask = _brain(scan, structure, volumes, settings, findings)
+    mask = _brain(scan, images, settings, findings)
     steps = _filtered(phase, wrapped, is_wrapped, structure, mask, settings, findings)
     sign = _settled_sign(scan, phase, steps, structure, mask, settings, findings)
     steps = {name: np.float32(sign) * data for name, data in steps.items()}
@@ -408,18 +277,18 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Setting
     if settings.swi_scaling == "extreme":
         full = extreme_phase(steps["phase"], mask, polarity=polarity)
     weight = np.where(mask, phase_mask(steps["phase"], polarity=polarity, full=full), 0)
-    weighted = np.where(mask, own_swi.data if own_swi else swi(structure.data, weight, settings.swi_power), 0)
+    weighted = np.where(mask, images.swi.data if images.swi else swi(structure.data, weight, settings.swi_power), 0)
     outputs: dict[str, NDArray[Any]] = {
         "phase": steps["phase"],
         "swi": weighted,
         "minip": minip(weighted, settings.minip_slices, mask),
     }
-    if magnitude:
-        outputs["magnitude"] = np.where(mask, magnitude.data, 0)
+    if images.magnitude:
+        outputs["magnitude"] = np.where(mask, images.magnitude.data, 0)
     if settings.save_steps:
         outputs |= steps | {"phasemask": weight}
     for role, data in outputs.items():
-        write_volume(folder / names[role], data, structure)
+        write_volume(folder / names[role], data, structure, np.dtype(settings.output_type))
     write_volume(folder / names["mask"], mask, structure, np.uint8)
     return findings
 
@@ -434,16 +303,24 @@ def _filtered(
     findings: _Findings,
 ) -> dict[str, NDArray[np.float32]]:
     """The phase in the file's own sign: ``wrapped``, ``unwrapped`` where it is, and ``phase``, the high-passed one."""
+    matters = settings.highpass == "gaussian" or settings.fix_ge_phase  # the homodyne filter is blind to it
+    if is_wrapped and not settings.phase_is_filtered and matters and alternating_slices(wrapped, mask):
+        found = "the phase jumps by about pi from slice to slice, as some GE reconstructions make it"
+        remedy = "it was undone" if settings.fix_ge_phase else "undo it with --fix-ge-phase"
+        findings.warnings.append(f"{phase.path.name}: {found}; {remedy}")
+        if settings.fix_ge_phase:
+            wrapped = without_alternation(wrapped)
     steps = {"wrapped": wrapped}
     if settings.phase_is_filtered:
+        typical = float(np.median(np.abs(wrapped[mask])))
+        if typical > _FILTERED_RAD:
+            findings.warnings.append(
+                f"{phase.path.name}: half of the brain's phase is beyond {typical:.2f} rad, where filtered phase is "
+                "near 0; leave out --phase-is-filtered if it was not filtered"
+            )
         return steps | {"phase": np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)}
     if settings.highpass == "homodyne":
         return steps | {"phase": homodyne_highpass(structure.data, wrapped, mask, structure.zooms)}
-    if is_wrapped and alternating_slices(wrapped, mask):
-        findings.warnings.append(
-            f"{phase.path.name}: the phase jumps by about pi from slice to slice, as some GE reconstructions make "
-            "it; correct that before preprocessing, or use --highpass homodyne, which is blind to it"
-        )
     unwrapped = wrapped
     if is_wrapped and settings.unwrap == "laplacian":
         unwrapped = unwrap_laplacian(wrapped, mask, structure.zooms)
@@ -483,6 +360,9 @@ def _settled_sign(
 
 
 def _radians(phase: Volume, given: str | float | None, findings: _Findings) -> tuple[NDArray[np.float32], bool]:
+    if phase.complex:
+        findings.phase_unit = "radians, of complex values"
+        return phase.data, True
     valid = phase.data if phase.invalid is None else phase.data[~phase.invalid]
     try:
         scale = phase_scale(valid, given)
@@ -493,22 +373,21 @@ def _radians(phase: Volume, given: str | float | None, findings: _Findings) -> t
     return to_radians(phase.data, scale), scale.wrapped
 
 
-def _brain(
-    scan: Scan, structure: Volume, volumes: Sequence[Volume], settings: Settings, findings: _Findings
-) -> NDArray[np.bool_]:
+def _brain(scan: Scan, images: Images, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
     """The mask: the user's, BET's, or every voxel with signal; never where a file holds NaN."""
+    structure = images.structure
     if scan.mask:
-        mask = read_mask(scan.mask, structure)
-    elif settings.bet:
-        mask = _extracted(structure, settings, findings)
+        mask, findings.brain_mask = read_mask(scan.mask, structure), "given"
+    elif settings.brain_mask == "none":
+        mask, findings.brain_mask = structure.data > 0, "all voxels with signal"
     else:
-        mask = structure.data > 0
+        mask = _extracted(structure, settings, findings)
     whole = mask
-    for volume in volumes:
+    for volume in images.sources:
         if volume.invalid is None:
             continue
         share = float(volume.invalid[whole].mean()) if whole.any() else 0.0
-        if share > _MAX_INVALID and (scan.mask or settings.bet):
+        if share > _MAX_INVALID and (scan.mask or settings.brain_mask != "none"):
             raise DataError(
                 f"{volume.path}: {share:.0%} of the brain is NaN or infinite. Convert or export the scan again."
             )
@@ -522,23 +401,28 @@ def _brain(
 
 
 def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
-    try:
-        extraction = bet(
-            structure.data, structure.zooms, fraction=settings.bet_fraction, gradient=settings.bet_gradient
-        )
-    except DataError as error:
-        raise DataError(f"{structure.path}: {error}") from error
-    if extraction.uncertain:
-        findings.warnings.append(
-            f"the surface of the brain still folds in {extraction.folded:.1%} of its points: look at the mask"
-        )
-    odd = implausible_volume(extraction.mask, structure.zooms)
+    """The brain as the toolkit's own BET finds it, or FSL's."""
+    choice = {"fraction": settings.bet_fraction, "gradient": settings.bet_gradient}
+    if settings.brain_mask == "fsl":
+        program = find_bet()
+        mask, findings.brain_mask = program.mask(structure, **choice), program.describe()
+    else:
+        try:
+            extraction = bet(structure.data, structure.zooms, **choice)
+        except DataError as error:
+            raise DataError(f"{structure.path}: {error}") from error
+        mask, findings.brain_mask = extraction.mask, "own BET"
+        if extraction.uncertain:
+            findings.warnings.append(
+                f"the surface of the brain still folds in {extraction.folded:.1%} of its points: look at the mask"
+            )
+    odd = implausible_volume(mask, structure.zooms)
     if odd is not None:
         findings.warnings.append(
             f"the brain mask holds {odd:.0f} ml, expected 600 to 2200: look at it, and try another --bet-fraction "
             "(smaller gives a larger brain) or give a mask"
         )
-    return extraction.mask
+    return mask
 
 
 def _sign_of(phase: Volume, evidence: SignEvidence, findings: _Findings) -> int:

@@ -76,7 +76,7 @@ def test_mirrored_head_gives_the_mirrored_mask(head, extraction):
 
 
 def test_crop_is_refused(head):
-    with pytest.raises(DataError, match=r"90 x 230 mm.*--no-bet"):
+    with pytest.raises(DataError, match=r"90 x 230 mm.*--brain-mask none"):
         bet(head.magnitude[30:80], head.zooms)
 
 

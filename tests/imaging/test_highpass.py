@@ -26,6 +26,15 @@ def test_homodyne_of_a_ramp_is_nearly_zero():
     assert (filtered[~MASK] == 0).all()
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_homodyne_does_not_mix_opposite_borders(axis):
+    """A crop whose phase differs by pi from one border to the other: a Fourier transform takes them for neighbours."""
+    n = X.shape[axis]
+    ramp = (np.pi / n * (X if axis == 0 else Y)).astype(np.float32)
+    filtered = homodyne_highpass(np.ones_like(X), ramp, np.ones_like(MASK), ZOOMS)
+    assert np.abs(filtered).max() < 0.2
+
+
 def test_gaussian_of_a_ramp_is_nearly_zero_away_from_the_rim():
     filtered = gaussian_highpass(RAMP, MASK, ZOOMS)
     assert np.abs(filtered[CORE]).max() < 0.01

@@ -52,6 +52,13 @@ def test_complement_is_its_own_inverse_and_keeps_the_background():
     assert (complement(x, MASK)[~MASK] == 0).all()
 
 
+def test_the_literal_complement_is_white_outside():
+    x = minmax(np.random.default_rng(0).normal(0, 1, MASK.shape).astype(np.float32), MASK)
+    np.testing.assert_array_equal(complement(x, MASK, background="white"), 1 - x)
+    with pytest.raises(UsageError, match=r"grey.*black, white"):
+        complement(x, MASK, background="grey")
+
+
 @pytest.fixture
 def brain():
     mask = np.zeros((8, 8, 4), bool)

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging.highpass import homodyne_highpass
-from cmb_toolkit.imaging.phase import alternating_slices, phase_scale, sign_evidence, to_radians
+from cmb_toolkit.imaging.phase import (
+    alternating_slices,
+    phase_scale,
+    sign_evidence,
+    to_radians,
+    without_alternation,
+)
 
 TRUE = np.random.default_rng(0).uniform(-np.pi, np.pi, (20, 21, 22))
 BITS = np.floor((TRUE + np.pi) / (2 * np.pi) * 4096)  # 0..4095
@@ -66,8 +72,10 @@ def test_tolerance_is_two_percent_of_the_span(unit, cut, more):
         TRUE * 0.8,  # no wraps: the scale cannot be seen
         TRUE * 10 / np.pi,  # wraps in an unknown unit, not unwrapped radians
         BITS / 2,
+        (TRUE + np.pi) / (2 * np.pi),
+        TRUE / np.pi,
     ],
-    ids=["real crop", "8 bits", "degrees", "no wraps", "span 20", "11 bits"],
+    ids=["real crop", "8 bits", "degrees", "no wraps", "span 20", "11 bits", "0..1", "-1..1"],
 )
 def test_unknown_units_are_refused_with_the_way_out(values):
     with pytest.raises(DataError, match=r"--phase-range SPAN"):
@@ -99,6 +107,14 @@ def test_given_radians_need_not_fill_the_cycle():
 
 def test_given_unwrapped():
     assert not phase_scale(smooth(20.0), "radians").wrapped
+
+
+def test_a_picture_is_told_from_a_phase_image():
+    picture = np.rint((TRUE + np.pi) / (2 * np.pi) * 255)
+    (warning,) = phase_scale(picture, 256).warnings
+    assert warning.startswith("the phase has only 256 different values")
+    assert not phase_scale(BITS).warnings
+    assert not phase_scale(picture[:2, :2] * 16, 4096.0).warnings  # too few voxels to tell
 
 
 @pytest.mark.parametrize(
@@ -141,3 +157,15 @@ def test_alternating_slices():
     jumping = still + np.pi * (np.arange(8) % 2)
     assert alternating_slices(np.angle(np.exp(1j * jumping)).astype(np.float32), mask)
     assert not alternating_slices(still[:, :, :1], mask[:, :, :1])
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_alternation_is_undone_up_to_a_constant(seed):
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(-np.pi, np.pi, (5, 6, 7)).astype(np.float32)
+    shift = rng.uniform(-np.pi, np.pi)
+    jumping = np.angle(np.exp(1j * (phase + shift + np.pi * (np.arange(7) % 2)))).astype(np.float32)
+    fixed = without_alternation(jumping)
+    assert np.abs(fixed).max() <= np.float32(np.pi)
+    np.testing.assert_allclose(np.angle(np.exp(1j * (fixed - phase - shift))), 0, atol=1e-5)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cmb_toolkit.imaging.highpass import gaussian_highpass
 from cmb_toolkit.imaging.swi import extreme_phase, minip, phase_mask, swi
+from cmb_toolkit.imaging.unwrap import unwrap_path
 
 
 def test_mask_at_known_phases():
@@ -85,3 +87,48 @@ def test_the_published_formula_on_phase_of_the_other_hand(phase, times):
     magnitude = np.linspace(1, 900, 30)
     ours = swi(magnitude.astype(np.float32), phase_mask(phase.astype(np.float32)), times)
     np.testing.assert_allclose(ours, haacke(magnitude, -phase, times), rtol=1e-4, atol=1e-3)
+
+
+# ---- the formulas of two other tools, written out anew, on the same filtered phase
+
+
+def sepia(magnitude: np.ndarray, phase: np.ndarray, threshold: float = np.pi, times: int = 4) -> np.ndarray:
+    """SEPIA's SWI of positive phase: a line from 1 at 0 rad to 0 at the threshold, to the power of `times`."""
+    falling = np.interp(phase, [0.0, threshold], [1.0, 0.0])
+    return magnitude * falling**times
+
+
+def clear_swi(magnitude: np.ndarray, phase: np.ndarray, mask: np.ndarray, strength: float = 4.0) -> np.ndarray:
+    """CLEAR-SWI's default (Eckstein 2021): a sigmoid around the scan's own median of positive phase, once."""
+    middle = np.median(phase[mask & (phase > 0)]) * 10 / strength
+    return magnitude * 0.5 * (1 + np.tanh(1 - phase / middle))
+
+
+@pytest.fixture(scope="module")
+def filtered(head):
+    return gaussian_highpass(unwrap_path(head.phase, head.brain), head.brain, head.zooms)
+
+
+def test_sepia_gives_the_same_image(head, filtered):
+    ours = swi(head.magnitude, phase_mask(filtered))
+    np.testing.assert_allclose(ours, sepia(head.magnitude, filtered), rtol=1e-4, atol=1e-6)
+
+
+def test_clear_swi_darkens_the_same_and_harder(head, filtered):
+    """A sigmoid at the scan's own median saturates early; it is less than 1 at 0 rad and rises for negative phase."""
+    vessels = head.brain & (head.magnitude < 0.6) & (filtered > 0.5)
+    tissue = head.brain & (np.abs(filtered) < 0.02)
+    negative = head.brain & (filtered < -0.1)
+    assert min(vessels.sum(), tissue.sum(), negative.sum()) > 100
+    ours, theirs = (
+        image / np.median(image[tissue])
+        for image in (swi(head.magnitude, phase_mask(filtered)), clear_swi(head.magnitude, filtered, head.brain))
+    )
+    plain = head.magnitude / np.median(head.magnitude[tissue])
+    assert np.median(theirs[vessels]) < np.median(ours[vessels]) < 0.6 * np.median(plain[vessels])
+    np.testing.assert_allclose(ours[negative], plain[negative], rtol=0.05)
+    assert np.median(theirs[negative] / plain[negative]) > 1.08
+    # both only ever put voxels in one order: the more positive, the darker
+    phase = np.linspace(-1, np.pi, 50)
+    for weight in (phase_mask(phase.astype(np.float32)), clear_swi(np.ones(50), phase, np.ones(50, bool))):
+        assert (np.diff(weight) <= 1e-7).all()

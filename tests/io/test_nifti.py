@@ -309,3 +309,79 @@ def test_writing_another_shape_is_a_mistake_of_ours(tmp_path):
     like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
     with pytest.raises(ValueError, match="shape"):
         write_volume(tmp_path / "out.nii.gz", np.zeros((2, 2, 2)), like)
+
+
+@given(
+    scale=st.floats(1e-6, 1e6),
+    low=st.sampled_from([-1.0, 0.0]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=30, deadline=None)
+def test_int16_is_exact_within_half_a_step_and_keeps_zero(tmp_path_factory, scale, low, seed):
+    folder = tmp_path_factory.mktemp("steps")
+    like = read_volume(save(oriented("PSL"), folder / "in.nii"))
+    data = (np.random.default_rng(seed).uniform(low, 1, like.shape) * scale).astype(np.float32)
+    data[:2] = 0
+    write_volume(folder / "out.nii.gz", data, like, np.int16)
+    image = nib.load(folder / "out.nii.gz")
+    assert image.get_data_dtype() == np.int16
+    step = image.dataobj.slope
+    assert step == pytest.approx(np.abs(data).max() / 32767)
+    assert image.dataobj.inter == 0
+    back = read_volume(folder / "out.nii.gz").data
+    assert np.abs(back - data.astype(float)).max() <= step * 0.501  # and a float32's own rounding
+    assert (back[:2] == 0).all()
+
+
+def test_int16_of_nothing(tmp_path):
+    like = read_volume(save(ras_image(), tmp_path / "in.nii.gz"))
+    write_volume(tmp_path / "out.nii.gz", np.zeros(like.shape, np.float32), like, np.int16)
+    assert not nib.load(tmp_path / "out.nii.gz").get_fdata().any()
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "<u2", ">i2", ">u2", "<i4", ">f4", "<f8", ">f8", "<i8", "<u4"])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.hdr"])
+def test_every_kind_of_number_in_either_order_of_bytes(tmp_path, kind, name):
+    data = np.random.default_rng(0).integers(0, 100, (7, 6, 5)).astype(kind)
+    order = nib.volumeutils.native_code if kind[0] not in "<>" else kind[0]
+    kind_of_file = nib.Nifti1Pair if name.endswith(".hdr") else nib.Nifti1Image
+    header = kind_of_file.header_class(endianness=order)
+    header.set_data_dtype(np.dtype(kind))
+    image = kind_of_file(data, np.diag([0.5, 0.6, 2, 1]), header)
+    image.header.set_slope_inter(0.5, -3)
+    nib.save(image, tmp_path / name)
+    assert nib.load(tmp_path / name).header.endianness == order
+    np.testing.assert_allclose(read_volume(tmp_path / name).data, data.astype(float) * 0.5 - 3)
+
+
+@pytest.mark.parametrize(("qform", "sform"), [(0, 1), (1, 0), (2, 4), (5, 5), (3, 0)])
+def test_codes_are_kept(tmp_path, qform, sform):
+    image = ras_image()
+    image.set_qform(image.affine, code=qform)
+    image.set_sform(image.affine, code=sform)
+    volume = read_volume(save(image, tmp_path / "in.nii.gz"))
+    assert not volume.notes
+    np.testing.assert_allclose(volume.affine, ras_image().affine, atol=1e-5)
+    write_volume(tmp_path / "out.nii.gz", volume.data, volume)
+    header = nib.load(tmp_path / "out.nii.gz").header
+    assert (int(header["qform_code"]), int(header["sform_code"])) == (qform, sform)
+
+
+def test_codes_that_do_not_exist_are_noted(tmp_path):
+    path = save(ras_image(), tmp_path / "in.nii")
+    content = bytearray(path.read_bytes())
+    content[252:256] = np.array([7, 99], "<i2").tobytes()
+    path.write_bytes(content)
+    volume = read_volume(path)
+    assert "no orientation" in volume.notes[0]
+    write_volume(tmp_path / "out.nii", volume.data, volume)
+    np.testing.assert_allclose(nib.load(tmp_path / "out.nii").affine, volume.file_affine, atol=1e-5)
+
+
+def test_sheared_and_tilted_grids_are_written_back(tmp_path):
+    """The sform can hold what a quaternion cannot."""
+    affine = np.array([[0.5, 0.05, 0, -30], [0, 0.6, 0.3, 12], [0.02, 0, 2, 4], [0, 0, 0, 1]])
+    image = nib.Nifti1Image(ras_image().get_fdata().astype(np.float32), affine)
+    volume = read_volume(save(image, tmp_path / "in.nii"))
+    write_volume(tmp_path / "out.nii", volume.data, volume)
+    np.testing.assert_allclose(nib.load(tmp_path / "out.nii").affine, affine, atol=1e-5)

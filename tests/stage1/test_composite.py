@@ -69,6 +69,19 @@ def test_complement_inside_the_mask_and_black_outside(volumes):
     assert not images[..., 1][eight_bit(volumes["mask"].astype(float)) == 0].any()
 
 
+def test_complement_with_the_literal_background(volumes):
+    """1 - 0 = 1 outside the brain, and where the image reaches beyond the volume; other channels stay as they are."""
+    frame = make_frame(SHAPE[:2], 16, "crop")
+    images = composite("swi+cphase", frame, background="white", **volumes)
+    inside = apply(frame, volumes["mask"]) > 0
+    assert (images[..., 1][~inside] == 255).all()
+    assert close(images[..., 1][inside], composite("swi+cphase", frame, **volumes)[..., 1][inside])
+    assert (images[:, :, 0, 1] == 255).all(), "14 columns padded to 16"
+    assert not images[:, :, 0, 0].any()
+    plain = composite("swi+phase", FRAME, background="white", **volumes)
+    np.testing.assert_array_equal(plain, composite("swi+phase", FRAME, **volumes))
+
+
 def test_averaging_takes_what_exists_at_the_ends():
     images = np.arange(5, dtype=np.float32)[:, None, None] ** 2 * np.ones((1, 2, 3), np.float32)
     assert np.allclose(average_slices(images)[:, 0, 0], [0.5, 5 / 3, 14 / 3, 29 / 3, 12.5])

@@ -491,3 +491,24 @@ def test_report_of_a_study(study):
         "scans",
         "study.toml",
     ]
+
+
+def test_complex_pairs(study):
+    """Real and imaginary parts in place of one subject's magnitude and phase."""
+    mag, pha = (nib.load(path).get_fdata() for path in (magnitude_of(study, "sub-001"), phase_of(study, "sub-001")))
+    folder = study.scans / "sub-001"
+    save(folder / "re.nii.gz", mag * np.cos(pha))
+    save(folder / "im.nii.gz", mag * np.sin(pha))
+    table = pd.read_csv(study.participants, sep="\t", na_values="n/a").assign(real=None, imaginary=None).astype(object)
+    parts = [None, None, "scans/sub-001/re.nii.gz", "scans/sub-001/im.nii.gz"]
+    table.loc[0, ["magnitude", "phase", "real", "imaginary"]] = parts
+    write_tsv(table, study.participants)
+    report = check(study)
+    assert not report.errors
+    assert report.scans[0].phase_unit == "radians, of complex values"
+    assert report.scans[0].dark_marks == report.scans[0].marks == 3
+    for name in ("re", "im"):
+        save(folder / f"{name}.nii.gz", np.abs(mag))
+    assert found(check(study), "error", "re.nii.gz", "no value is negative")
+    save(folder / "im.nii.gz", mag[:-1])
+    found(check(study), "error", "re.nii.gz", "shapes")  # once

@@ -124,3 +124,16 @@ def test_command_line():
     assert result.exit_code == 0, result.output
     for part in ("Packages", "Machine", "Engine", "tensorflow", "to train", "to detect"):
         assert part in result.output
+
+
+def test_fsl_is_found_where_it_is(monkeypatch, tmp_path):
+    monkeypatch.delenv("FSLDIR", raising=False)
+    assert finding(examine(), "FSL bet").found == "none"
+    program = tmp_path / "fsl" / "bin" / "bet"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (tmp_path / "fsl" / "etc").mkdir()
+    (tmp_path / "fsl" / "etc" / "fslversion").write_text("6.0.7.4\n")
+    monkeypatch.setenv("FSLDIR", str(tmp_path / "fsl"))
+    assert finding(examine(), "FSL bet").found == f"{program} (FSL 6.0.7.4 bet)"

@@ -503,3 +503,23 @@ def test_command_line_of_authors(authors, tmp_path):
     assert "Next: cmbtk check" in result.output
     bad = CliRunner().invoke(cli, [*arguments[:-2], "--resolution", "a/b"])
     assert isinstance(bad.exception, UsageError)
+
+
+def test_complex_pairs_in_a_table(tmp_path):
+    for name in ("re", "im", "mag", "pha"):
+        volume(tmp_path / f"{name}.nii.gz")
+    table = tmp_path / "scans.tsv"
+    header = "participant_id\tmagnitude\tphase\treal\timaginary\n"
+    table.write_text(header + "01\tn/a\tn/a\tre.nii.gz\tim.nii.gz\n02\tmag.nii.gz\tpha.nii.gz\tn/a\tn/a\n")
+    study = Study(import_table(table, tmp_path / "study", on_progress=quiet))
+    frame = read_participants(study)
+    assert located(study, frame.loc["sub-01", "real"]).resolve() == tmp_path / "re.nii.gz"
+    assert frame.loc["sub-01", ["magnitude", "phase"]].isna().all()
+    table.write_text(header + "01\tmag.nii.gz\tn/a\tre.nii.gz\tn/a\n")
+    with pytest.raises(DataError, match=r"imaginary is 'n/a'; (.|\n)*magnitude is 'mag\.nii\.gz'; expected n/a where"):
+        import_table(table, tmp_path / "other", on_progress=quiet)
+
+
+def test_tables_without_complex_pairs_have_no_columns_for_them(table, tmp_path):
+    study = Study(import_table(table, tmp_path / "study", on_progress=quiet))
+    assert not {"real", "imaginary"} & set(read_participants(study).columns)

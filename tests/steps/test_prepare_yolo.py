@@ -501,3 +501,17 @@ def test_grey_values_scaled_in_another_way(study):
     assert read_record(cell / "darknet")["parameters"]["scale"] == "fixed"
     with pytest.raises(UsageError, match="zscore"):
         prepare(study, scale="zscore")
+
+
+def test_the_literal_background_of_the_complement(study):
+    """The paper's 1 - phase of a masked phase: white outside the brain."""
+    cells = [prepare(study, input="swi+cphase", background=background) for background in ("black", "white")]
+    assert read_record(cells[-1] / "darknet")["parameters"]["background"] == "white"
+    subject = "sub-001"
+    mask = read_volume(study.mask(subject)).data
+    frame = read_geometry(study, subject, size=SIZE, mode="auto").frame
+    k = mask.shape[2] // 2
+    outside = apply(frame, mask)[k] == 0
+    assert (image(cells[-1], f"{subject}_slice-{k:03d}")[..., 1][outside] == 255).all()
+    with pytest.raises(UsageError, match=r"grey.*black, white"):
+        prepare(study, background="grey")

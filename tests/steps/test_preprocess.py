@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from dataclasses import replace
 
 import nibabel as nib
@@ -20,6 +21,7 @@ from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.steps.check import check_study
 from cmb_toolkit.steps.preprocess import Scan, Settings, preprocess, preprocess_scan
 
 ZOOMS = (2.0, 2.0, 3.0)
@@ -278,6 +280,84 @@ def test_units_do_not_matter(tmp_path):
     assert np.median(np.abs(one - two)) < 0.002
 
 
+def as_stored(folder, magnitude, phase, *, affine=AFFINE, kinds=("<f4", "<f4"), scaling=(None, None), suffix=".nii.gz"):
+    """A scan as some site may store it: kinds of number with byte order, slopes and intercepts, geometry."""
+    folder.mkdir(parents=True)
+    paths = []
+    for name, data, kind, slopes in zip(("mag", "pha"), (magnitude, phase), kinds, scaling, strict=True):
+        header = nib.Nifti1Header(endianness=kind[0])
+        header.set_data_dtype(np.dtype(kind))
+        image = nib.Nifti1Image(np.asarray(data).astype(kind), affine, header)
+        if slopes:
+            image.header.set_slope_inter(*slopes)
+        nib.save(image, folder / f"{name}{suffix}")
+        paths.append(folder / f"{name}{suffix}")
+    nib.save(nib.Nifti1Image(BRAIN.astype(np.uint8), affine), folder / "brain.nii.gz")
+    return Scan("scan", paths[1], paths[0], mask=folder / "brain.nii.gz")
+
+
+BITS = np.clip(np.floor((PHASE + np.pi) / (2 * np.pi) * 4096), 0, 4095)
+GREY = np.rint(MAGNITUDE * 500)
+TILT = np.array([[1, 0, 0], [0, np.cos(0.3), -np.sin(0.3)], [0, np.sin(0.3), np.cos(0.3)]])
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = TILT @ np.diag(ZOOMS)
+HABITS = {
+    "Siemens, 12 bits": ({"kinds": ("<u2", "<u2")}, BITS, {}),
+    "Siemens, scaled by the header": ({"kinds": ("<i2", "<i2"), "scaling": (None, (2, -4096))}, BITS, {}),
+    "Philips, milliradians": ({"kinds": ("<f8", "<i2")}, np.rint(PHASE * 1000), {}),
+    "GE, big-endian": ({"kinds": (">i2", ">f4")}, PHASE, {}),
+    "GE, slices that alternate": ({}, np.angle(-np.exp(1j * PHASE) * (-1.0) ** np.arange(8)), {"fix_ge_phase": True}),
+    "0 to 1": ({}, (PHASE + np.pi) / (2 * np.pi), {"phase_range": 1.0}),
+    "0 to 2 pi": ({"kinds": ("<i4", "<f8")}, PHASE + np.pi, {}),
+    "degrees": ({}, np.degrees(PHASE), {"phase_range": 360.0}),
+    "no compression": ({"suffix": ".nii", "kinds": ("<u2", "<f4")}, PHASE, {}),
+    "oblique": ({"affine": OBLIQUE}, PHASE, {}),
+    "bytes for the magnitude": ({"kinds": ("<u1", "<f4")}, PHASE, {}),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_the_habits_of_sites_make_no_difference(tmp_path, habit):
+    how, phase, settings = HABITS[habit]
+    magnitude = np.clip(GREY, 0, 255) if "bytes" in habit else GREY
+    preprocess_scan(as_stored(tmp_path / "a", magnitude, PHASE), tmp_path / "usual", on_progress=quiet)
+    scan = as_stored(tmp_path / "b", magnitude, phase, **how)
+    report = preprocess_scan(scan, tmp_path / "out", Settings(**settings), on_progress=quiet).scans[0]
+    assert [w for w in report.warnings if "it was undone" not in w] == []
+    one, two = (read_volume(tmp_path / n / "phase.nii.gz").data for n in ("usual", "out"))
+    assert np.abs(one - two)[BRAIN].max() < 0.01
+    one, two = (read_volume(tmp_path / n / "swi.nii.gz").data for n in ("usual", "out"))
+    np.testing.assert_allclose(one, two, atol=0.02 * one.max())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (5, 4, 2), (12, 9, 1), (30, 3, 40), (3, 40, 2)])
+@pytest.mark.parametrize(
+    "settings", [{}, {"highpass": "homodyne"}, {"unwrap": "laplacian"}, {"swi_scaling": "extreme", "minip_slices": 50}]
+)
+def test_tiny_volumes(tmp_path, shape, settings):
+    rng = np.random.default_rng(0)
+    scan = pair(tmp_path, rng.uniform(1, 2, shape), rng.uniform(-3, 3, shape), None)
+    settings = Settings(**settings, brain_mask="none", phase_range="radians")
+    if shape == (1, 1, 1):
+        with pytest.raises(DataError, match="every voxel is"):
+            preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+        return
+    preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+    for role in ("phase", "swi", "minip"):
+        volume = read_volume(tmp_path / "out" / f"{role}.nii.gz")
+        assert volume.shape == shape
+        assert np.isfinite(volume.data).all()
+
+
+@pytest.mark.parametrize("zooms", [(0.4, 1.1, 3.0), (1.1, 0.4, 3.0), (2.0, 2.0, 9.0), (1.0, 1.0, 1.0)])
+def test_voxels_of_any_shape(tmp_path, zooms):
+    """Filters count in mm, so that a scan is filtered alike whatever its voxels' sides."""
+    scan = pair(tmp_path, affine=np.diag([*zooms, 1.0]))
+    preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.8
+    assert read_volume(tmp_path / "out" / "swi.nii.gz").zooms == pytest.approx(zooms)
+
+
 def test_unknown_unit_is_refused_and_given_span_is_taken(tmp_path):
     scan = pair(tmp_path, phase=PHASE * 0.003674 / np.pi)
     with pytest.raises(DataError, match=r"pha\.nii\.gz: the unit of the phase is not known.*--phase-range SPAN"):
@@ -304,6 +384,12 @@ def test_filtered_phase_is_only_converted(tmp_path):
     np.testing.assert_allclose(result[mask], filtered[mask], atol=1e-6)
 
 
+def test_phase_that_is_not_filtered_though_it_was_said(tmp_path):
+    settings = Settings(phase_is_filtered=True)
+    warnings = preprocess_scan(pair(tmp_path), tmp_path / "out", settings, on_progress=quiet).scans[0].warnings
+    assert any("leave out --phase-is-filtered if it was not" in warning for warning in warnings)
+
+
 def test_own_mask_and_swi_are_taken(tmp_path):
     scan = replace(pair(tmp_path), magnitude=None, swi=save(tmp_path / "swi.nii.gz", MAGNITUDE * 3))
     preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
@@ -312,12 +398,12 @@ def test_own_mask_and_swi_are_taken(tmp_path):
     np.testing.assert_allclose(read_volume(tmp_path / "out" / "swi.nii.gz").data[BRAIN], MAGNITUDE[BRAIN] * 3)
 
 
-def test_crop_needs_no_bet(tmp_path):
+def test_crop_needs_no_brain_mask(tmp_path):
     crop = np.s_[30:66, 36:76]
     scan = pair(tmp_path, MAGNITUDE[crop], PHASE[crop], None)
-    with pytest.raises(DataError, match=r"mag\.nii\.gz: a field of view of 72 x 80 mm.*--no-bet"):
+    with pytest.raises(DataError, match=r"mag\.nii\.gz: a field of view of 72 x 80 mm.*--brain-mask none"):
         preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
-    preprocess_scan(scan, tmp_path / "out", Settings(bet=False, phase_range="radians"), on_progress=quiet)
+    preprocess_scan(scan, tmp_path / "out", Settings(brain_mask="none", phase_range="radians"), on_progress=quiet)
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[18, 20, 4] > 0.9
 
 
@@ -327,6 +413,112 @@ def test_complex_file_serves_as_both(tmp_path):
     preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.9
     assert preprocess_scan(scan, tmp_path / "out", on_progress=quiet).unchanged == 1
+
+
+def part_files(folder, magnitude=MAGNITUDE, phase=PHASE, **kwargs):
+    """A scan of a real and an imaginary part."""
+    return Scan(
+        "scan",
+        real=save(folder / "re.nii.gz", magnitude * np.cos(phase), **kwargs),
+        imaginary=save(folder / "im.nii.gz", magnitude * np.sin(phase), **kwargs),
+        mask=save(folder / "brain.nii.gz", BRAIN, **kwargs),
+    )
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPI"])
+def test_real_and_imaginary_parts_are_magnitude_and_phase(tmp_path, codes):
+    preprocess_scan(pair(tmp_path / "a"), tmp_path / "a/out", on_progress=quiet)
+    report = preprocess_scan(part_files(tmp_path / "b", codes=codes), tmp_path / "b/out", on_progress=quiet).scans[0]
+    assert report.phase_unit == "radians, of complex values"
+    assert not report.warnings
+    for role in ("magnitude", "phase", "swi", "minip"):
+        one, two = (read_volume(tmp_path / n / "out" / f"{role}.nii.gz").data for n in ("a", "b"))
+        np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_a_phase_of_complex_values_needs_not_fill_the_cycle(tmp_path):
+    scan = part_files(tmp_path, phase=0.2 * PHASE / np.pi)
+    assert not preprocess_scan(scan, tmp_path / "out", on_progress=quiet).scans[0].warnings
+
+
+def test_parts_that_lost_their_sign_are_refused(tmp_path):
+    scan = part_files(tmp_path)
+    for path, part in ((scan.real, np.cos(PHASE)), (scan.imaginary, np.sin(PHASE))):
+        save(path, np.rint(2048 + 1000 * MAGNITUDE * part))
+    with pytest.raises(DataError, match=r"re\.nii\.gz and .*im\.nii\.gz: no value is negative.*scaling was lost"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+
+
+def test_parts_on_two_grids_are_refused(tmp_path):
+    scan = part_files(tmp_path)
+    save(scan.imaginary, PHASE[:, :, :-1])
+    with pytest.raises(DataError, match=r"re\.nii\.gz and .*im\.nii\.gz: shapes"):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+
+
+def test_parts_in_a_study(tmp_path):
+    study = make_study(tmp_path / "s", subjects=1)
+    part_files(study.scans / "sub-001", *scan_arrays(1))
+    usual = preprocess(study.root, on_progress=quiet)
+    expected = read_volume(study.swi("sub-001")).data
+    columns = {
+        "magnitude": None,
+        "phase": None,
+        "real": "scans/sub-001/re.nii.gz",
+        "imaginary": "scans/sub-001/im.nii.gz",
+    }
+    frame = pd.read_csv(study.participants, sep="\t", na_values="n/a").assign(**columns)
+    write_tsv(frame, study.participants)
+    assert usual.made == preprocess(study.root, on_progress=quiet).made == 1
+    np.testing.assert_allclose(read_volume(study.swi("sub-001")).data, expected, atol=1e-4)
+    assert check_study(study.root, on_progress=quiet).scans[0].phase_unit == "radians, of complex values"
+
+
+STACKED = np.stack([MAGNITUDE, PHASE], 3)
+
+
+def test_magnitude_and_phase_stacked_in_one_file(tmp_path):
+    preprocess_scan(pair(tmp_path / "a"), tmp_path / "a/out", on_progress=quiet)
+    both = save(tmp_path / "both.nii.gz", STACKED)
+    scan = Scan("scan", both, both, mask=save(tmp_path / "brain.nii.gz", BRAIN))
+    with pytest.raises(
+        DataError, match=r"both\.nii\.gz: has 4 dimensions.*--phase-volume N where magnitude and phase lie"
+    ):
+        preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
+    with pytest.raises(DataError, match=r"magnitude and phase hold the same values.*--phase-volume"):
+        preprocess_scan(scan, tmp_path / "out", Settings(echo=1), on_progress=quiet)
+    with pytest.raises(DataError, match=r"\d+% of its values are negative, which a magnitude has not"):
+        preprocess_scan(scan, tmp_path / "out", Settings(echo=2, phase_volume=1), on_progress=quiet)
+    preprocess_scan(scan, tmp_path / "out", Settings(echo=1, phase_volume=2), on_progress=quiet)
+    one, two = (read_volume(folder / "swi.nii.gz").data for folder in (tmp_path / "a/out", tmp_path / "out"))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_files_given_in_the_wrong_order(tmp_path):
+    scan = pair(tmp_path)
+    with pytest.raises(DataError, match=r"pha\.nii\.gz: \d+% of its values are negative.*Is it the phase\?"):
+        preprocess_scan(replace(scan, phase=scan.magnitude, magnitude=scan.phase), tmp_path / "out", on_progress=quiet)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [("magnitude", "part-phase"), ("phase", "part-mag"), ("phase", "part-imag"), ("magnitude", "part-real")],
+)
+def test_names_that_say_another_part(tmp_path, role, name):
+    scan = pair(tmp_path)
+    path = getattr(scan, role).rename(tmp_path / f"sub-01_{name}_T2starw.nii.gz")
+    with pytest.raises(UsageError, match=rf"was given as the {role}, but {name} stands in its name"):
+        preprocess_scan(replace(scan, **{role: path}), tmp_path / "out", on_progress=quiet)
+
+
+def test_a_few_negative_magnitudes_become_zero(tmp_path):
+    ringing = MAGNITUDE.copy()
+    ringing[0, :20, 0] = -5
+    ringing[48, 57, 4] = -1
+    (warning,) = preprocess_scan(pair(tmp_path, ringing), tmp_path / "out", on_progress=quiet).scans[0].warnings
+    assert "0.02% of its values are negative and were set to 0" in warning
+    assert read_volume(tmp_path / "out" / "minip.nii.gz").data.min() == 0
+    assert read_volume(tmp_path / "out" / "magnitude.nii.gz").data[48, 57, 4] == 0
 
 
 def test_nan_outside_the_brain_is_harmless_and_inside_is_left_out(tmp_path):
@@ -363,8 +555,101 @@ def test_disagreeing_grids(tmp_path):
 
 def test_slices_that_alternate_by_pi_are_reported(tmp_path):
     jumping = np.angle(np.exp(1j * (PHASE + np.pi * (np.arange(SHAPE[2]) % 2)))).astype(np.float32)
-    report = preprocess_scan(pair(tmp_path, phase=jumping), tmp_path / "out", on_progress=quiet).scans[0]
-    assert any("jumps by about pi" in warning for warning in report.warnings)
+    report = preprocess_scan(pair(tmp_path / "a", phase=jumping), tmp_path / "a/out", on_progress=quiet).scans[0]
+    assert any("jumps by about pi" in w and "undo it with --fix-ge-phase" in w for w in report.warnings)
+    preprocess_scan(pair(tmp_path / "b"), tmp_path / "b/out", on_progress=quiet)
+    expected = read_volume(tmp_path / "b/out" / "swi.nii.gz").data
+    for fixed, phase in (("c", jumping), ("d", PHASE)):  # what does not alternate stays as it is
+        scan, settings = pair(tmp_path / fixed, phase=phase), Settings(fix_ge_phase=True)
+        report = preprocess_scan(scan, tmp_path / fixed / "out", settings, on_progress=quiet).scans[0]
+        assert [w for w in report.warnings if "it was undone" in w] == list(report.warnings)
+        assert bool(report.warnings) == (fixed == "c")
+        np.testing.assert_allclose(read_volume(tmp_path / fixed / "out/swi.nii.gz").data, expected, atol=1e-4)
+
+
+def describe(path, **facts):
+    path.with_name(path.name.removesuffix(".nii.gz") + ".json").write_text(json.dumps(facts))
+
+
+def test_sidecars_are_read_for_the_record_and_never_for_the_sign(tmp_path):
+    scan = pair(tmp_path)
+    for path in (scan.magnitude, scan.phase):
+        describe(path, EchoTime=0.02, Manufacturer="GE", PatientName="DOE^JANE", AcquisitionTime="11:25:15")
+    report = preprocess_scan(scan, tmp_path / "out", on_progress=quiet).scans[0]
+    assert not report.warnings
+    assert report.phase_sign == "+1 as given"
+    facts = {"EchoTime": 0.02, "Manufacturer": "GE"}
+    assert read_record(tmp_path / "out")["acquisition"] == {"magnitude": facts, "phase": facts}
+    assert "DOE" not in (tmp_path / "out.json").read_text()
+
+
+def test_echo_times_that_disagree(tmp_path):
+    scan = pair(tmp_path / "a")
+    describe(scan.magnitude, EchoTime=0.0137)
+    describe(scan.phase, EchoTime=0.02)
+    (warning,) = preprocess_scan(scan, tmp_path / "a/out", on_progress=quiet).scans[0].warnings
+    assert "magnitude 13.7 ms, phase 20 ms" in warning
+    study = make_study(tmp_path / "s", subjects=1, echo_time_ms=13.7)
+    describe(study.scans / "sub-001" / "pha.nii.gz", EchoTime=0.02)
+    (warning,) = preprocess(study.root, on_progress=quiet).scans[0].warnings
+    assert "the sidecar gives an echo time of 20 ms, participants.tsv 13.7 ms" in warning
+    table = pd.read_csv(study.participants, sep="\t", na_values="n/a").assign(echo_time_ms=20.0)
+    write_tsv(table, study.participants)
+    summary = preprocess(study.root, on_progress=quiet)
+    assert (summary.made, summary.scans[0].warnings) == (1, ())
+
+
+def test_int16_holds_the_same_within_half_a_step(tmp_path):
+    for kind in ("float32", "int16"):
+        settings = Settings(output_type=kind, save_steps=True)
+        preprocess_scan(pair(tmp_path / kind), tmp_path / kind / "out", settings, on_progress=quiet)
+    for path in sorted((tmp_path / "int16" / "out").iterdir()):
+        one, two = (read_volume(tmp_path / kind / "out" / path.name).data for kind in ("float32", "int16"))
+        image = nib.load(path)
+        if path.name == "mask.nii.gz":
+            assert image.get_data_dtype() == np.uint8
+            continue
+        assert image.get_data_dtype() == np.int16
+        assert np.abs(one - two).max() <= 0.505 * np.abs(one).max() / 32767
+        assert (two[one == 0] == 0).all()
+    assert sum(1 for _ in (tmp_path / "int16" / "out").iterdir()) == 8
+
+
+@pytest.fixture
+def fsl(tmp_path, monkeypatch):
+    """A stand-in for FSL's bet that takes everything above a share of the brightest."""
+    program = tmp_path / "fsl" / "bin" / "bet"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nimport nibabel as nib\nimage = nib.load(sys.argv[1] + '.nii.gz')\n"
+        "data = image.get_fdata()\nmask = (data > float(sys.argv[4]) * data.max()).astype('int16')\n"
+        "nib.save(nib.Nifti1Image(mask, image.affine), sys.argv[2] + '_mask.nii.gz')\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("FSLDIR", str(tmp_path / "fsl"))
+
+
+@pytest.mark.usefixtures("fsl")
+def test_fsl_finds_the_brain_if_asked(tmp_path):
+    scan = pair(tmp_path, mask=None, codes="LPI")
+    settings = Settings(brain_mask="fsl", bet_fraction=0.3)
+    preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
+    mask = read_volume(tmp_path / "out" / "mask.nii.gz").data > 0
+    np.testing.assert_array_equal(mask, MAGNITUDE / MAGNITUDE.max() > 0.3)
+    assert read_record(tmp_path / "out")["found"]["brain_mask"] == "FSL bet"
+
+
+def test_fsl_that_is_not_there_stops_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("FSLDIR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    study = make_study(tmp_path / "s", mask=None)
+    with pytest.raises(MissingError, match=r"FSL's bet was not found \(FSLDIR is .*--brain-mask own"):
+        preprocess(study.root, Settings(brain_mask="fsl"), on_progress=quiet)
+    assert not study.subject("sub-001").exists()
+    with pytest.raises(MissingError, match="FSL's bet was not found"):
+        preprocess_scan(pair(tmp_path, mask=None), tmp_path / "out", Settings(brain_mask="fsl"), on_progress=quiet)
+    masked = make_study(tmp_path / "t", subjects=1)  # nobody needs it here
+    assert preprocess(masked.root, Settings(brain_mask="fsl"), on_progress=quiet).made == 1
 
 
 def test_missing_scan_stops_before_any_work(tmp_path):
@@ -474,6 +759,23 @@ def test_command_on_one_scan_with_echoes(tmp_path):
     assert result.exit_code == 0, result.output
     assert "1 scan: 1 preprocessed" in result.output
     np.testing.assert_allclose(read_volume(tmp_path / "out" / "magnitude.nii.gz").data.max(), MAGNITUDE.max(), rtol=0.5)
+
+
+def test_command_on_parts(tmp_path):
+    scan = part_files(tmp_path)
+    files = ("--real", scan.real, "--imaginary", scan.imaginary, "--mask", scan.mask, "-o", tmp_path / "out")
+    result = run_swi(*files, "--phase-sign", "auto", "--output-type", "int16")
+    assert result.exit_code == 0, result.output
+    assert "re: phase sign +1 from the veins" in result.output
+
+
+@pytest.mark.parametrize(
+    "files", [("--real", "a"), ("--imaginary", "a"), ("a",), (), ("a", "b", "--real", "c", "--imaginary", "d")]
+)
+def test_command_without_half_of_its_files(tmp_path, files):
+    result = run_swi(*files, "-o", tmp_path / "out")
+    assert isinstance(result.exception, UsageError)
+    assert "a scan needs" in str(result.exception)
 
 
 def test_command_prints_warnings_with_the_name(tmp_path):
