@@ -7,7 +7,7 @@ is found once, in ``slices/frst/<subject>.tsv``; the folds differ in their roles
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from ..stage1.candidates import candidate_table
 from ..stage1.label_boxes import microbleed_boxes
 from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
 from .cohort import choose_resolution, read_microbleeds, read_participants, roles_in
+from .machine import stopwatch
 from .parallel import for_each
 from .truth import Geometry, Mode, read_geometry
 
@@ -187,12 +188,13 @@ def _maxima(study: Study, subject: str, *, recipe: Recipe, separation_mm: float)
     target, record = study.symmetry(subject), _record(study, subject, recipe, separation_mm)
     if record.is_current(target):
         return target
+    timed = stopwatch()
     swi = read_volume(study.swi(subject))
     mask = read_mask(study.mask(subject), swi)
     scores = radial_symmetry(swi.data, mask, swi.zooms, recipe)
     voxels, values = local_maxima(scores, swi.zooms, separation_mm=separation_mm, most=MOST)
     table = pd.DataFrame(voxels, columns=["i", "j", "k"]).assign(confidence=values)
-    with publish(target, record) as path:
+    with publish(target, replace(record, extra={"work": timed(1)})) as path:
         write_tsv(table, path)
     return target
 
