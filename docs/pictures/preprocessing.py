@@ -8,9 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from cmb_toolkit.imaging.bet import bet
 from cmb_toolkit.imaging.highpass import gaussian_highpass, homodyne_highpass
@@ -29,22 +33,31 @@ OUTLINE = "#E69F00"
 TRUTH = "#009E73"
 
 
-def upright(plane, zooms):
+def upright(plane: NDArray[Any], zooms: Sequence[float]) -> NDArray[Any]:
     """As a radiologist sees it, with square pixels."""
     image = np.ascontiguousarray(plane.T[::-1, ::-1], np.float32)
-    finest = min(zooms)
+    finest = min(zooms[:2])
     size = round(image.shape[1] * zooms[0] / finest), round(image.shape[0] * zooms[1] / finest)
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
 
 
-def save(figure, path):
+def save(figure: Figure, path: Path) -> Path:
     """As JPEG: noise makes PNGs of grey images five times as large."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="jpeg", dpi=DPI, pil_kwargs={"quality": 80, "optimize": True})
     return path
 
 
-def panel(axes, plane, zooms, title, low, high, *, outlines=()):
+def panel(
+    axes: Axes,
+    plane: NDArray[Any],
+    zooms: Sequence[float],
+    title: str,
+    low: float,
+    high: float,
+    *,
+    outlines: Sequence[tuple[NDArray[np.bool_], str]] = (),
+) -> None:
     """One grey image with its title; outlines are pairs of mask and colour."""
     axes.imshow(upright(plane, zooms), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     for mask, colour in outlines:
@@ -57,7 +70,7 @@ def panel(axes, plane, zooms, title, low, high, *, outlines=()):
 def steps_and_sign(folder: Path) -> list[Path]:
     """What every step makes of one HR slice, and what the wrong sign does to it."""
     head = simulate_scan(HEAD_SEED, "HR")
-    zooms = tuple(np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist())
+    zooms: list[float] = np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist()
     mask = bet(head.magnitude, zooms).mask
     k = round(float(np.median([lesion.voxel[2] for lesion in head.microbleeds])))
     near = slice(k - 2, k + 3)
@@ -111,7 +124,7 @@ def steps_and_sign(folder: Path) -> list[Path]:
 def masks(folder: Path) -> Path:
     """Where the brain mask goes wrong: the worst head of the benchmark, and a slab through the skull base."""
     head = simulate_scan(WORST_SEED, "LR", scanner=("scanner-a", "scanner-b")[WORST_SEED % 2])
-    zooms = tuple(np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist())
+    zooms: list[float] = np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist()
     whole = bet(head.magnitude, zooms).mask
     area = np.flatnonzero(head.intracranial.sum(axis=(0, 1)) > 1000)
     base = slice(int(area[0]), int(area[0]) + 14)
@@ -134,7 +147,7 @@ def masks(folder: Path) -> Path:
         return save(figure, folder / "preprocessing-masks.jpg")
 
 
-def dice(one, other) -> float:
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Overlap of two masks, 0..1."""
     return float(2 * (one & other).sum() / max(int(one.sum() + other.sum()), 1))
 
