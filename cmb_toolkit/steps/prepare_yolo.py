@@ -54,7 +54,7 @@ def prepare_yolo(
     study: Path,
     *,
     fold: str,
-    resolution: str | None = None,
+    resolutions: Sequence[str] = (),
     input: str = "swi+cphase-averaged",
     size: int = IMAGE_SIZE,
     mode: Mode = "auto",
@@ -78,8 +78,9 @@ def prepare_yolo(
         A study whose subjects are preprocessed and divided into folds.
     fold : str
         Name of the fold, or :data:`NO_FOLD`. Without training subjects the project can only detect.
-    resolution : str, optional
-        Subjects of this resolution; by default the only one in the study.
+    resolutions : sequence of str
+        Subjects of this resolution, or of several together (the paper's Table 3), each with its own way to the
+        network image; by default the only one in the study.
     input : str
         One of :data:`cmb_toolkit.model.INPUTS` (the paper's Table 2).
     size : int
@@ -127,8 +128,9 @@ def prepare_yolo(
     needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
-    resolution = _resolution(participants, resolution)
-    roles = _roles(opened, fold, participants[participants["resolution"] == resolution])
+    chosen = _resolutions(participants, resolutions)
+    resolution = "+".join(chosen)
+    roles = _roles(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = _network(cfg_path, size, max_batches, net or {})
@@ -163,6 +165,7 @@ def prepare_yolo(
         step=_STEP,
         parameters={
             "resolution": resolution,
+            **({"resolutions": chosen} if len(chosen) > 1 else {}),
             "input": input,
             "fold": fold,
             "size": size,
@@ -214,15 +217,22 @@ def prepare_yolo(
 # --- what is asked for -----------------------------------------------------------------------------------------------
 
 
-def _resolution(participants: pd.DataFrame, wanted: str | None) -> str:
+def _resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
     known = sorted(set(participants["resolution"].astype(str)))
-    if wanted is None:
+    if not wanted:
         if len(known) > 1:
             raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
-        return known[0]
-    if wanted not in known:
-        raise UsageError(f"no subject has the resolution {wanted!r}; the study holds {', '.join(known)}.")
-    return wanted
+        return known
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"no subject has the resolution {name!r}; the study holds {', '.join(known)}.")
+    chosen = list(dict.fromkeys(wanted))
+    if len(chosen) > 1 and "+".join(chosen) in known:
+        raise UsageError(
+            f"{' and '.join(chosen)} together would be called like the resolution {'+'.join(chosen)}. "
+            "Rename that one in the participants' table."
+        )
+    return chosen
 
 
 def _roles(study: Study, name: str, participants: pd.DataFrame) -> Fold:
