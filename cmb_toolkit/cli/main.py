@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "stage1-train": ("Stage 1: candidates", "stage1_train", "Train the YOLOv2 detector of a fold."),
     "stage1-detect": ("Stage 1: candidates", "stage1_detect", "Find candidates on every slice."),
+    "frst": ("Stage 1: candidates", "frst", "Find candidates without a detector: what is round and dark."),
     "stage2-crop": ("Stage 2: false positives out", "stage2_crop", "Cut SWI and phase patches around the candidates."),
     "stage2-train": ("Stage 2: false positives out", "stage2_train", "Train the 3D-CNN of a fold."),
     "stage2-classify": (

@@ -245,6 +245,10 @@ class Study:
     def slices(self, input_name: str) -> Path:
         return self.root / "slices" / input_name
 
+    def symmetry(self, subject: str) -> Path:
+        """Where a subject's SWI is round and dark: local maxima of the radial symmetry, shared by all folds."""
+        return self.slices("frst") / f"{subject}.tsv"
+
     def cell(self, resolution: str, input_name: str, fold: str) -> Cell:
         """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``."""
         return self.cell_named(f"{resolution}_{input_name}_fold-{fold}")

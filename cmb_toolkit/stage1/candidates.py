@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ..imaging.frame import to_voxel
 from ..model import Frame
 
-__all__ = ["COLUMNS", "candidate_table", "merge_slices"]
+__all__ = ["COLUMNS", "candidate_table", "merge_slices", "strongest"]
 
 COLUMNS = (
     "candidate_id",
@@ -97,11 +97,32 @@ def merge_slices(table: pd.DataFrame, distance_mm: float) -> pd.DataFrame:
     kept = np.zeros(len(table), bool)
     for rows in table.groupby("participant_id", sort=False).indices.values():
         part = table.iloc[rows]
-        points = cKDTree(part[["x_mm", "y_mm", "z_mm"]].to_numpy(float))
-        near = points.query_ball_point(points.data, distance_mm)
-        free = np.ones(len(rows), bool)
-        for n in np.argsort(-part["confidence"].to_numpy(float), kind="stable"):
-            if free[n]:
-                kept[rows[n]] = True
-                free[near[n]] = False
+        points = part[["x_mm", "y_mm", "z_mm"]].to_numpy(float)
+        kept[rows] = strongest(points, part["confidence"].to_numpy(float), distance_mm)
     return table[kept].reset_index(drop=True)
+
+
+def strongest(points: NDArray[np.floating], scores: NDArray[np.floating], distance_mm: float) -> NDArray[np.bool_]:
+    """Which points stay when, the strongest first, each one removes those within `distance_mm` of it.
+
+    Parameters
+    ----------
+    points : (n, 3) array
+        [mm]
+    scores : (n,) array
+        Equal ones are taken in their order.
+    distance_mm : float
+
+    Returns
+    -------
+    (n,) bool array
+    """
+    kept = np.zeros(len(points), bool)
+    if len(points):
+        near = cKDTree(points).query_ball_point(points, distance_mm)
+        free = np.ones(len(points), bool)
+        for n in np.argsort(-scores, kind="stable"):
+            if free[n]:
+                kept[n] = True
+                free[near[n]] = False
+    return kept

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..errors import DataError, MissingError
+from ..errors import DataError, MissingError, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..model import ROLES, Fold
 
-__all__ = ["cell_parameters", "located", "read_fold", "read_microbleeds", "read_participants"]
+__all__ = [
+    "NO_FOLD",
+    "cell_parameters",
+    "choose_resolution",
+    "choose_resolutions",
+    "located",
+    "read_fold",
+    "read_microbleeds",
+    "read_participants",
+    "roles_in",
+]
+
+NO_FOLD = "none"
+"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""
 
 
 def read_participants(study: Study) -> pd.DataFrame:
@@ -59,21 +73,86 @@ def read_fold(study: Study, name: str) -> Fold:
     return Fold(name, **{role: tuple(rows["participant_id"][rows["role"] == role]) for role in ROLES})
 
 
+def choose_resolution(participants: pd.DataFrame, wanted: str | None) -> str:
+    """The resolution asked for, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        If there are several and none is chosen, or there is no such one.
+    """
+    return choose_resolutions(participants, [] if wanted is None else [wanted])[0]
+
+
+def choose_resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
+    """The resolutions asked for, to be taken together, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        As :func:`choose_resolution`, and if together they would be called like another resolution.
+    """
+    known = sorted(set(participants["resolution"].astype(str)))
+    if not wanted:
+        if len(known) > 1:
+            raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
+        return known
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"no subject has the resolution {name!r}; the study holds {', '.join(known)}.")
+    chosen = list(dict.fromkeys(wanted))
+    if len(chosen) > 1 and "+".join(chosen) in known:
+        raise UsageError(
+            f"{' and '.join(chosen)} together would be called like the resolution {'+'.join(chosen)}. "
+            "Rename that one in the participants' table."
+        )
+    return chosen
+
+
+def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
+    """The fold, or :data:`NO_FOLD`, of the given participants alone; each must have a role.
+
+    Raises
+    ------
+    DataError
+        If one has none, or the table of folds is not right.
+    """
+    subjects: list[str] = participants["participant_id"].tolist()
+    if name == NO_FOLD:
+        healthy = (participants["group"] == "control").tolist()
+        patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
+        return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))
+    fold = read_fold(study, name)
+    left = [subject for subject in subjects if fold.role(subject) is None]
+    if left:
+        raise DataError(
+            f"{study.folds}: fold {name} has no role for {', '.join(left)}. "
+            "Run `cmbtk split` again, or give each of them a role."
+        )
+    known = set(subjects)
+    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in ROLES})
+
+
 def cell_parameters(cell: Cell) -> dict[str, Any]:
-    """What `cmbtk prepare-yolo` was told for a cell: resolution, input, fold, size, mode, cfg, ...
+    """What a cell was made for: resolution, input, fold, size, mode, roles, ...
+
+    `cmbtk prepare-yolo` notes it beside the Darknet project; a cell of `cmbtk frst` has none and notes it beside its
+    candidates.
 
     Raises
     ------
     MissingError
-        If the cell has no finished Darknet project.
+        If the cell has neither.
     """
-    record = read_record(cell.project)
-    if record is None or not cell.project.is_dir():
-        raise MissingError(
-            f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first."
-        )
-    parameters: dict[str, Any] = record["parameters"]
-    return parameters
+    for target, step in ((cell.project, "prepare-yolo"), (cell.candidates, "frst")):
+        record = read_record(target)
+        if record is not None and record["step"] == step and target.exists():
+            parameters: dict[str, Any] = record["parameters"]
+            return parameters
+    raise MissingError(
+        f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "
+        "(or `cmbtk frst`, which needs none)."
+    )
 
 
 def located(study: Study, path: str) -> Path:

@@ -29,22 +29,19 @@ from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
-from ..model import IMAGE_SIZE, ROLES, Fold, Frame, OnProgress
+from ..model import IMAGE_SIZE, ROLES, Frame, OnProgress
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
-from .cohort import read_fold, read_participants
+from .cohort import choose_resolutions, read_participants, roles_in
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
 
-__all__ = ["CFGS", "NO_FOLD", "prepare_yolo"]
+__all__ = ["CFGS", "prepare_yolo"]
 
 _CFG_FOLDER = Path(__file__).parents[1] / "cfg"
 CFGS = ("small", "yolov2-paper", "yolov2-released")
 """Network files that come with the toolkit."""
-
-NO_FOLD = "none"
-"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""
 
 _STEP = "prepare-yolo"
 _TURNED = VARIANTS[1:]
@@ -77,7 +74,8 @@ def prepare_yolo(
     study : Path
         A study whose subjects are preprocessed and divided into folds.
     fold : str
-        Name of the fold, or :data:`NO_FOLD`. Without training subjects the project can only detect.
+        Name of the fold, or :data:`cmb_toolkit.steps.cohort.NO_FOLD`. Without training subjects the project can only
+        detect.
     resolutions : sequence of str
         Subjects of this resolution, or of several together (the paper's Table 3), each with its own way to the
         network image; by default the only one in the study.
@@ -128,9 +126,9 @@ def prepare_yolo(
     needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
-    chosen = _resolutions(participants, resolutions)
+    chosen = choose_resolutions(participants, resolutions)
     resolution = "+".join(chosen)
-    roles = _roles(opened, fold, participants[participants["resolution"].isin(chosen)])
+    roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = _network(cfg_path, size, max_batches, net or {})
@@ -215,42 +213,6 @@ def prepare_yolo(
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
-
-
-def _resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
-    known = sorted(set(participants["resolution"].astype(str)))
-    if not wanted:
-        if len(known) > 1:
-            raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
-        return known
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"no subject has the resolution {name!r}; the study holds {', '.join(known)}.")
-    chosen = list(dict.fromkeys(wanted))
-    if len(chosen) > 1 and "+".join(chosen) in known:
-        raise UsageError(
-            f"{' and '.join(chosen)} together would be called like the resolution {'+'.join(chosen)}. "
-            "Rename that one in the participants' table."
-        )
-    return chosen
-
-
-def _roles(study: Study, name: str, participants: pd.DataFrame) -> Fold:
-    """The fold, of the given participants alone; each must have a role."""
-    subjects: list[str] = participants["participant_id"].tolist()
-    if name == NO_FOLD:
-        healthy = (participants["group"] == "control").tolist()
-        patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
-        return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))
-    fold = read_fold(study, name)
-    left = [subject for subject in subjects if fold.role(subject) is None]
-    if left:
-        raise DataError(
-            f"{study.folds}: fold {name} has no role for {', '.join(left)}. "
-            "Run `cmbtk split` again, or give each of them a role."
-        )
-    known = set(subjects)
-    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in ROLES})
 
 
 def _cfg_path(cfg: str | Path) -> Path:

@@ -116,6 +116,16 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "engine": _ENGINE,
         "darknet": TEXT,
     },
+    "frst": {
+        "threshold": number(0, open_low=True, word="auto"),
+        "sensitivity": _SHARE,
+        "most-false": _MM,
+        "distance": _MM,
+        "separation": _MM,
+        "margin": number(0),
+        "size": whole(32),
+        "mode": choice("auto", "crop", "resize"),
+    },
     "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
     "stage2-train": {
         "network": choice("paper", "channel", "small"),

@@ -41,7 +41,7 @@ _EXPERIMENT: Mapping[str, Kind] = {
         f"a list of whole numbers from {TABLES[0]} to {TABLES[-1]}",
         lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
     ),
-    "best-fold": TEXT,
+    "best-fold": choice("validation", "paper"),
 }
 _CLUSTER: Mapping[str, Kind] = {
     "threads": whole(1),
@@ -73,7 +73,7 @@ class Settings:
     tables : tuple of int
         Tables to make cells for.
     best_fold : str
-        Fold whose controls Table 7 shows; ``validation``: the one with the best validation result.
+        Fold whose networks Table 7 looks at the controls with: the best on ``validation`` subjects, or the ``paper``'s.
     options : mapping
         Step -> options as :mod:`cmb_toolkit.workflow.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
         holds for cells of that resolution.

@@ -1,0 +1,238 @@
+"""``frst``: candidates without a detector, by the 3D fast radial symmetry transform; the paper's rival (Table 9).
+
+Makes a cell like those of ``stage1-detect``, so that all later steps run on it. Where a subject's SWI is round and dark
+is found once, in ``slices/frst/<subject>.tsv``; the folds differ in their roles and thresholds only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError, MissingError, UsageError
+from ..evaluation.metrics import choose_threshold, froc
+from ..evaluation.rules import Rule
+from ..io.layout import Study
+from ..io.nifti import read_mask, read_volume
+from ..io.publish import Record, publish
+from ..io.tables import read_tsv, write_tsv
+from ..model import IMAGE_SIZE, ROLES, OnProgress
+from ..stage1.candidates import candidate_table
+from ..stage1.label_boxes import microbleed_boxes
+from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
+from .cohort import choose_resolution, read_microbleeds, read_participants, roles_in
+from .parallel import for_each
+from .truth import Geometry, Mode, read_geometry
+
+__all__ = ["INPUT", "MOST", "frst"]
+
+INPUT = "frst"
+"""Where the name of a cell has its network's input."""
+
+MOST = 3000
+"""Candidates of one subject that are kept for a threshold to be chosen, the strongest: three times as many as the
+paper's 3D-FRST left."""
+
+_STEP = "frst"
+
+
+def frst(
+    study: Path,
+    *,
+    fold: str,
+    resolution: str | None = None,
+    threshold: float | Literal["auto"] = "auto",
+    sensitivity: float = 0.97,
+    most_false: float = 1000.0,
+    distance_mm: float = 3.0,
+    separation_mm: float = 3.0,
+    recipe: Recipe | None = None,
+    size: int = IMAGE_SIZE,
+    mode: Mode = "auto",
+    jobs: int = 1,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Path:
+    """Find candidates of one fold's subjects.
+
+    Parameters
+    ----------
+    study : Path
+        A study whose subjects are preprocessed and divided into folds.
+    fold : str
+        Name of the fold, or :data:`cmb_toolkit.steps.cohort.NO_FOLD`, which has no validation subjects: the threshold
+        must be given.
+    resolution : str, optional
+        Subjects of this resolution; by default the only one in the study.
+    threshold : float or "auto"
+        Least radial symmetry of a candidate, above 0. ``auto`` takes the highest one that finds `sensitivity` of the
+        *validation* subjects' microbleeds.
+    sensitivity : float
+        For ``auto``: share, 0..1, of those microbleeds that any of the :data:`MOST` strongest maxima hits.
+    most_false : float
+        For ``auto``: but no threshold with more false positives per validation subject (paper: 497 in HR, 946 in LR).
+    distance_mm : float
+        For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
+    separation_mm : float
+        Of candidates of one subject closer than this [mm] only the strongest stays.
+    recipe : Recipe, optional
+        Settings of the transform.
+    size, mode
+        Of the network image on which the boxes are given, as for ``prepare-yolo``.
+    jobs : int
+        Worker processes.
+    on_progress : callable
+        Called after each subject.
+
+    Returns
+    -------
+    Path
+        ``candidates.tsv`` of the cell. The threshold used stands in its provenance.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, StorageError
+    """
+    recipe = recipe or Recipe()
+    _check(threshold, sensitivity, most_false, separation_mm, size)
+    opened = Study.open(study)
+    participants = read_participants(opened)
+    resolution = choose_resolution(participants, resolution)
+    fold_of = roles_in(opened, fold, participants[participants["resolution"] == resolution])
+    roles: dict[str, list[str]] = {role: sorted(getattr(fold_of, role)) for role in ROLES}
+    role_of = {subject: role for role, names in roles.items() for subject in names}
+    if threshold == "auto" and not roles["validation"]:
+        raise UsageError(f"fold {fold} has no validation subjects to choose a threshold on: give --threshold.")
+    geometry = {subject: read_geometry(opened, subject, size=size, mode=mode) for subject in sorted(role_of)}
+    for subject in geometry:
+        if not opened.mask(subject).is_file():
+            raise MissingError(f"{opened.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
+    if all(
+        _record(opened, subject, recipe, separation_mm).is_current(opened.symmetry(subject)) for subject in geometry
+    ):
+        jobs = 1  # starting workers would take longer than looking
+    work = partial(_maxima, opened, recipe=recipe, separation_mm=separation_mm)
+    found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress)
+    rule = Rule("centre", distance_mm=distance_mm)
+    automatic: dict[str, Any] = {}
+    if threshold == "auto":
+        automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}
+    extra: dict[str, Any] = {"subjects": {role: len(names) for role, names in roles.items()}}
+    record = Record(
+        _STEP,
+        {
+            "resolution": resolution,
+            "input": INPUT,
+            "fold": fold,
+            "size": size,
+            "mode": mode,
+            "threshold": threshold,
+            **automatic,
+            "separation_mm": separation_mm,
+            "recipe": asdict(recipe),
+            "roles": roles,
+        },
+        sources=(*found, *([opened.microbleeds] if automatic else [])),
+        extra=extra,
+    )
+    target = opened.cell(resolution, INPUT, fold).candidates
+    if record.is_current(target):
+        return target
+    table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
+    if threshold == "auto":
+        value = _threshold(table, read_microbleeds(opened), roles["validation"], rule, sensitivity, most_false)
+    else:
+        value = float(threshold)
+    table = table[table["confidence"] >= value].reset_index(drop=True)
+    extra["threshold"] = {
+        "value": value,
+        "chosen": "on the validation subjects" if automatic else "given",
+        **automatic,
+    }
+    extra["candidates"] = {role: int((table["role"] == role).sum()) for role in ROLES}
+    with publish(target, record) as temporary:
+        write_tsv(table, temporary)
+    return target
+
+
+def _check(threshold: float | str, sensitivity: float, most_false: float, separation_mm: float, size: int) -> None:
+    if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < float("inf")):
+        raise UsageError(f"threshold {threshold}: must be above 0, or auto.")
+    if not 0 < sensitivity <= 1:
+        raise UsageError(f"sensitivity {sensitivity:g}: must be above 0 and at most 1.")
+    if not most_false > 0:
+        raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
+    if not separation_mm > 0:
+        raise UsageError(f"separation {separation_mm:g} mm: must be above 0.")
+    if size < 1:
+        raise UsageError(f"size {size} px: must be 1 or more.")
+
+
+def _record(study: Study, subject: str, recipe: Recipe, separation_mm: float) -> Record:
+    return Record(
+        _STEP,
+        {"recipe": asdict(recipe), "separation_mm": separation_mm, "most": MOST},
+        (study.swi(subject), study.mask(subject)),
+    )
+
+
+def _maxima(study: Study, subject: str, *, recipe: Recipe, separation_mm: float) -> Path:
+    """Write the strongest maxima of a subject: voxel i, j, k and its radial symmetry."""
+    target, record = study.symmetry(subject), _record(study, subject, recipe, separation_mm)
+    if record.is_current(target):
+        return target
+    swi = read_volume(study.swi(subject))
+    mask = read_mask(study.mask(subject), swi)
+    scores = radial_symmetry(swi.data, mask, swi.zooms, recipe)
+    voxels, values = local_maxima(scores, swi.zooms, separation_mm=separation_mm, most=MOST)
+    table = pd.DataFrame(voxels, columns=["i", "j", "k"]).assign(confidence=values)
+    with publish(target, record) as path:
+        write_tsv(table, path)
+    return target
+
+
+def _candidates(
+    found: Mapping[str, Path], geometry: Mapping[str, Geometry], role_of: Mapping[str, str]
+) -> pd.DataFrame:
+    """All maxima as stage 1 gives its candidates, each with the box that a microbleed there would have."""
+    parts = []
+    for subject, path in found.items():
+        maxima = read_tsv(path, ["i", "j", "k", "confidence"])
+        boxes = microbleed_boxes(geometry[subject].frame, maxima[["i", "j"]].to_numpy(float))
+        part = pd.DataFrame(boxes, columns=["left", "top", "right", "bottom"]).assign(
+            participant_id=subject,
+            role=role_of[subject],
+            k=maxima["k"].to_numpy(int),
+            confidence=maxima["confidence"].to_numpy(float),
+        )
+        parts.append(part)
+    frames = {subject: one.frame for subject, one in geometry.items()}
+    affines = {subject: one.affine for subject, one in geometry.items()}
+    return candidate_table(pd.concat(parts, ignore_index=True), frames, affines)
+
+
+def _threshold(
+    candidates: pd.DataFrame,
+    microbleeds: pd.DataFrame,
+    subjects: Sequence[str],
+    rule: Rule,
+    sensitivity: float,
+    most_false: float,
+) -> float:
+    """The highest threshold that finds so large a share of what can be found in these, the validation, subjects."""
+    mine = candidates[candidates["participant_id"].isin(list(subjects))]
+    truth = microbleeds[microbleeds["participant_id"].isin(list(subjects))]
+    reachable = froc(mine, truth, rule, subjects)["sensitivity"].max() if len(truth) else np.nan
+    if not reachable > 0:
+        raise DataError(
+            f"no candidate lies on a microbleed of the {len(subjects)} validation subjects, so there is no threshold "
+            "to choose. Give --threshold yourself, or take more validation subjects (`cmbtk split`)."
+        )
+    return choose_threshold(
+        mine, truth, rule, subjects, target_sensitivity=sensitivity * reachable, max_fp_per_subject=most_false
+    )
