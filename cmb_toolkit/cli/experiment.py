@@ -12,16 +12,28 @@ from ..errors import CmbError
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..workflow.experiment import Experiment, Plan
+    from ..workflow.experiment import Experiment, Plan, State
     from ..workflow.jobs import Job
 
 _TABLES = tuple(f"table-{n}" for n in range(2, 10))
+_SHORT = {
+    "prepare-yolo": "prepare",
+    "stage1-train": "train-1",
+    "stage1-detect": "detect",
+    "frst": "frst  ",
+    "stage2-crop": "crop  ",
+    "stage2-train": "train-2",
+    "stage2-classify": "classify",
+    "evaluate": "evaluate",
+}
+"""Heads of the columns of `status`."""
+
 _STUDY = click.argument("study", type=click.Path(file_okay=False, path_type=Path))
 _SETTINGS = click.option(
     "--settings",
     metavar="paper|released|demo|FILE",
-    help="Settings: the paper's, those of the files that its authors released, of the demonstration on simulated scans, "
-    "or a TOML file of your own.  [default: those of the last run in this study, else paper]",
+    help="Settings: the paper's, those of the files that its authors released, those of the demonstration on simulated "
+    "scans, or a TOML file of your own.  [default: those of the last run in this study, else paper]",
 )
 _ONLY = click.option(
     "--only",
@@ -76,7 +88,7 @@ def _plan(
     _show_plan(plans)
     if why:
         for job, reason in plans.todo.items():
-            click.echo(f"  {job.cell} {job.step}: {reason}")
+            click.echo(f"  {job.cell} {job.step}: {reason if len(reason) < 100 else f'{reason[:100]} ...'}")
     if plans.todo:
         at_once = f"{place.jobs} at once" + (f", {place.gpus} on a GPU" if place.gpus else "")
         click.echo(f"Time: {in_words(total(plans.seconds, place.jobs, place.gpus))}, {at_once}.")
@@ -94,9 +106,7 @@ def _plan(
     show_default=True,
     help="Run jobs on this machine, or hand them to SLURM.",
 )
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1), help="Jobs at once.  [default: all processors; in a queue 50]"
-)
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Jobs at once.  [default: all processors; in a queue 50]")
 @click.option(
     "--gpus",
     type=click.IntRange(0),
@@ -152,9 +162,7 @@ def _run(
                 f"FAILED  {job.cell} {job.step}, see {study / job.log}\n        {last_words(study / job.log)}", err=True
             )
 
-    outcome = run(
-        experiment, place_for(executor, jobs, gpus), tables=_numbers(only), on_start=started, on_event=told
-    )
+    outcome = run(experiment, place_for(executor, jobs, gpus), tables=_numbers(only), on_start=started, on_event=told)
     if outcome.failed:
         names = ", ".join(f"{job.cell} {job.step}" for job in outcome.failed)
         raise CmbError(
@@ -177,26 +185,26 @@ def _status(study: Path, settings: str | None) -> None:
     Example:
       cmbtk experiment status study
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from ..workflow.experiment import read_experiment, status
     from ..workflow.times import in_words
 
     experiment = read_experiment(study, settings)
     state = status(experiment)
-    steps = list(dict.fromkeys(job.step for job in experiment.jobs))
-    tables = {cell.name: ", ".join(map(str, cell.tables)) for cell in experiment.cells}
-    shown = Table(title=f"Experiment in {study}", title_justify="left", box=None, header_style="bold")
-    for column in ("cell", "tables", *steps):
-        shown.add_column(column, overflow="fold", no_wrap=column == "cell")
-    for cell in dict.fromkeys(job.cell for job in experiment.jobs):
+    steps = [step for step in _SHORT if any(job.step == step for job in experiment.jobs)]
+    tables = {cell.name: ",".join(map(str, cell.tables)) for cell in experiment.cells}
+    width = max(map(len, tables))
+    head = "  ".join(_SHORT[step] for step in steps)
+    click.echo(f"{'cell':<{width}}  {'tables':<11}  {head}")
+    for name, numbers in tables.items():
         marks = []
         for step in steps:
-            job = experiment.by_name.get((step, cell))
+            job = experiment.by_name.get((step, name))
             marks.append("" if job is None else _mark(job, state))
-        shown.add_row(cell, tables.get(cell, ""), *marks)
-    Console(soft_wrap=True).print(shown)
+        row = "  ".join(f"{mark:<{len(_SHORT[step])}}" for step, mark in zip(steps, marks, strict=True))
+        click.echo(f"{name:<{width}}  {numbers:<11}  {row}".rstrip())
+    for job in experiment.jobs:
+        if job.cell not in tables:
+            click.echo(f"{job.step} of the study: {_mark(job, state)}")
     for job, text in state.failed.items():
         click.echo(f"FAILED  {job.cell} {job.step}, see {study / job.log}\n        {text}")
     for job, when in state.running.items():
@@ -205,20 +213,20 @@ def _status(study: Path, settings: str | None) -> None:
     click.echo(f"{count - rest} of {count} jobs are done. {'A run is under way.' if state.alive else 'Nothing runs.'}")
 
 
-def _mark(job: Job, state: Any) -> str:
+def _mark(job: Job, state: State) -> str:
     if job in state.running:
-        return "[yellow]runs[/]"
+        return "runs"
     if job in state.failed:
-        return "[red]failed[/]"
-    return "-" if job in state.plan.todo else "[green]done[/]"
+        return "FAILED"
+    return "-" if job in state.plan.todo else "done"
 
 
 @command.command("report", short_help="Make the paper's tables from what is there.")
 @_STUDY
 @_SETTINGS
 def _report(study: Path, settings: str | None) -> None:
-    """Make the report of the experiment in STUDY from the cells that are evaluated: the paper's tables with this study's
-    numbers beside the printed ones, and what is missing.
+    """Make the report of the experiment in STUDY from the cells that are evaluated: the paper's tables and figures with
+    this study's numbers beside the printed ones, and what is missing.
 
     \b
     Example:

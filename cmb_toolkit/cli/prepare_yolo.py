@@ -32,7 +32,7 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     "--resolution",
     "resolutions",
     multiple=True,
-    help="Subjects of this resolution; may be repeated: one detector for several.  [default: the only one in the study]",
+    help="Subjects of this resolution; repeated, one detector for several.  [default: the only one in the study]",
 )
 @click.option(
     "--input",

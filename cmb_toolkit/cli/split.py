@@ -22,7 +22,7 @@ from .progress import progress
 @click.option(
     "--by-scanner",
     is_flag=True,
-    help="Add a fold for each scanner, trained on its patients and tested on those of the others (the paper's Table 8).",
+    help="Add a fold for each scanner: trained on its patients, tested on those of the others (the paper's Table 8).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds and subjects give equal folds.")
 def command(study: Path, folds: int, validation: float, by_scanner: bool, seed: int) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def parse_event(line: str) -> Event | None:
     return Event(kind, said.get("id", 0), said.get("rule", "").replace("_", "-"), said.get("cell", ""), text)
 
 
-def events(argv: Sequence[str], added: Mapping[str, str], said: Path, hold: int | None = None) -> Iterator[Event]:
+def events(argv: Sequence[str], added: Mapping[str, str], said: Path, hold: int | None = None) -> Generator[Event]:
     """Run Snakemake and yield what it tells; when the iterator is closed, or this process dies, all of it ends.
 
     Parameters

@@ -168,7 +168,7 @@ def read_experiment(study: Path, source: str | Path | None = None) -> Experiment
         names = dict.fromkeys(table["fold"].astype(str))
         folds = [name for name in names if not name.startswith(SCANNER_FOLD)]
     cells, notes = list_cells(settings, participants, folds)
-    scans = {subject: _scans(opened, row) for subject, row in participants.iterrows()}
+    scans = {str(subject): _scans(opened, row) for subject, row in participants.iterrows()}
     jobs = list_jobs(settings, cells, list(scans), own_folds=not made_folds)
     return Experiment(opened, settings, cells, jobs, job_table(settings, cells, jobs, scans), notes)
 
@@ -345,11 +345,12 @@ def _follow(
         if event.kind == "started":
             running[job] = time.time()
         else:
-            running.pop(job, None)
-            left.pop(job, None)
+            took = time.time() - running.pop(job)
+            left.pop(job)
         if event.kind == "finished":
             done += 1
-            known |= measured(experiment.study.root, [job])
+            # starting a command takes seconds that its provenance does not count; one that had nothing to do takes none
+            known[job] = max([took, *measured(experiment.study.root, [job]).values()])
             left = {other: expected(other, known, experiment.settings.seconds) for other in left}
         elif event.kind == "failed":
             failed[job] = last_words(experiment.study.root / job.log)

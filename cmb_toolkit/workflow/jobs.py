@@ -72,7 +72,8 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
     own_folds : bool
         The study has folds that were not made by `cmbtk split`: they stay.
     """
-    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), tuple(f"{name}.json" for name in subjects))]
+    records = tuple(f"{subject}.json" for subject in subjects)
+    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), records)]
     if not own_folds:
         asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
         jobs.append(Job("split", STUDY, _seeded("split", asked, settings), ("folds.json",)))
@@ -90,7 +91,7 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
 
 
 def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
-    return tuple(words(options | ({"seed": settings.seed} if step in SEEDED else {})))
+    return tuple(words({**options, **({"seed": settings.seed} if step in SEEDED else {})}))
 
 
 def job_table(

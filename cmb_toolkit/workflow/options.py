@@ -28,9 +28,7 @@ class Kind:
 
 def whole(least: int) -> Kind:
     """A whole number."""
-    return Kind(
-        f"a whole number from {least}", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least
-    )
+    return Kind(f"a whole number from {least}", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least)
 
 
 def number(low: float, high: float = math.inf, *, open_low: bool = False, word: str = "") -> Kind:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError
 from ..model import INPUTS
-from .options import FLAG, OPTIONS, TEXT, Kind, choice, number, whole
+from .options import OPTIONS, TEXT, Kind, choice, number, whole
 
 __all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
 
@@ -50,7 +50,8 @@ _CLUSTER: Mapping[str, Kind] = {
     "partition": TEXT,
     "account": TEXT,
 }
-_PATHS = (("prepare-yolo", "cfg"), ("stage1-train", "weights"), ("stage1-train", "darknet"), ("stage1-detect", "darknet"))
+_PATHS = {"prepare-yolo": ("cfg",), "stage1-train": ("weights", "darknet"), "stage1-detect": ("darknet",)}
+"""Options that are files."""
 _TOP: Mapping[str, Kind] = {"base": TEXT, "seed": whole(0)}
 
 
@@ -157,11 +158,10 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
     DataError
     """
     content = _checked(content, path)
-    base = content.pop("base", None)
-    if base is not None:
+    while (base := content.pop("base", None)) is not None:
         if base not in NAMES:
             raise DataError(f'{path}: base = "{base}" is not known; choose one of {", ".join(NAMES)}.')
-        content = _merged(_checked(_read(_path(base)), path), content)
+        content = _merged(_checked(_read(_path(base)), _path(base)), content)
     if not content.get("resolutions"):
         raise DataError(f'{path}: lacks [resolutions]. Say what HR and LR are called in the study: HR = "HR".')
     try:
@@ -198,11 +198,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not a TOML file ({error}). Correct it; cfg/experiment-paper.toml is one.") from error
 
 
-def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The content, every key and value of it known, its relative paths made absolute."""
-    content = copy.deepcopy(dict(content))
-    sections: dict[str, Mapping[str, Kind]] = {"experiment": _EXPERIMENT, **OPTIONS}
-    known = [*_TOP, "resolutions", *sections, "seconds", "cluster"]
+    content = copy.deepcopy(dict(given))
+    known = [*_TOP, "resolutions", "experiment", *OPTIONS, "seconds", "cluster"]
     for name, value in content.items():
         _check_key(path, "", name, known)
         if name in _TOP:
@@ -212,14 +211,17 @@ def _checked(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, TEXT))
     _check_table(path, "experiment", content.get("experiment", {}), _EXPERIMENT)
     for step, kinds in OPTIONS.items():
-        _check_table(path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*ROLES, BOTH))
+        _check_table(
+            path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*ROLES, BOTH)
+        )
     _check_table(path, "seconds", content.get("seconds", {}), dict.fromkeys(OPTIONS, number(0)))
     _check_table(path, "cluster", content.get("cluster", {}), _CLUSTER, tuple(OPTIONS))
-    for step, option in _PATHS:
+    for step, options in _PATHS.items():
         own = content.get(step, {})
         for table in (own, *(own[role] for role in (*ROLES, BOTH) if role in own)):
-            if option in table and (path.parent / table[option]).is_file():
-                table[option] = str((path.parent / table[option]).resolve())
+            for option in options:
+                if option in table and (path.parent / table[option]).is_file():
+                    table[option] = str((path.parent / table[option]).resolve())
     return content
 
 

@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
-class LogHandler(LogHandlerBase):  # type: ignore[misc]  # Snakemake's packages have no types
+class LogHandler(LogHandlerBase):
     """One line an event."""
 
     writes_to_stream = True
