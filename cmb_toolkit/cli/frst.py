@@ -50,8 +50,8 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     type=click.FloatRange(0, min_open=True),
     default=1000.0,
     show_default=True,
-    help="For auto: but no threshold with more false positives per validation subject (the paper had 497 in HR, 946 "
-    "in LR).",
+    help="For auto: where that would leave more false positives per validation subject, the lowest threshold that "
+    "does not (the paper's FRST had 497 in HR, 946 in LR).",
 )
 @click.option(
     "--distance",
@@ -75,7 +75,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     type=click.FloatRange(0, min_open=True),
     multiple=True,
     metavar="MM",
-    help="Radius of balls looked for [mm]; may be repeated.  [default: 1, 1.5, 2 and 3]",
+    help="Radius of balls looked for [mm]; may be repeated.  [default: 1, 1.5, 2, 2.5 and 3]",
 )
 @click.option(
     "--margin",

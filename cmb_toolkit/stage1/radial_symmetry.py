@@ -5,16 +5,18 @@ away, against its gradient. Votes agree in the middle of what is round and dark.
 IEEE Trans. Pattern Anal. Mach. Intell. 25, 959) in 2D, used in 3D for microbleeds by Kuijf et al. (2012, NeuroImage
 59, 2266) and Liu et al. (2019, NeuroImage 198, 271); the paper's rival first stage (Table 9).
 
-Distances are millimetres throughout: voxels need not be cubes. With gradient ``g`` [1/mm], radius ``r`` and voxel
-``p``, the affected voxel is the one nearest to ``p - r g / |g|``. Of radius r,
+Distances are millimetres throughout: voxels need not be cubes. With gradient ``g`` [1/mm] and radius ``r``, voxel ``p``
+votes at ``p - r g / |g|``: in the plane for the nearest voxel, between two slices for both in proportion to nearness.
+Slices are thicker than the smallest balls: with whole votes those above and below a microbleed would keep theirs, and
+it would be found twice, a slice off on either side. Of radius r,
 
-    O_r  number of votes (orientation projection)
-    M_r  sum of the voters' |g| (magnitude projection)
+    O_r  sum of votes (orientation projection)
+    M_r  sum of votes, each times its voter's |g| (magnitude projection)
     F_r = M_r / k_r  (min(O_r, k_r) / k_r) ** alpha
     S   = mean over r of (G_r * F_r), G_r a Gaussian of standard deviation `spread` r
 
-and k_r is what a full sphere of that radius gives: the voxels whose votes meet in one, if all gradients point away
-from its centre. Loy and Zelinsky measured such constants on pictures; here they follow from the voxels' size.
+and k_r is what a full sphere of that radius gives: the votes that meet in one voxel if all gradients point away from
+its centre. Loy and Zelinsky measured such constants on pictures; here they follow from the voxels' size.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Recipe:
     Attributes
     ----------
     radii_mm : tuple of float
-        Radii of balls looked for [mm].
+        Radii of balls looked for [mm]: no further apart than half a millimetre, or balls in between peak a slice off
+        their centre where slices are 2 mm thick.
     strictness : float
         The exponent alpha: how much a point must be hit from all sides; 2 in Loy and Zelinsky's examples.
     spread : float
@@ -60,7 +63,7 @@ class Recipe:
         If a value is out of range.
     """
 
-    radii_mm: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0)
+    radii_mm: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5, 3.0)
     strictness: float = 2.0
     spread: float = 0.25
     presmooth_mm: float = 0.5
@@ -72,7 +75,7 @@ class Recipe:
             raise UsageError(f"radii {self.radii_mm} mm: at least one is needed, each above 0 and below 50 mm.")
         if not self.strictness > 0:
             raise UsageError(f"strictness {self.strictness}: must be above 0; 2 is usual.")
-        if not min(self.spread, self.presmooth_mm, self.least_gradient, self.margin_mm) >= 0:
+        if not all(x >= 0 for x in (self.spread, self.presmooth_mm, self.least_gradient, self.margin_mm)):
             raise UsageError("smoothing, least gradient and margin must be 0 or more.")
 
 
@@ -119,28 +122,27 @@ def radial_symmetry(
         return scores
     reach = [int(np.ceil(max(recipe.radii_mm) / zoom)) + 1 for zoom in zooms]
     shape = tuple(n + 2 * r for n, r in zip(inside.shape, reach, strict=True))
-    strides = np.array([shape[1] * shape[2], shape[2], 1])
-    place = np.zeros(len(voters), np.int32)
-    for index, r, stride in zip(np.unravel_index(voters, inside.shape), reach, strides, strict=True):
-        place += ((index + r) * stride).astype(np.int32)
+    i, j, k = (index + r for index, r in zip(np.unravel_index(voters, inside.shape), reach, strict=True))
+    place, height = ((i * shape[1] + j) * shape[2]).astype(np.int32), k.astype(np.float32)
     total = np.zeros(shape, np.float32)
-    share = np.empty(total.size, np.float32)
     for radius, sphere in zip(recipe.radii_mm, spheres, strict=True):
-        target = place.copy()
-        for unit, zoom, stride in zip(direction, zooms, strides, strict=True):
-            target -= np.rint(unit * np.float32(radius / zoom)).astype(np.int32) * np.int32(stride)
-        votes = np.bincount(target, minlength=total.size)
-        np.divide(np.minimum(votes, sphere, out=votes), sphere, out=share, casting="same_kind")
-        magnitude = np.bincount(target, weights=strength, minlength=total.size)
-        np.multiply(magnitude, share**recipe.strictness, out=share, casting="same_kind")
-        share /= sphere * len(spheres)
-        total += _smooth(share.reshape(shape), [recipe.spread * radius / zoom for zoom in zooms])
+        away_i, away_j, away_k = (unit * np.float32(radius / zoom) for unit, zoom in zip(direction, zooms, strict=True))
+        to_slice = height - away_k
+        below = np.floor(to_slice)
+        in_plane = np.rint(away_i) * np.float32(shape[1]) + np.rint(away_j)
+        target = place - in_plane.astype(np.int32) * np.int32(shape[2]) + below.astype(np.int32)
+        share = to_slice - below
+        votes = _sum(target, share, shape)
+        symmetry = _sum(target, share, shape, strength)
+        symmetry *= (np.minimum(votes, sphere) / sphere) ** recipe.strictness
+        symmetry /= sphere * len(spheres)
+        total += _smooth(symmetry, [recipe.spread * radius / zoom for zoom in zooms])
     middle = tuple(slice(r, r + n) for n, r in zip(inside.shape, reach, strict=True))
     scores[brain] = total[middle] * _without_rim(inside, zooms, recipe.margin_mm)
     return scores
 
 
-def full_sphere(radius_mm: float, zooms: Sequence[float]) -> int:
+def full_sphere(radius_mm: float, zooms: Sequence[float]) -> float:
     """Votes that the centre gets when every gradient points away from it: k_r of the module's text.
 
     Parameters
@@ -152,17 +154,17 @@ def full_sphere(radius_mm: float, zooms: Sequence[float]) -> int:
     Raises
     ------
     UsageError
-        If the radius is too small for any voxel to vote.
+        If the radius is too small for that to be a whole vote.
     """
     reach = [int(np.ceil(radius_mm / zoom)) + 1 for zoom in zooms]
     voxels = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1).reshape(-1, 3)
     offset = voxels * np.asarray(zooms, float)
     distance = np.linalg.norm(offset, axis=1)
     out = distance > 0
-    unit = offset[out] / distance[out, None]
-    hits = voxels[out] - np.rint(unit * (radius_mm / np.asarray(zooms, float))) == 0
-    count = int(hits.all(axis=1).sum())
-    if not count:
+    shift = offset[out] / distance[out, None] * (radius_mm / np.asarray(zooms, float))
+    meets = (voxels[out, :2] == np.rint(shift[:, :2])).all(axis=1)
+    count = float(np.maximum(1 - np.abs(voxels[out, 2] - shift[:, 2])[meets], 0).sum())
+    if count < 1:
         raise UsageError(
             f"a radius of {radius_mm:g} mm is too small for voxels of {' x '.join(f'{z:g}' for z in zooms)} mm."
         )
@@ -209,8 +211,9 @@ def local_maxima(
 
 
 def _bounding_box(mask: Bool) -> tuple[slice, ...]:
+    """The mask's extent and a voxel more, where the volume has one: the rim must be seen to end."""
     sides = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    return tuple(slice(int(side[0]), int(side[-1]) + 1) for side in sides)
+    return tuple(slice(max(int(side[0]) - 1, 0), int(side[-1]) + 2) for side in sides)
 
 
 def _gradient(volume: Float, mask: Bool, zooms: Sequence[float], presmooth_mm: float) -> list[Float]:
@@ -254,6 +257,16 @@ def _voters(gradient: Sequence[Float], mask: Bool, least: float) -> tuple[NDArra
     strength = size.ravel()[voters]
     direction = tuple(np.divide(part.ravel()[voters], strength, dtype=np.float32) for part in gradient)
     return voters, direction, np.divide(strength, unit, dtype=np.float32)
+
+
+def _sum(target: NDArray[np.int32], share: Float, shape: tuple[int, ...], strength: Float | None = None) -> Float:
+    """Votes (times `strength`) in each voxel: `share` of each goes to the slice above its target."""
+    size = int(np.prod(shape))
+    above = share if strength is None else share * strength
+    below = 1 - share if strength is None else strength - above
+    votes = np.bincount(target, weights=below, minlength=size)
+    votes[1:] += np.bincount(target, weights=above, minlength=size)[:-1]
+    return votes.astype(np.float32).reshape(shape)
 
 
 def _smooth(volume: Float, sigmas: Sequence[float]) -> Float:

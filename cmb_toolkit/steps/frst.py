@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import choose_threshold, froc
+from ..evaluation.metrics import choose_threshold, froc, threshold_within
 from ..evaluation.rules import Rule
 from ..io.layout import Study
 from ..io.nifti import read_mask, read_volume
@@ -75,7 +75,8 @@ def frst(
     sensitivity : float
         For ``auto``: share, 0..1, of those microbleeds that any of the :data:`MOST` strongest maxima hits.
     most_false : float
-        For ``auto``: but no threshold with more false positives per validation subject (paper: 497 in HR, 946 in LR).
+        For ``auto``: where that would leave more false positives per validation subject, the lowest threshold that
+        does not (the paper's 3D-FRST had 497 in HR, 946 in LR).
     distance_mm : float
         For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
     separation_mm : float
@@ -224,7 +225,8 @@ def _threshold(
     sensitivity: float,
     most_false: float,
 ) -> float:
-    """The highest threshold that finds so large a share of what can be found in these, the validation, subjects."""
+    """The highest threshold that finds so large a share of what can be found in these, the validation, subjects, or
+    the lowest one with at most `most_false` false positives per subject where that is higher."""
     mine = candidates[candidates["participant_id"].isin(list(subjects))]
     truth = microbleeds[microbleeds["participant_id"].isin(list(subjects))]
     reachable = froc(mine, truth, rule, subjects)["sensitivity"].max() if len(truth) else np.nan
@@ -233,6 +235,5 @@ def _threshold(
             f"no candidate lies on a microbleed of the {len(subjects)} validation subjects, so there is no threshold "
             "to choose. Give --threshold yourself, or take more validation subjects (`cmbtk split`)."
         )
-    return choose_threshold(
-        mine, truth, rule, subjects, target_sensitivity=sensitivity * reachable, max_fp_per_subject=most_false
-    )
+    enough = choose_threshold(mine, truth, rule, subjects, target_sensitivity=sensitivity * reachable)
+    return max(enough, threshold_within(mine, truth, rule, subjects, most_false=most_false))

@@ -95,7 +95,7 @@ def stage1_detect(
     if threshold == "auto" and "validation" not in roles:
         raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
     study, files = Study.of_cell(cell)
-    parameters = cell_parameters(files)
+    parameters, project = cell_parameters(files), project_digest(files)
     trained = weights or files.weights
     if not trained.is_file():
         raise MissingError(f"{trained}: weights not found. Run `cmbtk stage1-train {cell}` first.")
@@ -110,7 +110,7 @@ def stage1_detect(
         automatic = {"most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
-    asked["project"] = project_digest(files)
+    asked["project"] = project
     detections = Record("stage1-detect", asked, tuple(sources), chosen.describe())
     candidates = Record("stage1-detect", {**asked, "merge_mm": merge_mm}, tuple(sources), chosen.describe())
     if detections.is_current(files.detections) and candidates.is_current(files.candidates):

@@ -21,7 +21,6 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..report.figures import draw_losses
-from .cohort import cell_parameters
 
 __all__ = ["project_digest", "stage1_train"]
 
@@ -79,7 +78,7 @@ def stage1_train(
     if checkpoint_every_s <= 0:
         raise UsageError(f"checkpoints every {checkpoint_every_s} s: must be above 0.")
     _, files = Study.of_cell(cell)
-    cell_parameters(files)
+    project_digest(files)
     cfg = read_cfg(files.project / CFG)
     if weights is not None and not weights.is_file():
         raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
@@ -127,7 +126,7 @@ def stage1_train(
 def project_digest(cell: Cell) -> str:
     """Identity of a cell's project: of what it was made from, the same after it was made again."""
     note = read_record(cell.project)
-    if note is None:
+    if note is None or not cell.project.is_dir():
         raise MissingError(
             f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first."
         )
