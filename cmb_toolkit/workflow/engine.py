@@ -192,7 +192,7 @@ def _running(
     )  # fmt: skip
     # it ends the whole group when our end of its pipe closes, however this process dies
     guard = subprocess.Popen(
-        ["/bin/sh", "-c", 'read -r _; kill -KILL -- "-$0"', str(process.pid)],
+        ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$0"', str(process.pid)],
         stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

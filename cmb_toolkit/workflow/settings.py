@@ -242,7 +242,8 @@ def _check_key(path: Path, section: str, key: str, known: Iterable[str]) -> None
     names = list(known)
     if key in names:
         return
-    near = difflib.get_close_matches(key, names, 1, 0.5)
+    folded = {name.casefold(): name for name in names}
+    near = [folded[found] for found in difflib.get_close_matches(key.casefold(), folded, 1, 0.5)]
     where = f"[{section}] " if section else ""
     what = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
     raise DataError(f"{path}: {where}{key} is not known; {what}")
