@@ -40,8 +40,7 @@ threshold = 0.05
 merge = 30
 [frst]
 size = 128
-sensitivity = 1.0
-most-false = 200
+threshold = 0.6
 [stage2-train]
 epochs = 2
 augment = "none"

@@ -164,10 +164,9 @@ def _run(
 
     outcome = run(experiment, place_for(executor, jobs, gpus), tables=_numbers(only), on_start=started, on_event=told)
     if outcome.failed:
-        names = ", ".join(f"{job.cell} {job.step}" for job in outcome.failed)
         raise CmbError(
-            f"{len(outcome.failed)} of {todo} jobs failed: {names}. {outcome.done} were done, {outcome.waiting} need "
-            "one that failed. When the cause is removed, run the same command again."
+            f"{len(outcome.failed)} of {todo} jobs failed, {outcome.waiting} need one of them and were not begun; "
+            f"{outcome.done} were done. When the cause is removed, run the same command again."
         )
     if not todo:
         click.echo("Everything is done.")

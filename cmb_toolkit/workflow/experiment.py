@@ -25,7 +25,7 @@ from ..io.tables import read_tsv
 from ..steps.cohort import located, read_participants
 from .cells import Cell, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
-from .jobs import STUDY, Job, job_table, list_jobs
+from .jobs import STUDY, Job, ends, job_table, list_jobs
 from .settings import Settings, load_settings, settings_of
 from .times import expected, measured, total
 
@@ -65,8 +65,8 @@ class Experiment:
         """Jobs by step and cell."""
         return {(job.step, job.cell): job for job in self.jobs}
 
-    def targets(self, tables: Sequence[int] = ()) -> list[str]:
-        """Files that stand for the end of all cells, or of those of some tables.
+    def chosen(self, tables: Sequence[int] = ()) -> list[Cell]:
+        """All cells, or those of some tables.
 
         Raises
         ------
@@ -79,8 +79,7 @@ class Experiment:
                     f"table-{table} has no cell in this experiment. Look at the settings' [experiment] tables"
                     f"{'; ' + '; '.join(self.notes) if self.notes else ''}."
                 )
-        chosen = [cell for cell in self.cells if not tables or set(tables) & set(cell.tables)]
-        return [f"cells/{cell.name}/evaluation.json" for cell in chosen]
+        return [cell for cell in self.cells if not tables or set(tables) & set(cell.tables)]
 
 
 @dataclass(frozen=True)
@@ -231,18 +230,18 @@ def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
         If it finds that something does not fit.
     """
     need_snakemake()
-    targets = experiment.targets(tables)
+    cells = experiment.chosen(tables)
     todo: dict[Job, str] = {}
     with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
         config = Path(folder) / "experiment.json"
         config.write_text(json.dumps(experiment.table), "utf-8")
-        argv, added = arguments(experiment.study.root, config, Place(), targets, dry=True)
+        argv, added = arguments(experiment.study.root, config, Place(), ends(cells), dry=True)
         for event in events(argv, added, Path(folder) / "said"):
             if event.kind == "error":
                 raise CmbError(f"Snakemake: {event.text}")
             if event.kind == "started":
                 todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
-    wanted = {target.split("/")[1] for target in targets} | {STUDY}
+    wanted = {STUDY, *(cell.name for cell in cells)}
     known = measured(experiment.study.root, experiment.jobs)
     return Plan(
         experiment,
@@ -312,7 +311,7 @@ def run(
         live.write({}, {})
         if not plans.todo:
             return Outcome(0, {}, 0)
-        argv, added = arguments(study.root, study.experiment, place, experiment.targets(tables))
+        argv, added = arguments(study.root, study.experiment, place, ends(experiment.chosen(tables)))
         said = study.experiment_lock.with_name("snakemake.log")
         with closing(events(argv, added, said, hold)) as told:
             return _follow(experiment, plans, place, told, live, on_event)

@@ -12,7 +12,7 @@ from .cells import FRST, Cell, is_scanner_fold
 from .options import SEEDED, words
 from .settings import Settings
 
-__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "job_table", "list_jobs"]
+__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "ends", "job_table", "list_jobs"]
 
 STUDY = "study"
 """Stands for the cell in the name of a job that is done once for the whole study."""
@@ -88,6 +88,14 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
             options = (*place.get(step, ()), *_seeded(step, asked, settings))
             jobs.append(Job(step, cell.name, options, (f"cells/{cell.name}/{_RECORDS[step]}",)))
     return jobs
+
+
+def ends(cells: Sequence[Cell]) -> list[str]:
+    """Files that Snakemake is asked for: what stands for the end of these cells."""
+    names = [cell.name for cell in cells]
+    return [
+        path for name in names for path in (f"cells/{name}/evaluation.json", f"scratch/experiment/done/{name}/evaluate")
+    ]
 
 
 def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:

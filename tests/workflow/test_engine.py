@@ -115,7 +115,7 @@ for event in events([sys.executable, "-c", {SCRIPT!r}], {{}}, Path({str(tmp_path
 
 def test_an_end_without_a_word_is_an_error_with_its_last_lines(tmp_path):
     script = "import sys; print('one\\ntwo', file=sys.stderr); sys.exit(7)"
-    with pytest.raises(CmbError, match="exit code 7.\none\ntwo"):
+    with pytest.raises(CmbError, match=r"exit code 7\.\none\ntwo"):
         list(events([sys.executable, "-c", script], {}, tmp_path / "said"))
 
 

@@ -16,12 +16,22 @@ def test_measured_is_what_the_provenance_says(tmp_path):
     for name, content in {"a": {"seconds": 2.5}, "b": {"seconds": 4}, "c": {"step": "x"}}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     (tmp_path / "d.json").write_text("{")
-    jobs = [job("x", "1", "a.json", "b.json"), job("x", "2", "c.json"), job("x", "3", "d.json"), job("x", "4", "e.json")]
+    jobs = [
+        job("x", "1", "a.json", "b.json"),
+        job("x", "2", "c.json"),
+        job("x", "3", "d.json"),
+        job("x", "4", "e.json"),
+    ]
     assert measured(tmp_path, jobs) == {jobs[0]: 6.5}
 
 
 def test_expected_takes_the_nearest_that_is_known():
-    known = {job("train", "HR_a"): 10.0, job("train", "HR_b"): 20.0, job("train", "LR_a"): 60.0, job("crop", "LR_a"): 1.0}
+    known = {
+        job("train", "HR_a"): 10.0,
+        job("train", "HR_b"): 20.0,
+        job("train", "LR_a"): 60.0,
+        job("crop", "LR_a"): 1.0,
+    }
     stated = {"train": 500, "classify": 7}
     assert expected(job("train", "HR_c"), known, stated) == 15
     assert expected(job("train", "HR+LR_c"), known, stated) == 30
@@ -35,7 +45,9 @@ def test_expected_takes_the_nearest_that_is_known():
     ids=["one by one", "two", "two, of which one on a GPU", "no shorter than the longest", "on processors"],
 )
 def test_total(at_once, gpus, hours):
-    seconds = {job("stage1-train", f"HR_{n}"): 4.0 for n in range(2)} | {job("evaluate", f"HR_{n}"): 1.0 for n in range(4)}
+    seconds = {job("stage1-train", f"HR_{n}"): 4.0 for n in range(2)} | {
+        job("evaluate", f"HR_{n}"): 1.0 for n in range(4)
+    }
     assert total(seconds, at_once, gpus) == hours
     assert total(seconds | {job("frst", "HR_1"): None}, at_once, gpus) is None
     assert total({}, at_once, gpus) == 0
