@@ -28,7 +28,12 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     required=True,
     help="Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: only detect, on all subjects.",
 )
-@click.option("--resolution", help="Subjects of this resolution.  [default: the only one in the study]")
+@click.option(
+    "--resolution",
+    "resolutions",
+    multiple=True,
+    help="Subjects of this resolution; repeated, one detector for several.  [default: the only one in the study]",
+)
 @click.option(
     "--input",
     type=click.Choice(INPUTS),
@@ -114,7 +119,7 @@ def command(
     *,
     study: Path,
     fold: str,
-    resolution: str | None,
+    resolutions: tuple[str, ...],
     input: str,
     size: int,
     mode: str,
@@ -153,7 +158,7 @@ def command(
         folder = prepare_yolo(
             study,
             fold=fold,
-            resolution=resolution,
+            resolutions=resolutions,
             input=input,
             size=size,
             mode=mode,  # type: ignore[arg-type]  # click has checked it

@@ -21,10 +21,10 @@ from .progress import progress
 )
 @click.option(
     "--cohort",
-    type=click.Choice(["paper"]),
+    type=click.Choice(["paper", "demo"]),
     help="Exactly as many subjects and microbleeds as the paper had: HR 72 patients with 188 and 14 controls, LR 107 "
-    "with 572 and 8; about half an hour on 2 processors. In place of --subjects, --healthy, --scanners and "
-    "--microbleeds.",
+    "with 572 and 8; about half an hour on 2 processors. demo: 12 slab and 12 slab-lr subjects, for the whole "
+    "experiment. In place of --subjects, --healthy, --scanners and --microbleeds.",
 )
 @click.option("--subjects", type=int, default=24, show_default=True, help="Subjects in all.")
 @click.option(

@@ -19,8 +19,13 @@ from .progress import progress
     show_default=True,
     help="Part of each fold's training subjects kept aside to choose epochs and thresholds on; 0: none.",
 )
+@click.option(
+    "--by-scanner",
+    is_flag=True,
+    help="Add a fold for each scanner: trained on its patients, tested on those of the others (the paper's Table 8).",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds and subjects give equal folds.")
-def command(study: Path, folds: int, validation: float, seed: int) -> None:
+def command(study: Path, folds: int, validation: float, by_scanner: bool, seed: int) -> None:
     """Divide the subjects of a STUDY into folds for cross-validation.
 
     Subjects are never split. Within each resolution every patient is tested exactly once; folds are alike in
@@ -40,7 +45,9 @@ def command(study: Path, folds: int, validation: float, seed: int) -> None:
     from ..steps.split import fold_table, split
 
     with progress("split") as on_progress:
-        path = split(study, folds=folds, validation=validation, seed=seed, on_progress=on_progress)
+        path = split(
+            study, folds=folds, validation=validation, by_scanner=by_scanner, seed=seed, on_progress=on_progress
+        )
     counts = fold_table(study)
     shown = Table(title="Subjects / microbleeds of each fold", title_justify="left")
     for column in ("resolution", "fold", "train", "validation", "test", "controls"):

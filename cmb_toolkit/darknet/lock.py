@@ -21,14 +21,19 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, by: str = "training") -> Iterator[int]:
     """Hold a lock file while the block runs; it is released when this process ends, however it ends.
 
     Parameters
     ----------
     path : Path
-    what : str
-        What is busy, for the message.
+    what, by : str
+        What is busy, and with another what, for the message.
+
+    Yields
+    ------
+    int
+        File descriptor of the lock. A child process that is given it holds the lock as well.
 
     Raises
     ------
@@ -47,11 +52,11 @@ def locked(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UsageError(f"{what} is busy with another training. Wait until it has ended, or stop it.") from error
+            raise UsageError(f"{what} is busy with another {by}. Wait until it has ended, or stop it.") from error
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -7,6 +7,7 @@ test subjects. Healthy controls are counted apart in every fold.
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import numpy as np
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 
-__all__ = ["make_folds"]
+__all__ = ["SCANNER_FOLD", "make_folds", "make_scanner_folds", "scanner_folds"]
+
+SCANNER_FOLD = "scanner-"
+"""How the names of folds begin that were made by scanner; all others are folds of the cross-validation."""
 
 _COLUMNS = ["participant_id", "resolution", "scanner", "group", "microbleeds"]
 _SCANNER_WEIGHT = 0.5
@@ -54,8 +58,7 @@ def make_folds(table: pd.DataFrame, folds: int, validation: float, seed: int) ->
     """
     if folds < 2:
         raise UsageError(f"--folds {folds}: at least 2 are needed, so that no subject is trained and tested on.")
-    if not 0 <= validation <= 0.5:
-        raise UsageError(f"--validation {validation:g}: expected a part between 0 and 0.5 of the training subjects.")
+    _check_share(validation)
     table = table[_COLUMNS].sort_values("participant_id", ignore_index=True)
     _check(table)
     patients = table[table["group"] == "patient"]
@@ -81,6 +84,79 @@ def make_folds(table: pd.DataFrame, folds: int, validation: float, seed: int) ->
     long = roles.rename_axis("participant_id").reset_index()
     long = long.melt("participant_id", var_name="fold", value_name="role")
     return long.sort_values(["fold", "participant_id"], ignore_index=True)[["fold", "participant_id", "role"]]
+
+
+def make_scanner_folds(table: pd.DataFrame, validation: float, seed: int) -> pd.DataFrame:
+    """One fold for each scanner: trained on its patients, tested on those of all others (paper, Table 8).
+
+    Parameters
+    ----------
+    table, validation, seed
+        As :func:`make_folds` takes them.
+
+    Returns
+    -------
+    DataFrame
+        fold (``scanner-`` and the scanner's label), participant_id, role, sorted. Validation subjects come out of the
+        training scanner. Where a resolution has too few patients on a scanner to train on, all of its patients are
+        tested in that fold.
+
+    Raises
+    ------
+    UsageError
+        If `validation` is out of its range.
+    DataError
+        As :func:`make_folds`, and if the patients are all of one scanner or two labels make the same name.
+    """
+    _check_share(validation)
+    table = table[_COLUMNS].sort_values("participant_id", ignore_index=True)
+    _check(table)
+    scanner = table["scanner"].fillna("unknown").astype(str)
+    names = scanner_folds(scanner[table["group"] == "patient"])
+    if len(names) < 2:
+        raise DataError(
+            f"all patients were scanned on {', '.join(names)}, so there is no other scanner to test on. "
+            "Leave --by-scanner out, or name the scanners in the participants' table."
+        )
+    parts = []
+    for label, name in names.items():
+        role = pd.Series(np.where(table["group"] == "control", "control", "test"), index=table.index)
+        mine = table[(table["group"] == "patient") & (scanner == label)]
+        for resolution, subjects in mine.groupby("resolution", sort=True):
+            held_out = max(1, round(validation * len(subjects))) if validation > 0 else 0
+            if len(subjects) <= held_out:
+                continue
+            rng = np.random.default_rng([seed, zlib.crc32(f"{resolution} {label}".encode())])
+            validates = _divide(subjects, np.array([len(subjects) - held_out, held_out]), rng) == 1
+            role[subjects.index] = np.where(validates, "validation", "train")
+        parts.append(pd.DataFrame({"fold": name, "participant_id": table["participant_id"], "role": role}))
+    return pd.concat(parts).sort_values(["fold", "participant_id"], ignore_index=True)
+
+
+def scanner_folds(scanner: pd.Series[str]) -> dict[str, str]:
+    """Names of the folds made by scanner: label -> ``scanner-`` and the label in letters, digits and ``-``.
+
+    Raises
+    ------
+    DataError
+        If two labels make the same name.
+    """
+    labels = sorted(scanner.fillna("unknown").astype(str).unique())
+    names = {
+        label: SCANNER_FOLD + re.sub(r"[^A-Za-z0-9]+", "-", label.removeprefix(SCANNER_FOLD)).strip("-")
+        for label in labels
+    }
+    if len(set(names.values())) < len(labels):
+        raise DataError(
+            f"the scanners {', '.join(labels)} would give folds of the same name; "
+            "use letters and digits in the participants' table."
+        )
+    return names
+
+
+def _check_share(validation: float) -> None:
+    if not 0 <= validation <= 0.5:
+        raise UsageError(f"--validation {validation:g}: expected a part between 0 and 0.5 of the training subjects.")
 
 
 def _check(table: pd.DataFrame) -> None:

@@ -282,6 +282,15 @@ class Study:
         return self.root / "logs" / cell / f"{step}.log"
 
     @property
+    def experiment(self) -> Path:
+        """Settings of the experiment that was run last, and the options of its jobs that follow from them."""
+        return self.root / "experiment.json"
+
+    @property
+    def experiment_lock(self) -> Path:
+        return self.root / "scratch" / "experiment" / "lock"
+
+    @property
     def tables(self) -> Path:
         return self.root / "tables"
 

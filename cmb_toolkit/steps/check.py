@@ -20,6 +20,7 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
 from ..errors import CmbError, DataError, MissingError
+from ..evaluation.folds import SCANNER_FOLD
 from ..imaging.darkness import on_dark_spots
 from ..imaging.phase import phase_scale
 from ..io.layout import Study
@@ -335,12 +336,13 @@ def _check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
                 f"{study.folds}: {_some(list(wrong['participant_id']))} in fold {fold}: role control and group control "
                 f"of {study.participants.name} must go together. {again}"
             )
-    tests = table[table["role"] == "test"]["participant_id"].value_counts()
+    crossed = table[~table["fold"].astype(str).str.startswith(SCANNER_FOLD)]
+    tests = crossed[crossed["role"] == "test"]["participant_id"].value_counts()
     patients = [str(name) for name in participants.index[participants["group"] == "patient"]]
     odd = sorted(name for name in patients if tests.get(name, 0) > 1)
     if odd:
         yield _error(f"{study.folds}: {_some(odd)} tested in more than one fold. {again}")
-    untested = sorted(name for name in set(patients) & set(table["participant_id"]) if name not in tests)
+    untested = sorted(name for name in set(patients) & set(crossed["participant_id"]) if name not in tests)
     if untested:
         yield _warning(f"{study.folds}: {_some(untested)} tested in no fold. {again}")
 

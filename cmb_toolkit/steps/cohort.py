@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "NO_FOLD",
     "cell_parameters",
     "choose_resolution",
+    "choose_resolutions",
     "located",
     "read_fold",
     "read_microbleeds",
@@ -79,14 +81,32 @@ def choose_resolution(participants: pd.DataFrame, wanted: str | None) -> str:
     UsageError
         If there are several and none is chosen, or there is no such one.
     """
+    return choose_resolutions(participants, [] if wanted is None else [wanted])[0]
+
+
+def choose_resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
+    """The resolutions asked for, to be taken together, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        As :func:`choose_resolution`, and if together they would be called like another resolution.
+    """
     known = sorted(set(participants["resolution"].astype(str)))
-    if wanted is None:
+    if not wanted:
         if len(known) > 1:
             raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
-        return known[0]
-    if wanted not in known:
-        raise UsageError(f"no subject has the resolution {wanted!r}; the study holds {', '.join(known)}.")
-    return wanted
+        return known
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"no subject has the resolution {name!r}; the study holds {', '.join(known)}.")
+    chosen = list(dict.fromkeys(wanted))
+    if len(chosen) > 1 and "+".join(chosen) in known:
+        raise UsageError(
+            f"{' and '.join(chosen)} together would be called like the resolution {'+'.join(chosen)}. "
+            "Rename that one in the participants' table."
+        )
+    return chosen
 
 
 def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:

@@ -33,7 +33,7 @@ from ..model import IMAGE_SIZE, ROLES, Frame, OnProgress
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
-from .cohort import choose_resolution, read_participants, roles_in
+from .cohort import choose_resolutions, read_participants, roles_in
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
 
@@ -51,7 +51,7 @@ def prepare_yolo(
     study: Path,
     *,
     fold: str,
-    resolution: str | None = None,
+    resolutions: Sequence[str] = (),
     input: str = "swi+cphase-averaged",
     size: int = IMAGE_SIZE,
     mode: Mode = "auto",
@@ -77,8 +77,9 @@ def prepare_yolo(
     fold : str
         Name of the fold, or :data:`cmb_toolkit.steps.cohort.NO_FOLD`. Without training subjects the project can only
         detect.
-    resolution : str, optional
-        Subjects of this resolution; by default the only one in the study.
+    resolutions : sequence of str
+        Subjects of this resolution, or of several together (the paper's Table 3), each with its own way to the
+        network image; by default the only one in the study.
     input : str
         One of :data:`cmb_toolkit.model.INPUTS` (the paper's Table 2).
     size : int
@@ -130,8 +131,9 @@ def prepare_yolo(
     needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
-    resolution = choose_resolution(participants, resolution)
-    roles = roles_in(opened, fold, participants[participants["resolution"] == resolution])
+    chosen = choose_resolutions(participants, resolutions)
+    resolution = "+".join(chosen)
+    roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = _network(cfg_path, size, max_batches, net or {})
@@ -166,6 +168,7 @@ def prepare_yolo(
         step=_STEP,
         parameters={
             "resolution": resolution,
+            **({"resolutions": chosen} if len(chosen) > 1 else {}),
             "input": input,
             "fold": fold,
             "size": size,

@@ -56,8 +56,10 @@ class Part:
 
 COHORTS: dict[str, dict[str, Part]] = {
     "paper": {"HR": Part(72, 188, 14, (47, 25)), "LR": Part(107, 572, 8, (74, 33))},
+    "demo": {"slab": Part(10, 30, 2, (6, 4)), "slab-lr": Part(10, 40, 2, (6, 4))},
 }
-"""Cohorts by name: parts by resolution. ``paper``: sections 2.2.1 and 3.4 (Verio and Skyra; Table 7's controls)."""
+"""Cohorts by name: parts by resolution. ``paper``: sections 2.2.1 and 3.4 (Verio and Skyra; Table 7's controls).
+``demo``: so few subjects of either resolution that the whole experiment takes less than an hour."""
 
 _PARTICIPANT_COLUMNS = {
     "participant_id": "Subject",

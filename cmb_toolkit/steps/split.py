@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DataError
-from ..evaluation.folds import make_folds
+from ..evaluation.folds import make_folds, make_scanner_folds
 from ..io.layout import Study
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
@@ -17,14 +17,20 @@ from .cohort import read_microbleeds, read_participants
 __all__ = ["fold_table", "split"]
 
 _COLUMNS = {
-    "fold": "Number of the fold, from 1",
+    "fold": "Number of the fold, from 1, or scanner- and the scanner that is trained on",
     "participant_id": "Subject",
     "role": "train, validation, test or control (healthy; in every fold alike)",
 }
 
 
 def split(
-    study_folder: Path, *, folds: int = 5, validation: float = 0.2, seed: int = 0, on_progress: OnProgress
+    study_folder: Path,
+    *,
+    folds: int = 5,
+    validation: float = 0.2,
+    by_scanner: bool = False,
+    seed: int = 0,
+    on_progress: OnProgress,
 ) -> Path:
     """Divide the subjects of a study into folds, see :func:`cmb_toolkit.evaluation.folds.make_folds`.
 
@@ -34,6 +40,8 @@ def split(
     folds : int
     validation : float
         Part of the training subjects of each fold that is kept for validation.
+    by_scanner : bool
+        Add a fold for each scanner, see :func:`cmb_toolkit.evaluation.folds.make_scanner_folds`.
     seed : int
 
     Returns
@@ -49,7 +57,7 @@ def split(
     table = _subjects(study)
     record = Record(
         "split",
-        {"folds": folds, "validation": validation, "seed": seed},
+        {"folds": folds, "validation": validation, **({"by_scanner": True} if by_scanner else {}), "seed": seed},
         (study.participants, study.microbleeds),
         extra={"columns": _COLUMNS},
     )
@@ -58,6 +66,8 @@ def split(
     on_progress(0, 1, "")
     try:
         made = make_folds(table, folds, validation, seed)
+        if by_scanner:
+            made = pd.concat([made, make_scanner_folds(table, validation, seed)], ignore_index=True)
     except DataError as error:
         raise DataError(f"{study.participants}: {error}") from error
     with publish(study.folds, record) as path:

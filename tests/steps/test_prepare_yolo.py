@@ -331,8 +331,8 @@ def test_several_resolutions_need_a_choice(study):
     with pytest.raises(UsageError, match="HR, LR"):
         prepare(study)
     with pytest.raises(UsageError, match="7T"):
-        prepare(study, resolution="7T")
-    cell = prepare(study, resolution="HR")
+        prepare(study, resolutions=["7T"])
+    cell = prepare(study, resolutions=["HR"])
     assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == {"sub-001", "sub-002", "sub-004"}
 
 

@@ -1,0 +1,420 @@
+"""`cmbtk experiment`: the paper's whole experiment on a study, planned, run, looked at and reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from ..darknet.lock import locked
+from ..errors import CmbError, DataError, MissingError, UsageError
+from ..evaluation.folds import SCANNER_FOLD
+from ..io.layout import Study
+from ..io.publish import read_record, write_text
+from ..io.tables import read_tsv
+from ..steps.cohort import located, read_participants
+from .cells import Cell, list_cells
+from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
+from .jobs import STUDY, Job, ends, job_table, list_jobs
+from .settings import Settings, load_settings, settings_of
+from .times import expected, measured, total
+
+__all__ = ["Experiment", "Outcome", "Plan", "State", "place_for", "plan", "read_experiment", "run", "status"]
+
+_SCANS = ("magnitude", "phase", "swi", "mask")
+_LOCK_WAIT_S = 5.0
+_WORDS = 300
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A study with settings, and everything that follows from the two.
+
+    Attributes
+    ----------
+    study : Study
+    settings : Settings
+    cells : list of Cell
+    jobs : list of Job
+        In an order in which they could be done.
+    table : dict
+        What the Snakefile reads, and what is kept as ``experiment.json``.
+    notes : list of str
+        What the study has no subjects for.
+    """
+
+    study: Study
+    settings: Settings
+    cells: list[Cell]
+    jobs: list[Job]
+    table: dict[str, Any]
+    notes: list[str]
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], Job]:
+        """Jobs by step and cell."""
+        return {(job.step, job.cell): job for job in self.jobs}
+
+    def chosen(self, tables: Sequence[int] = ()) -> list[Cell]:
+        """All cells, or those of some tables.
+
+        Raises
+        ------
+        UsageError
+            If there is no cell of such a table.
+        """
+        for table in tables:
+            if not any(table in cell.tables for cell in self.cells):
+                raise UsageError(
+                    f"table-{table} has no cell in this experiment. Look at the settings' [experiment] tables"
+                    f"{'; ' + '; '.join(self.notes) if self.notes else ''}."
+                )
+        return [cell for cell in self.cells if not tables or set(tables) & set(cell.tables)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be run.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    asked : list of Job
+        All jobs of the cells that were asked for.
+    todo : dict
+        Jobs that would be run -> why.
+    seconds : dict
+        How long each of them is expected to take [s], None where nothing is known.
+    """
+
+    experiment: Experiment
+    asked: list[Job]
+    todo: dict[Job, str]
+    seconds: dict[Job, float | None]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far an experiment is.
+
+    Attributes
+    ----------
+    plan : Plan
+    alive : bool
+        Whether a run is under way.
+    running : dict
+        Jobs that are being done -> when they began [s since 1970].
+    failed : dict
+        Jobs that failed in the last run -> the command's last words.
+    """
+
+    plan: Plan
+    alive: bool
+    running: dict[Job, float]
+    failed: dict[Job, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did.
+
+    Attributes
+    ----------
+    done : int
+        Jobs done.
+    failed : dict
+        Jobs that failed -> the command's last words.
+    waiting : int
+        Jobs that were not begun, because they need one that failed.
+    """
+
+    done: int
+    failed: dict[Job, str]
+    waiting: int
+
+
+def read_experiment(study: Path, source: str | Path | None = None) -> Experiment:
+    """What a study and settings amount to.
+
+    Parameters
+    ----------
+    study : Path
+    source : str or Path, optional
+        Name or file of the settings; by default those of the last run here, or else the paper's.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    opened = Study.open(study)
+    settings = _settings(opened, source)
+    participants = read_participants(opened)
+    made_folds = not opened.folds.is_file() or (read_record(opened.folds) or {}).get("step") == "split"
+    if made_folds:
+        folds = [str(n) for n in range(1, settings.step("split")["folds"] + 1)]
+    else:
+        table = read_tsv(opened.folds, ["fold", "participant_id", "role"])
+        names = dict.fromkeys(table["fold"].astype(str))
+        folds = [name for name in names if not name.startswith(SCANNER_FOLD)]
+    cells, notes = list_cells(settings, participants, folds)
+    scans = {str(subject): _scans(opened, row) for subject, row in participants.iterrows()}
+    jobs = list_jobs(settings, cells, list(scans), own_folds=not made_folds)
+    return Experiment(opened, settings, cells, jobs, job_table(settings, cells, jobs, scans), notes)
+
+
+def _settings(study: Study, source: str | Path | None) -> Settings:
+    if source is not None:
+        return load_settings(source)
+    if not study.experiment.is_file():
+        return load_settings("paper")
+    try:
+        content = json.loads(study.experiment.read_text("utf-8"))["settings"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{study.experiment}: cannot be read. Name the settings again with --settings.") from error
+    return settings_of(content, study.experiment)
+
+
+def _scans(study: Study, row: pd.Series[Any]) -> list[str]:
+    """Paths of a subject's scans, as seen from the study's folder."""
+    paths = [str(row[name]) for name in _SCANS if isinstance(row.get(name), str)]
+    for path in paths:
+        if not located(study, path).is_file():
+            raise MissingError(
+                f"{located(study, path)}: not found; {study.participants} names it for {row['participant_id']}. "
+                "Correct the table; `cmbtk check` shows all that is missing."
+            )
+    return paths
+
+
+def place_for(executor: Literal["local", "slurm"], jobs: int | None, gpus: int | None) -> Place:
+    """Where to run: by default as many jobs at once as there are processors here, or 50 in a queue.
+
+    Parameters
+    ----------
+    executor : {"local", "slurm"}
+    jobs : int, optional
+        At once.
+    gpus : int, optional
+        Jobs at once that use a GPU; by default those that this machine has, or in a queue all of them.
+    """
+    if executor == "slurm":
+        at_once = jobs or 50
+        return Place(executor, at_once, at_once if gpus is None else gpus, 0)
+    cores = len(os.sched_getaffinity(0))
+    at_once = jobs or cores
+    found = 1 if shutil.which("nvidia-smi") else 0
+    return Place(executor, at_once, found if gpus is None else gpus, max(1, cores // at_once))
+
+
+# --- what would be done, and what is ----------------------------------------------------------------------------------
+
+
+def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
+    """Ask Snakemake what it would run.
+
+    Raises
+    ------
+    MissingError
+        If Snakemake is not installed.
+    CmbError
+        If it finds that something does not fit.
+    """
+    need_snakemake()
+    cells = experiment.chosen(tables)
+    todo: dict[Job, str] = {}
+    with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
+        config = Path(folder) / "experiment.json"
+        config.write_text(json.dumps(experiment.table), "utf-8")
+        argv, added = arguments(experiment.study.root, config, Place(), ends(cells), dry=True)
+        for event in events(argv, added, Path(folder) / "said"):
+            if event.kind == "error":
+                raise CmbError(f"Snakemake: {event.text}")
+            if event.kind == "started":
+                todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
+    wanted = {STUDY, *(cell.name for cell in cells)}
+    known = measured(experiment.study.root, experiment.jobs)
+    return Plan(
+        experiment,
+        [job for job in experiment.jobs if job.cell in wanted],
+        todo,
+        {job: expected(job, known, experiment.settings.seconds) for job in todo},
+    )
+
+
+def status(experiment: Experiment) -> State:
+    """What is done, what runs and what failed."""
+    note = _Live(experiment).read()
+    alive = _is_held(experiment.study.experiment_lock)
+    running = {job: float(since) for job, since in note.get("running", []) if alive}
+    failed = dict(note.get("failed", []))
+    plans = plan(experiment)
+    return State(plans, alive, running, {job: text for job, text in failed.items() if job in plans.todo})
+
+
+# --- doing it --------------------------------------------------------------------------------------------------------
+
+
+def run(
+    experiment: Experiment,
+    place: Place,
+    *,
+    tables: Sequence[int] = (),
+    on_start: Callable[[Plan], None] = lambda plan: None,
+    on_event: Callable[[str, Job, int, float | None], None] = lambda kind, job, done, left: None,
+) -> Outcome:
+    """Do what is left to do, through Snakemake.
+
+    A job that fails does not stop those that do not need it. Killed at any moment, the same call goes on: finished
+    jobs stay, interrupted training goes on at its checkpoint.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    place : Place
+    tables : sequence of int
+        Only the cells of these tables of the paper.
+    on_start : callable
+        Given the plan before anything is run.
+    on_event : callable
+        ``on_event(kind, job, done, left)`` when a job is ``started``, ``finished`` or ``failed``; with the number of
+        jobs done and the expected time left [s], None if unknown.
+
+    Raises
+    ------
+    MissingError
+        If Snakemake, or its plugin for the executor, is not installed.
+    UsageError
+        If another run is under way in this study.
+    CmbError
+        If Snakemake itself fails.
+    """
+    need_snakemake(place.executor)
+    study = experiment.study
+    with _only_run(study) as hold:
+        end_leftovers(study.root)
+        if place.executor == "slurm":
+            cancel_queued(study.root)
+        plans = plan(experiment, tables=tables)
+        on_start(plans)
+        write_text(study.experiment, json.dumps(experiment.table, indent=1) + "\n")
+        live = _Live(experiment)
+        live.write({}, {})
+        if not plans.todo:
+            return Outcome(0, {}, 0)
+        argv, added = arguments(study.root, study.experiment, place, ends(experiment.chosen(tables)))
+        said = study.experiment_lock.with_name("snakemake.log")
+        with closing(events(argv, added, said, hold)) as told:
+            return _follow(experiment, plans, place, told, live, on_event)
+
+
+def _follow(
+    experiment: Experiment,
+    plans: Plan,
+    place: Place,
+    told: Iterator[Event],
+    live: _Live,
+    on_event: Callable[[str, Job, int, float | None], None],
+) -> Outcome:
+    known = measured(experiment.study.root, experiment.jobs)
+    by_id: dict[int, Job] = {}
+    left = dict(plans.seconds)
+    running: dict[Job, float] = {}
+    failed: dict[Job, str] = {}
+    done = 0
+    trouble = ""
+    for event in told:
+        if event.kind == "error":
+            trouble = event.text
+            continue
+        if event.kind == "started":
+            by_id[event.id] = experiment.by_name[event.step, event.cell or STUDY]
+        job = by_id.get(event.id)
+        if job is None or (event.kind == "failed" and job in failed):
+            continue
+        if event.kind == "started":
+            running[job] = time.time()
+        else:
+            took = time.time() - running.pop(job)
+            left.pop(job)
+        if event.kind == "finished":
+            done += 1
+            # starting a command takes seconds that its provenance does not count; one that had nothing to do takes none
+            known[job] = max([took, *measured(experiment.study.root, [job]).values()])
+            left = {other: expected(other, known, experiment.settings.seconds) for other in left}
+        elif event.kind == "failed":
+            failed[job] = last_words(experiment.study.root / job.log)
+        live.write(running, failed)
+        on_event(event.kind, job, done, total(left, place.jobs, place.gpus))
+    live.write({}, failed)
+    if trouble and not failed:
+        raise CmbError(f"Snakemake: {trouble}")
+    return Outcome(done, failed, len(plans.todo) - done - len(failed))
+
+
+def last_words(log: Path) -> str:
+    """What a command said last, on one line: its error, if it said one."""
+    try:
+        lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    starts = [n for n, line in enumerate(lines) if line.startswith(("Error:", "Usage:"))]
+    words = " ".join(lines[starts[-1] :] if starts else lines[-1:])
+    if not words:
+        return "it said nothing; it was ended from outside, most often because memory or the job's time ran out"
+    return words if len(words) <= _WORDS else words[:_WORDS] + " ..."
+
+
+class _Live:
+    """The file in which a run notes what it is doing, for `cmbtk experiment status`."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._path = experiment.study.experiment_lock.with_name("live.json")
+        self._jobs = experiment.by_name
+
+    def write(self, running: dict[Job, float], failed: dict[Job, str]) -> None:
+        content = {
+            name: [[job.step, job.cell, value] for job, value in jobs.items()]
+            for name, jobs in (("running", running), ("failed", failed))
+        }
+        write_text(self._path, json.dumps(content) + "\n")
+
+    def read(self) -> dict[str, list[tuple[Job, Any]]]:
+        """Jobs of the present experiment under ``running`` and ``failed``; nothing if it cannot be read."""
+        try:
+            content = json.loads(self._path.read_text("utf-8"))
+            return {
+                name: [(self._jobs[step, cell], value) for step, cell, value in rows if (step, cell) in self._jobs]
+                for name, rows in content.items()
+            }
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+
+@contextmanager
+def _only_run(study: Study) -> Iterator[int]:
+    """Hold the study's lock; a run that was killed may take a moment to let go of it."""
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while _is_held(study.experiment_lock) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    with locked(study.experiment_lock, f"the study {study.root}", "run of its experiment") as hold:
+        yield hold
+
+
+def _is_held(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with locked(path, ""):
+            return False
+    except UsageError:
+        return True

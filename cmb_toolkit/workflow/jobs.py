@@ -1,0 +1,127 @@
+"""From cells to jobs: one command each, and the table from which the Snakefile takes them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from .cells import FRST, Cell, is_scanner_fold
+from .options import SEEDED, words
+from .settings import Settings
+
+__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "ends", "job_table", "list_jobs"]
+
+STUDY = "study"
+"""Stands for the cell in the name of a job that is done once for the whole study."""
+
+STUDY_STEPS = ("preprocess", "split")
+GPU_STEPS = ("stage1-train", "stage1-detect", "stage2-train", "stage2-classify")
+"""Steps that use a GPU where there is one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command of the experiment.
+
+    Attributes
+    ----------
+    step : str
+    cell : str
+        The cell's name, or :data:`STUDY`.
+    options : tuple of str
+        Words of the command line after the study or the cell.
+    records : tuple of str
+        Provenance that the step writes last, relative to the study: that the job was done, and how long it took.
+    """
+
+    step: str
+    cell: str
+    options: tuple[str, ...]
+    records: tuple[str, ...]
+
+    @property
+    def log(self) -> str:
+        """Where its output goes, relative to the study."""
+        return f"logs/{self.cell}/{self.step}.log"
+
+
+_RECORDS = {
+    "prepare-yolo": "darknet.json",
+    "stage1-train": "yolo.json",
+    "stage1-detect": "candidates.json",
+    "frst": "candidates.json",
+    "stage2-crop": "patches.json",
+    "stage2-train": "cnn.json",
+    "stage2-classify": "findings.json",
+    "evaluate": "evaluation.json",
+}
+
+
+def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str], *, own_folds: bool) -> list[Job]:
+    """Every job of an experiment, in an order in which they could be done.
+
+    Parameters
+    ----------
+    settings : Settings
+    cells : sequence of Cell
+    subjects : sequence of str
+        All subjects of the study.
+    own_folds : bool
+        The study has folds that were not made by `cmbtk split`: they stay.
+    """
+    records = tuple(f"{subject}.json" for subject in subjects)
+    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), records)]
+    if not own_folds:
+        asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
+        jobs.append(Job("split", STUDY, _seeded("split", asked, settings), ("folds.json",)))
+    for cell in cells:
+        for step in cell.steps:
+            asked = settings.step(step, cell.role)
+            first = [word for name in cell.resolutions for word in ("--resolution", name)]
+            place = {
+                "prepare-yolo": ("--fold", cell.fold, *first, "--input", cell.input),
+                "frst": ("--fold", cell.fold, *first),
+            }
+            options = (*place.get(step, ()), *_seeded(step, asked, settings))
+            jobs.append(Job(step, cell.name, options, (f"cells/{cell.name}/{_RECORDS[step]}",)))
+    return jobs
+
+
+def ends(cells: Sequence[Cell]) -> list[str]:
+    """Files that Snakemake is asked for: what stands for the end of these cells."""
+    names = [cell.name for cell in cells]
+    return [
+        path for name in names for path in (f"cells/{name}/evaluation.json", f"scratch/experiment/done/{name}/evaluate")
+    ]
+
+
+def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
+    return tuple(words({**options, **({"seed": settings.seed} if step in SEEDED else {})}))
+
+
+def job_table(
+    settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], scans: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """What the Snakefile reads: options by cell and step as the shell takes them, and what jobs ask of a cluster.
+
+    Parameters
+    ----------
+    scans : mapping
+        Subject -> its scans' paths, as seen from the study's folder.
+    """
+    options: dict[str, dict[str, str]] = {}
+    for job in jobs:
+        options.setdefault(job.cell, {})[job.step] = shlex.join(job.options)
+    return {
+        "version": __version__,
+        "settings": settings.as_dict(),
+        "subjects": list(scans),
+        "scans": [path for paths in scans.values() for path in paths],
+        "options": options,
+        "yolo": [cell.name for cell in cells if cell.input != FRST],
+        "frst": [cell.name for cell in cells if cell.input == FRST],
+        "cluster": {job.step: settings.job(job.step) for job in jobs},
+    }

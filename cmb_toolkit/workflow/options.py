@@ -1,0 +1,175 @@
+"""What a settings file may say about each step, and how it becomes words of a command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["OPTIONS", "SEEDED", "Kind", "words"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a value must be.
+
+    Attributes
+    ----------
+    expected : str
+        In words, for error messages.
+    fits : callable
+        Whether a value of a TOML file is one.
+    """
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def whole(least: int) -> Kind:
+    """A whole number."""
+    return Kind(f"a whole number from {least}", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least)
+
+
+def number(low: float, high: float = math.inf, *, open_low: bool = False, word: str = "") -> Kind:
+    """A number in a range, or one word instead."""
+    span = f"a number {'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
+
+    def fits(value: Any) -> bool:
+        if word and value == word:
+            return True
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return bool((value > low if open_low else value >= low) and value <= high)
+
+    return Kind(span + (f', or "{word}"' if word else ""), fits)
+
+
+def choice(*names: str) -> Kind:
+    """One of some words."""
+    return Kind("one of " + ", ".join(f'"{name}"' for name in names), lambda v: isinstance(v, str) and v in names)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+FLAG = Kind("true or false", lambda v: isinstance(v, bool))
+TEXT = Kind("a text", _is_text)
+COPIES = Kind(
+    "two whole numbers from 1, for example [24, 24]",
+    lambda v: isinstance(v, list) and len(v) == 2 and all(whole(1).fits(n) for n in v),
+)
+KEYS = Kind(
+    'a table of texts or numbers, for example { batch = "16" }',
+    lambda v: isinstance(v, dict) and all(isinstance(x, str | int | float) for x in v.values()),
+)
+
+_CLASS_WEIGHT = Kind(
+    'a number above 0, "ratio" or "none"', lambda v: v in ("ratio", "none") or number(0, open_low=True).fits(v)
+)
+_PHASE_RANGE = number(0, open_low=True, word="radians")
+_MM = number(0, open_low=True)
+_SHARE = number(0, 1, open_low=True)
+_SCALE = choice("paper", "slice", "fixed")
+_ENGINE = choice("auto", "embedded", "binary")
+_RULE = choice("centre", "paper")
+
+OPTIONS: Mapping[str, Mapping[str, Kind]] = {
+    "split": {"folds": whole(2), "validation": number(0, 0.5)},
+    "preprocess": {
+        "phase-sign": choice("+1", "-1", "auto"),
+        "phase-range": _PHASE_RANGE,
+        "phase-is-filtered": FLAG,
+        "echo": whole(1),
+        "unwrap": choice("path", "laplacian"),
+        "highpass": choice("gaussian", "homodyne"),
+        "bet": FLAG,
+        "bet-fraction": number(0, 1),
+        "bet-gradient": number(-1, 1),
+        "swi-power": whole(1),
+        "swi-polarity": choice("paramagnetic", "diamagnetic"),
+        "swi-scaling": choice("pi", "extreme"),
+        "minip-slices": whole(1),
+    },
+    "prepare-yolo": {
+        "size": whole(32),
+        "mode": choice("auto", "crop", "resize"),
+        "cfg": TEXT,
+        "max-batches": whole(1),
+        "set": KEYS,
+        "scale": _SCALE,
+        "anchors": choice("cfg", "labels"),
+        "negatives": number(0),
+        "no-augment": FLAG,
+        "label-reach": whole(0),
+    },
+    "stage1-train": {"weights": TEXT, "engine": _ENGINE, "darknet": TEXT, "checkpoint-every": number(1)},
+    "stage1-detect": {
+        "threshold": number(0, 1, open_low=True, word="auto"),
+        "most-false": _MM,
+        "distance": _MM,
+        "nms": _SHARE,
+        "merge": _MM,
+        "engine": _ENGINE,
+        "darknet": TEXT,
+    },
+    "frst": {
+        "threshold": number(0, open_low=True, word="auto"),
+        "sensitivity": _SHARE,
+        "most-false": _MM,
+        "distance": _MM,
+        "separation": _MM,
+        "margin": number(0),
+        "size": whole(32),
+        "mode": choice("auto", "crop", "resize"),
+    },
+    "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
+    "stage2-train": {
+        "network": choice("paper", "channel", "small"),
+        "epochs": whole(1),
+        "batch": whole(1),
+        "learning-rate": number(0, open_low=True),
+        "class-weight": _CLASS_WEIGHT,
+        "augment": choice("paper", "in-plane", "none"),
+        "copies": COPIES,
+        "select": choice("loss", "auc"),
+        "patience": whole(0),
+    },
+    "stage2-classify": {
+        "threshold": number(0, 1, word="validation"),
+        "most-false": _MM,
+        "batch": whole(1),
+    },
+    "evaluate": {"rule": _RULE, "distance-mm": _MM, "false-pictures": whole(0)},
+}
+"""Options of every step that a settings file may set, by the name that they have on the command line."""
+
+SEEDED = ("split", "prepare-yolo", "stage1-train", "stage2-crop", "stage2-train")
+"""Steps that are given the experiment's seed."""
+
+_NEGATED = {"bet"}
+"""Flags that are on by default; `false` is said with ``--no-``."""
+
+
+def words(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line, in order of their names.
+
+    >>> words({"copies": [6, 1], "no-augment": True, "set": {"batch": "16"}})
+    ['--copies', '6', '1', '--no-augment', '--set', 'batch=16']
+    """
+    said: list[str] = []
+    for name, value in sorted(options.items()):
+        if isinstance(value, bool):
+            if value:
+                said.append(f"--{name}")
+            elif name in _NEGATED:
+                said.append(f"--no-{name}")
+        elif isinstance(value, Mapping):
+            for key, setting in sorted(value.items()):
+                said += [f"--{name}", f"{key}={setting}"]
+        elif isinstance(value, list):
+            said += [f"--{name}", *map(str, value)]
+        else:
+            said += [f"--{name}", str(value)]
+    return said

@@ -1,0 +1,1 @@
+"""Holds the package of Snakemake's logger plugin, whose name Snakemake looks for."""

@@ -1,0 +1,262 @@
+"""The settings of an experiment: one TOML file, checked strictly.
+
+``experiment-paper.toml``, ``experiment-released.toml`` and ``experiment-demo.toml`` come with the toolkit; a file of
+one's own begins with ``base = "paper"`` and says only what is different.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import DataError, MissingError
+from ..model import INPUTS
+from .options import OPTIONS, TEXT, Kind, choice, number, whole
+
+__all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
+
+_FOLDER = Path(__file__).parents[1] / "cfg"
+NAMES = ("paper", "released", "demo")
+"""Settings that come with the toolkit."""
+
+ROLES = ("HR", "LR")
+"""The paper's two resolutions."""
+
+BOTH = "HR+LR"
+"""The paper's Table 3: one detector for both."""
+
+TABLES = tuple(range(2, 10))
+"""Tables of the paper that cells are made for."""
+
+_EXPERIMENT: Mapping[str, Kind] = {
+    "input": choice(*INPUTS),
+    "fold": TEXT,
+    "scanner": Kind("a text", lambda v: isinstance(v, str)),
+    "tables": Kind(
+        f"a list of whole numbers from {TABLES[0]} to {TABLES[-1]}",
+        lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
+    ),
+    "best-fold": choice("validation", "paper"),
+}
+_CLUSTER: Mapping[str, Kind] = {
+    "threads": whole(1),
+    "memory-mb": whole(1),
+    "minutes": whole(1),
+    "partition": TEXT,
+    "account": TEXT,
+}
+_PATHS = {"prepare-yolo": ("cfg",), "stage1-train": ("weights", "darknet"), "stage1-detect": ("darknet",)}
+"""Options that are files."""
+_TOP: Mapping[str, Kind] = {"base": TEXT, "seed": whole(0)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An experiment's settings, complete and checked.
+
+    Attributes
+    ----------
+    seed : int
+        Of everything that is drawn.
+    resolutions : mapping
+        The paper's resolution, HR or LR -> what it is called in the study.
+    input : str
+        Image of all tables but Table 2.
+    fold : str
+        Fold of Tables 2 and 3.
+    scanner : str
+        Scanner that Table 8 trains on; empty: the one with most patients.
+    tables : tuple of int
+        Tables to make cells for.
+    best_fold : {"validation", "paper"}
+        Fold whose networks Table 7 looks at the controls with: the best on ``validation`` subjects, or the ``paper``'s.
+    options : mapping
+        Step -> options as :mod:`cmb_toolkit.workflow.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
+        holds for cells of that resolution.
+    seconds : mapping
+        Step -> roughly how long one job takes [s], for as long as nothing was measured.
+    cluster : mapping
+        What a job asks of a cluster: threads, memory-mb, minutes, partition, account; a table within holds for a step.
+    """
+
+    seed: int
+    resolutions: Mapping[str, str]
+    input: str
+    fold: str
+    scanner: str
+    tables: tuple[int, ...]
+    best_fold: Literal["validation", "paper"]
+    options: Mapping[str, Mapping[str, Any]]
+    seconds: Mapping[str, float]
+    cluster: Mapping[str, Any]
+
+    def step(self, step: str, role: str = "") -> dict[str, Any]:
+        """Options of a step, those of a resolution over the general ones."""
+        own = self.options.get(step, {})
+        general = {name: value for name, value in own.items() if name not in (*ROLES, BOTH)}
+        return general | dict(own.get(role, {}))
+
+    def job(self, step: str) -> dict[str, Any]:
+        """What a step's job asks of a cluster."""
+        general = {name: value for name, value in self.cluster.items() if name in _CLUSTER}
+        return general | dict(self.cluster.get(step, {}))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as a file would have them."""
+        return {
+            "seed": self.seed,
+            "resolutions": dict(self.resolutions),
+            "experiment": {
+                "input": self.input,
+                "fold": self.fold,
+                "scanner": self.scanner,
+                "tables": list(self.tables),
+                "best-fold": self.best_fold,
+            },
+            **{step: dict(options) for step, options in self.options.items()},
+            "seconds": dict(self.seconds),
+            "cluster": dict(self.cluster),
+        }
+
+
+def load_settings(source: str | Path) -> Settings:
+    """Settings that come with the toolkit, or of a file.
+
+    Parameters
+    ----------
+    source : str or Path
+        One of :data:`NAMES`, or a TOML file. A file may name one of them as its ``base``.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    DataError
+        If it is not TOML, has an unknown key, or a value that cannot be.
+    """
+    path = _path(source)
+    return settings_of(_read(path), path)
+
+
+def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
+    """Settings of a file's content.
+
+    Parameters
+    ----------
+    content : mapping
+        As TOML or :meth:`Settings.as_dict` gives it.
+    path : Path
+        The file, for messages and as the place that relative paths start from.
+
+    Raises
+    ------
+    DataError
+    """
+    content = _checked(content, path)
+    while (base := content.pop("base", None)) is not None:
+        if base not in NAMES:
+            raise DataError(f'{path}: base = "{base}" is not known; choose one of {", ".join(NAMES)}.')
+        content = _merged(_checked(_read(_path(base)), _path(base)), content)
+    if not content.get("resolutions"):
+        raise DataError(f'{path}: lacks [resolutions]. Say what HR and LR are called in the study: HR = "HR".')
+    try:
+        experiment = content["experiment"]
+        return Settings(
+            seed=content["seed"],
+            resolutions=content["resolutions"],
+            input=experiment["input"],
+            fold=experiment["fold"],
+            scanner=experiment["scanner"],
+            tables=tuple(sorted(set(experiment["tables"]))),
+            best_fold=experiment["best-fold"],
+            options={step: content.get(step, {}) for step in OPTIONS},
+            seconds=content.get("seconds", {}),
+            cluster=content.get("cluster", {}),
+        )
+    except KeyError as error:
+        raise DataError(
+            f'{path}: lacks {error.args[0]}. Begin the file with base = "paper", and it holds only what differs.'
+        ) from error
+
+
+def _path(source: str | Path) -> Path:
+    path = _FOLDER / f"experiment-{source}.toml" if source in NAMES else Path(source)
+    if not path.is_file():
+        raise MissingError(f"{source}: no such settings file, and not one of {', '.join(NAMES)}.")
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not a TOML file ({error}). Correct it; cfg/experiment-paper.toml is one.") from error
+
+
+def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The content, every key and value of it known, its relative paths made absolute."""
+    content = copy.deepcopy(dict(given))
+    known = [*_TOP, "resolutions", "experiment", *OPTIONS, "seconds", "cluster"]
+    for name, value in content.items():
+        _check_key(path, "", name, known)
+        if name in _TOP:
+            _check(path, name, value, _TOP[name])
+        elif not isinstance(value, dict):
+            raise DataError(f"{path}: {name} must be a table, [{name}].")
+    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, TEXT))
+    _check_table(path, "experiment", content.get("experiment", {}), _EXPERIMENT)
+    for step, kinds in OPTIONS.items():
+        _check_table(
+            path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*ROLES, BOTH)
+        )
+    _check_table(path, "seconds", content.get("seconds", {}), dict.fromkeys(OPTIONS, number(0)))
+    _check_table(path, "cluster", content.get("cluster", {}), _CLUSTER, tuple(OPTIONS))
+    for step, options in _PATHS.items():
+        own = content.get(step, {})
+        for table in (own, *(own[role] for role in (*ROLES, BOTH) if role in own)):
+            for option in options:
+                if option in table and (path.parent / table[option]).is_file():
+                    table[option] = str((path.parent / table[option]).resolve())
+    return content
+
+
+def _check_table(
+    path: Path, name: str, table: Mapping[str, Any], kinds: Mapping[str, Kind], within: Iterable[str] = ()
+) -> None:
+    for key, value in table.items():
+        _check_key(path, name, key, [*kinds, *within])
+        if key in kinds:
+            _check(path, f"[{name}] {key}", value, kinds[key])
+        elif isinstance(value, dict):
+            _check_table(path, f"{name}.{key}", value, kinds)
+        else:
+            raise DataError(f"{path}: [{name}] {key} must be a table, [{name}.{key}].")
+
+
+def _check_key(path: Path, section: str, key: str, known: Iterable[str]) -> None:
+    names = list(known)
+    if key in names:
+        return
+    folded = {name.casefold(): name for name in names}
+    near = [folded[found] for found in difflib.get_close_matches(key.casefold(), folded, 1, 0.5)]
+    where = f"[{section}] " if section else ""
+    what = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    raise DataError(f"{path}: {where}{key} is not known; {what}")
+
+
+def _check(path: Path, name: str, value: Any, kind: Kind) -> None:
+    if not kind.fits(value):
+        raise DataError(f"{path}: {name} = {value!r} must be {kind.expected}.")
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged

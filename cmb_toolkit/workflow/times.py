@@ -1,0 +1,74 @@
+"""How long jobs took, and how long those to come will take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .jobs import GPU_STEPS, Job
+
+__all__ = ["expected", "in_words", "measured", "total"]
+
+
+def measured(study: Path, jobs: Iterable[Job]) -> dict[Job, float]:
+    """Seconds of the jobs that are done, as their provenance says; of several records the sum."""
+    found = {}
+    for job in jobs:
+        seconds = [_seconds(study / record) for record in job.records]
+        if None not in seconds:
+            found[job] = sum(second for second in seconds if second is not None)
+    return found
+
+
+def _seconds(record: Path) -> float | None:
+    try:
+        return float(json.loads(record.read_text("utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def expected(job: Job, known: Mapping[Job, float], stated: Mapping[str, float]) -> float | None:
+    """How long a job will take [s]: its like in the same resolution, else in any, else what the settings say.
+
+    Returns
+    -------
+    float or None
+        None where nothing is known.
+    """
+    like = {other: seconds for other, seconds in known.items() if other.step == job.step}
+    nearest = [seconds for other, seconds in like.items() if _resolution(other) == _resolution(job)]
+    for group in (nearest, list(like.values())):
+        if group:
+            return sum(group) / len(group)
+    return float(stated[job.step]) if job.step in stated else None
+
+
+def _resolution(job: Job) -> str:
+    return job.cell.partition("_")[0]
+
+
+def total(seconds: Mapping[Job, float | None], at_once: int, gpus: int) -> float | None:
+    """Seconds for all of these jobs, so many at once, of which those for a GPU have only so many; None if unknown."""
+    if None in seconds.values():
+        return None
+    by_step: Sequence[tuple[str, float]] = [(job.step, value) for job, value in seconds.items() if value is not None]
+    whole = sum(value for _, value in by_step) / at_once
+    on_gpu = sum(value for step, value in by_step if step in GPU_STEPS) / gpus if gpus else 0.0
+    longest = max((value for _, value in by_step), default=0.0)
+    return max(whole, on_gpu, longest)
+
+
+def in_words(seconds: float | None) -> str:
+    """A duration for people.
+
+    >>> in_words(42), in_words(600), in_words(9000), in_words(300000), in_words(None)
+    ('42 s', '10 min', '2.5 h', '3.5 days', 'an unknown time')
+    """
+    if seconds is None:
+        return "an unknown time"
+    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48), ("days", 86400, float("inf"))):
+        if seconds < most * length:
+            value = seconds / length
+            return f"{value:.1f} {unit}" if unit in ("h", "days") and value < 10 else f"{value:.0f} {unit}"
+    raise AssertionError(seconds)

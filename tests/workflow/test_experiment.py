@@ -1,0 +1,239 @@
+"""The experiment on a tiny study, for real: run, run again, changed, failing, refused, interrupted, killed."""
+
+import importlib.util
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cmb_toolkit.darknet.lock import locked
+from cmb_toolkit.io.layout import Study
+from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.workflow.experiment import last_words, plan, read_experiment
+
+SETTINGS = """
+base = "demo"
+[resolutions]
+HR = "tiny"
+LR = "tiny-lr"
+[experiment]
+tables = [3, 8]
+[split]
+folds = 2
+[prepare-yolo]
+size = 128
+max-batches = 12
+[stage1-detect]
+threshold = 0.05
+merge = 30
+[stage1-detect.LR]
+threshold = 0.04
+[stage2-train]
+epochs = 1
+augment = "none"
+copies = [1, 1]
+[stage2-classify]
+threshold = 0.5
+[evaluate]
+false-pictures = 1
+"""
+BOTH = "tiny+tiny-lr_swi+cphase-averaged_fold-1"
+
+
+def cmbtk(*words, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "cmb_toolkit", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A study of tiny subjects, four of one scanner called another resolution; and settings."""
+    folder = tmp_path_factory.mktemp("experiment")
+    study = Study(folder / "study")
+    cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 10, "--healthy", 1, "--difficulty", "easy")
+    people = pd.read_csv(study.participants, sep="\t", keep_default_na=False)
+    people["resolution"] = ["tiny-lr" if n in (0, 2, 4, 6) else "tiny" for n in range(len(people))]
+    write_tsv(people, study.participants)
+    settings = folder / "settings.toml"
+    settings.write_text(SETTINGS, "utf-8")
+    return study, settings
+
+
+def files(folder):
+    """Times of all files but those that say how a run went."""
+    return {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and not {".snakemake", "experiment"} & set(path.relative_to(folder).parts)
+    }
+
+
+@pytest.mark.slow
+def test_the_whole_of_it(place):
+    study, settings = place
+    before = files(study.root)
+    said = cmbtk("experiment", "plan", study.root, "--settings", settings)
+    assert "Note: all LR patients are of one scanner: left out of Table 8" in said
+    assert "4 cells, 21 jobs, 21 to do" in said
+    assert files(study.root) == before
+
+    said = cmbtk("experiment", "run", study.root, "--settings", settings, "--jobs", 2)
+    assert "[21/21]" in said
+    numbers = json.loads(study.cell_named(BOTH).metrics.read_text())
+    assert numbers["resolution"] == "tiny+tiny-lr"
+    fold = pd.read_csv(study.folds, sep="\t", dtype=str).query("fold == '1'")
+    found = pd.read_csv(study.cell_named(BOTH).evaluation / "subjects.tsv", sep="\t")
+    assert set(found["participant_id"]) == set(fold["participant_id"][fold["role"].isin(["test", "control"])])
+    across = study.cell("tiny", "swi+cphase-averaged", "scanner-b")
+    assert across.findings.is_file()
+    assert "Written" in study.log(across.name, "stage2-train").read_text()
+    assert str(study.root.parent) not in study.experiment.read_text()
+
+    # again: from the settings that the study remembers, and nothing is touched
+    before = files(study.root)
+    assert "Everything is done." in cmbtk("experiment", "run", study.root)
+    after = files(study.root)
+    assert {path for path in before | after if before.get(path) != after.get(path)} == {study.experiment}
+    said = cmbtk("experiment", "status", study.root)
+    assert "21 of 21 jobs are done. Nothing runs." in said
+    assert [line.split()[:3] for line in said.splitlines() if line.startswith(BOTH)] == [[BOTH, "3", "done"]]
+
+    # one setting changed: what it touches, and what follows from it
+    settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
+    todo = plan(read_experiment(study.root, settings)).todo
+    lr = "tiny-lr_swi+cphase-averaged_fold-1"
+    assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
+
+    # the command refuses that threshold: two lines for each cell, and the other cells stay as they are
+    said = cmbtk("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)
+    assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect, see" in said
+    assert "\n        Error: threshold 1.0: must be between 0 and 1" in said
+    assert "1 of 2 jobs failed" in said
+    said = cmbtk("experiment", "status", study.root)
+    assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect" in said
+    assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.is_file()
+
+    # back: the step finds its own work current, and it is not done again
+    settings.write_text(SETTINGS, "utf-8")
+    candidates = study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes()
+    cmbtk("experiment", "run", study.root, "--settings", settings)
+    assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes() == candidates
+    assert "cell" in cmbtk("tables", study.root)
+
+
+def test_a_second_run_in_a_study_is_refused(place):
+    study, settings = place
+    with locked(study.experiment_lock, "it"):
+        said = cmbtk("experiment", "run", study.root, "--settings", settings, code=2)
+    assert "is busy with another run of its experiment. Wait until it has ended, or stop it." in said
+
+
+def test_folds_of_ones_own_are_kept(place, tmp_path):
+    study, _ = place
+    own = Study.create(tmp_path / "own", "own")
+    for table in (study.participants, study.microbleeds):
+        people = pd.read_csv(table, sep="\t", keep_default_na=False)
+        for column in {"magnitude", "phase"} & set(people):
+            people[column] = [str(study.root / path) for path in people[column]]
+        write_tsv(people, own.root / table.name)
+    rows = [(fold, name, "train") for fold in ("first", "scanner-x") for name in people["participant_id"]]
+    write_tsv(pd.DataFrame(rows, columns=["fold", "participant_id", "role"]), own.folds)
+    mine = tmp_path / "mine.toml"
+    mine.write_text(SETTINGS.replace("tables = [3, 8]", 'tables = [4]\nfold = "first"'), "utf-8")
+    experiment = read_experiment(own.root, mine)
+    assert {cell.fold for cell in experiment.cells} == {"first"}
+    assert "split" not in {job.step for job in experiment.jobs}
+
+
+def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path):
+    _, settings = place
+    study = Study.create(tmp_path / "study", "x")
+    people = pd.DataFrame(
+        [("sub-01", "tiny", "A", "patient", "scans/none.nii.gz")],
+        columns=["participant_id", "resolution", "scanner", "group", "magnitude"],
+    )
+    write_tsv(people, study.participants)
+    assert "none.nii.gz: not found" in cmbtk("experiment", "run", study.root, "--settings", settings, code=3)
+    assert "not a study folder" in cmbtk("experiment", "status", tmp_path, code=3)
+    wrong = cmbtk("experiment", "plan", study.root, "--settings", "demos", code=3)
+    assert "not one of paper, released, demo" in wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Slices: 3/4\nError: scan.nii: broken.\nRepair it.\n", "Error: scan.nii: broken. Repair it."),
+        ("Error: old\nUsage: cmbtk x [OPTIONS]\nError: No such option\n", "Error: No such option"),
+        ("Slices: 3/4 in 60 s\n\n", "Slices: 3/4 in 60 s"),
+        ("", "it said nothing; it was ended from outside"),
+        ("Error: " + "x" * 1000, "Error: " + "x" * 293 + " ..."),
+    ],
+)
+def test_last_words(tmp_path, text, words):
+    log = tmp_path / "log"
+    log.write_text(text)
+    assert last_words(log).startswith(words)
+    assert last_words(tmp_path / "none").startswith("it said nothing")
+
+
+# --- kills -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def kills():
+    """The benchmark that kills experiments, whose parts are used here for a short one."""
+    path = Path(__file__).parents[2] / "benchmarks" / "kill_experiment.py"
+    spec = importlib.util.spec_from_file_location("kill_experiment", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_still_comes_to_its_end(kills, tmp_path):
+    study = kills.make_study(tmp_path, 3)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(kills.SETTINGS.replace("tables = [4, 5, 9]", "tables = [9]"), "utf-8")
+    rng = random.Random(5)
+    done = 0
+    for victim in ("supervisor", "everything", "snakemake", "command", "ctrl-c"):
+        kill = kills.disturb(study, settings, victim, rng.uniform(2, 9), rng)
+        assert kill.records >= done, "a finished job was lost"
+        done = kill.records
+    said = cmbtk("experiment", "run", study, "--settings", settings)
+    assert "Next: cmbtk experiment report" in said
+    assert len(list(study.glob("cells/*/evaluation/metrics.json"))) == 2
+    for path in study.glob("cells/*/*.tsv"):
+        pd.read_csv(path, sep="\t")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_of_it_and_says_how_to_go_on(kills, tmp_path):
+    study = kills.make_study(tmp_path, 3)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(kills.SETTINGS, "utf-8")
+    process = subprocess.Popen(kills.command(study, settings), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not any(study.glob("logs/*/*.log")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert any("-m snakemake" in words for words in kills.running(study).values())
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Run the same command again to go on." in said
+    assert kills.running(study) == {}

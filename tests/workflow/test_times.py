@@ -1,0 +1,58 @@
+"""How long it took and will take."""
+
+import json
+
+import pytest
+
+from cmb_toolkit.workflow.jobs import Job
+from cmb_toolkit.workflow.times import expected, in_words, measured, total
+
+
+def job(step, cell, *records):
+    return Job(step, cell, (), records or (f"cells/{cell}/{step}.json",))
+
+
+def test_measured_is_what_the_provenance_says(tmp_path):
+    for name, content in {"a": {"seconds": 2.5}, "b": {"seconds": 4}, "c": {"step": "x"}}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "d.json").write_text("{")
+    jobs = [
+        job("x", "1", "a.json", "b.json"),
+        job("x", "2", "c.json"),
+        job("x", "3", "d.json"),
+        job("x", "4", "e.json"),
+    ]
+    assert measured(tmp_path, jobs) == {jobs[0]: 6.5}
+
+
+def test_expected_takes_the_nearest_that_is_known():
+    known = {
+        job("train", "HR_a"): 10.0,
+        job("train", "HR_b"): 20.0,
+        job("train", "LR_a"): 60.0,
+        job("crop", "LR_a"): 1.0,
+    }
+    stated = {"train": 500, "classify": 7}
+    assert expected(job("train", "HR_c"), known, stated) == 15
+    assert expected(job("train", "HR+LR_c"), known, stated) == 30
+    assert expected(job("classify", "HR_c"), known, stated) == 7
+    assert expected(job("evaluate", "HR_c"), known, stated) is None
+
+
+@pytest.mark.parametrize(
+    ("at_once", "gpus", "hours"),
+    [(1, 0, 12), (2, 0, 6), (2, 1, 8), (100, 4, 4), (100, 0, 4)],
+    ids=["one by one", "two", "two, of which one on a GPU", "no shorter than the longest", "on processors"],
+)
+def test_total(at_once, gpus, hours):
+    seconds = {job("stage1-train", f"HR_{n}"): 4.0 for n in range(2)} | {
+        job("evaluate", f"HR_{n}"): 1.0 for n in range(4)
+    }
+    assert total(seconds, at_once, gpus) == hours
+    assert total(seconds | {job("frst", "HR_1"): None}, at_once, gpus) is None
+    assert total({}, at_once, gpus) == 0
+
+
+def test_in_words():
+    said = [in_words(s) for s in (0, 119, 120, 7199, 7200, 172800, 8640000, None)]
+    assert said == ["0 s", "119 s", "2 min", "120 min", "2.0 h", "2.0 days", "100 days", "an unknown time"]
