@@ -106,6 +106,11 @@ def running(study: Path) -> dict[int, str]:
     return found
 
 
+def listen_to_ctrl_c() -> None:
+    """In a process to be: what is started in the background is born deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def disturb(study: Path, settings: Path, victim: str, after_s: float, rng: random.Random) -> Kill:
     """Start the experiment, kill a part of it after a while, and wait until nothing of it is left.
 
@@ -115,8 +120,9 @@ def disturb(study: Path, settings: Path, victim: str, after_s: float, rng: rando
         If something is left running.
     """
     process = subprocess.Popen(
-        command(study, settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+        command(study, settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509 (no lock is taken in it)
+    )  # fmt: skip
     with suppress(subprocess.TimeoutExpired):
         process.wait(after_s)
     if process.poll() is None:

@@ -23,7 +23,7 @@ __all__ = ["Event", "Place", "arguments", "cancel_queued", "end_leftovers", "eve
 
 _HERE = Path(__file__).parent
 _MARK = "CMBTK_EXPERIMENT"
-_GRACE_S = 20.0
+_GRACE_S = 10.0
 """So long a run that is interrupted may tidy up [s]."""
 _TERMS = ("event", "id", "rule", "cell", "reason", "text")
 
@@ -211,9 +211,9 @@ def _running(
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does: commands tidy up, jobs in a queue are cancelled."""
+    """Commands tidy up and end, Snakemake begins no other. Not SIGINT: who was started with `&` ignores it."""
     with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired, KeyboardInterrupt):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(_GRACE_S)
 
 

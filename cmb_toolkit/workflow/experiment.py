@@ -25,7 +25,7 @@ from ..io.tables import read_tsv
 from ..steps.cohort import located, read_participants
 from .cells import Cell, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
-from .jobs import STUDY, Job, ends, job_table, list_jobs
+from .jobs import STUDY, Job, job_table, list_jobs
 from .settings import Settings, load_settings, settings_of
 from .times import expected, measured, total
 
@@ -65,8 +65,8 @@ class Experiment:
         """Jobs by step and cell."""
         return {(job.step, job.cell): job for job in self.jobs}
 
-    def chosen(self, tables: Sequence[int] = ()) -> list[Cell]:
-        """All cells, or those of some tables.
+    def chosen(self, tables: Sequence[int] = ()) -> list[Job]:
+        """All jobs, or those of the cells of some tables.
 
         Raises
         ------
@@ -79,7 +79,8 @@ class Experiment:
                     f"table-{table} has no cell in this experiment. Look at the settings' [experiment] tables"
                     f"{'; ' + '; '.join(self.notes) if self.notes else ''}."
                 )
-        return [cell for cell in self.cells if not tables or set(tables) & set(cell.tables)]
+        cells = {cell.name for cell in self.cells if not tables or set(tables) & set(cell.tables)} | {STUDY}
+        return [job for job in self.jobs if job.cell in cells]
 
 
 @dataclass(frozen=True)
@@ -230,25 +231,28 @@ def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
         If it finds that something does not fit.
     """
     need_snakemake()
-    cells = experiment.chosen(tables)
+    asked = experiment.chosen(tables)
     todo: dict[Job, str] = {}
     with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
         config = Path(folder) / "experiment.json"
         config.write_text(json.dumps(experiment.table), "utf-8")
-        argv, added = arguments(experiment.study.root, config, Place(), ends(cells), dry=True)
+        argv, added = arguments(experiment.study.root, config, Place(), _files(asked), dry=True)
         for event in events(argv, added, Path(folder) / "said"):
             if event.kind == "error":
                 raise CmbError(f"Snakemake: {event.text}")
             if event.kind == "started":
                 todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
-    wanted = {STUDY, *(cell.name for cell in cells)}
     known = measured(experiment.study.root, experiment.jobs)
     return Plan(
         experiment,
-        [job for job in experiment.jobs if job.cell in wanted],
+        asked,
         todo,
         {job: expected(job, known, experiment.settings.seconds) for job in todo},
     )
+
+
+def _files(jobs: Sequence[Job]) -> list[str]:
+    return [path for job in jobs for path in job.files]
 
 
 def status(experiment: Experiment) -> State:
@@ -311,10 +315,14 @@ def run(
         live.write({}, {})
         if not plans.todo:
             return Outcome(0, {}, 0)
-        argv, added = arguments(study.root, study.experiment, place, ends(experiment.chosen(tables)))
+        argv, added = arguments(study.root, study.experiment, place, _files(plans.asked))
         said = study.experiment_lock.with_name("snakemake.log")
-        with closing(events(argv, added, said, hold)) as told:
-            return _follow(experiment, plans, place, told, live, on_event)
+        try:
+            with closing(events(argv, added, said, hold)) as told:
+                return _follow(experiment, plans, place, told, live, on_event)
+        finally:
+            if place.executor == "slurm":
+                cancel_queued(study.root)
 
 
 def _follow(

@@ -12,7 +12,7 @@ from .cells import FRST, Cell, is_scanner_fold
 from .options import SEEDED, words
 from .settings import Settings
 
-__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "ends", "job_table", "list_jobs"]
+__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "job_table", "list_jobs"]
 
 STUDY = "study"
 """Stands for the cell in the name of a job that is done once for the whole study."""
@@ -33,6 +33,8 @@ class Job:
         The cell's name, or :data:`STUDY`.
     options : tuple of str
         Words of the command line after the study or the cell.
+    outputs : tuple of str
+        Final files, relative to the study.
     records : tuple of str
         Provenance that the step writes last, relative to the study: that the job was done, and how long it took.
     """
@@ -40,6 +42,7 @@ class Job:
     step: str
     cell: str
     options: tuple[str, ...]
+    outputs: tuple[str, ...]
     records: tuple[str, ...]
 
     @property
@@ -47,17 +50,24 @@ class Job:
         """Where its output goes, relative to the study."""
         return f"logs/{self.cell}/{self.step}.log"
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What Snakemake is asked for: the files above and the mark of success. Of all jobs, since of a chain it would
+        miss the last link alone."""
+        return (*self.outputs, *self.records, f"scratch/experiment/done/{self.cell}/{self.step}")
 
-_RECORDS = {
-    "prepare-yolo": "darknet.json",
-    "stage1-train": "yolo.json",
-    "stage1-detect": "candidates.json",
-    "frst": "candidates.json",
-    "stage2-crop": "patches.json",
-    "stage2-train": "cnn.json",
-    "stage2-classify": "findings.json",
-    "evaluate": "evaluation.json",
+
+_OUTPUTS = {
+    "prepare-yolo": ("darknet/yolo.cfg", "darknet.json"),
+    "stage1-train": ("yolo.weights", "yolo.json"),
+    "stage1-detect": ("candidates.tsv", "candidates.json"),
+    "frst": ("candidates.tsv", "candidates.json"),
+    "stage2-crop": ("patches/patches.tsv", "patches.json"),
+    "stage2-train": ("cnn.keras", "cnn.json"),
+    "stage2-classify": ("findings.tsv", "findings.json"),
+    "evaluate": ("evaluation/metrics.json", "evaluation.json"),
 }
+"""Final file and record of each step, in the cell's folder; the Snakefile has the same."""
 
 
 def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str], *, own_folds: bool) -> list[Job]:
@@ -73,10 +83,10 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
         The study has folds that were not made by `cmbtk split`: they stay.
     """
     records = tuple(f"{subject}.json" for subject in subjects)
-    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), records)]
+    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), (), records)]
     if not own_folds:
         asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
-        jobs.append(Job("split", STUDY, _seeded("split", asked, settings), ("folds.json",)))
+        jobs.append(Job("split", STUDY, _seeded("split", asked, settings), ("folds.tsv",), ("folds.json",)))
     for cell in cells:
         for step in cell.steps:
             asked = settings.step(step, cell.role)
@@ -86,16 +96,9 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
                 "frst": ("--fold", cell.fold, *first),
             }
             options = (*place.get(step, ()), *_seeded(step, asked, settings))
-            jobs.append(Job(step, cell.name, options, (f"cells/{cell.name}/{_RECORDS[step]}",)))
+            output, record = (f"cells/{cell.name}/{name}" for name in _OUTPUTS[step])
+            jobs.append(Job(step, cell.name, options, (output,), (record,)))
     return jobs
-
-
-def ends(cells: Sequence[Cell]) -> list[str]:
-    """Files that Snakemake is asked for: what stands for the end of these cells."""
-    names = [cell.name for cell in cells]
-    return [
-        path for name in names for path in (f"cells/{name}/evaluation.json", f"scratch/experiment/done/{name}/evaluate")
-    ]
 
 
 def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:

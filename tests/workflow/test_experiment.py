@@ -227,7 +227,9 @@ def test_ctrl_c_ends_all_of_it_and_says_how_to_go_on(kills, tmp_path):
     study = kills.make_study(tmp_path, 3)
     settings = tmp_path / "settings.toml"
     settings.write_text(kills.SETTINGS, "utf-8")
-    process = subprocess.Popen(kills.command(study, settings), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        kills.command(study, settings), stderr=subprocess.PIPE, text=True, preexec_fn=kills.listen_to_ctrl_c
+    )
     deadline = time.monotonic() + 120
     while not any(study.glob("logs/*/*.log")) and time.monotonic() < deadline:
         time.sleep(0.1)

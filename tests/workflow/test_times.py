@@ -9,7 +9,7 @@ from cmb_toolkit.workflow.times import expected, in_words, measured, total
 
 
 def job(step, cell, *records):
-    return Job(step, cell, (), records or (f"cells/{cell}/{step}.json",))
+    return Job(step, cell, (), (), records or (f"cells/{cell}/{step}.json",))
 
 
 def test_measured_is_what_the_provenance_says(tmp_path):
