@@ -231,7 +231,7 @@ class Difficulty:
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
-    "easy": Difficulty("easy", 0.7, 1.2, 1.4, 2.0),
+    "easy": Difficulty("easy", 0.7, 1.3, 1.6, 2.4),
     "paper": Difficulty("paper", 1.0, 1.0, 1.0, 1.0),
     "hard": Difficulty("hard", 1.3, 0.8, 0.9, 0.8),
 }
