@@ -13,7 +13,7 @@ FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help setup demo demo-long test lint darknet darknet-clean clean
+.PHONY: help setup demo demo-long demo-tables test lint darknet darknet-clean clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +27,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 		echo "apt install python3 python3-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python"; exit 3; }
 	@echo "Installing cmb_toolkit and what it needs into $(VENV) (about 2 GB, a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-workflow: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[workflow]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -75,6 +79,12 @@ demo/.done demo-long/.done: | $(VENV)/.installed
 	$(whole_method)
 	@touch $@
 
+# The same again goes on where it was, and at the end makes the report anew only if something changed.
+demo-tables: | $(VENV)/.installed-workflow ## every table of the paper on simulated scans: at most 75 minutes on 2 cores
+	$(CMBTK) simulate demo-tables --cohort demo --seed 1
+	$(CMBTK) experiment run demo-tables --settings demo
+	$(CMBTK) experiment report demo-tables
+
 # Two workers with a thread each: TensorFlow's own threads wait spinning, and slow each other down.
 test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
@@ -97,5 +107,5 @@ darknet-clean: ## remove Darknet's source and binary
 	rm -rf darknet/source darknet/build
 
 clean: ## remove the environment, the demos and what the tools leave behind
-	rm -rf $(VENV) demo demo-long build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo demo-long demo-tables build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

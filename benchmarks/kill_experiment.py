@@ -34,12 +34,15 @@ tables = [4, 5, 9]
 folds = 2
 [prepare-yolo]
 size = 128
+mode = "resize"
+no-augment = true
 max-batches = 12
 [stage1-detect]
 threshold = 0.05
 merge = 30
 [frst]
 size = 128
+mode = "resize"
 threshold = 0.6
 [stage2-train]
 epochs = 2

@@ -122,7 +122,8 @@ def arguments(
         argv += ["--cores", str(place.jobs * max(1, place.threads))]
     else:
         argv += ["--executor", place.executor, "--jobs", str(place.jobs), "--latency-wait", "60"]
-        argv += ["--slurm-jobname-prefix", queue_name(study), "--default-resources"]
+        argv += ["--slurm-jobname-prefix", queue_name(study), "--slurm-init-seconds-before-status-checks", "15"]
+        argv += ["--slurm-status-command", "sacct" if _keeps_accounts() else "squeue", "--default-resources"]
     argv += ["--", *targets]
     added = {
         "CMBTK_PYTHON": sys.executable,
@@ -270,6 +271,18 @@ def cancel_queued(study: Path) -> None:
             raise CmbError(f"jobs of an earlier run stay in the queue: {' '.join(left)}. Cancel them with scancel.")
         subprocess.run(["scancel", *left], check=False, capture_output=True, stdin=subprocess.DEVNULL)
         time.sleep(2)
+
+
+def _keeps_accounts() -> bool:
+    """Whether SLURM remembers what became of jobs; where it does not, its queue is asked."""
+    try:
+        done = subprocess.run(
+            ["sacct", "--noheader", "--allocations"],
+            check=False, capture_output=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def _queued(name: str) -> list[str]:

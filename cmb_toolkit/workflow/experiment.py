@@ -27,7 +27,7 @@ from .cells import Cell, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .jobs import STUDY, Job, job_table, list_jobs
 from .settings import Settings, load_settings, settings_of
-from .times import expected, measured, total
+from .times import expected, total
 
 __all__ = ["Experiment", "Outcome", "Plan", "State", "place_for", "plan", "read_experiment", "run", "status"]
 
@@ -242,7 +242,7 @@ def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
                 raise CmbError(f"Snakemake: {event.text}")
             if event.kind == "started":
                 todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
-    known = measured(experiment.study.root, experiment.jobs)
+    known = _Live(experiment).read()["took"]
     return Plan(
         experiment,
         asked,
@@ -259,8 +259,8 @@ def status(experiment: Experiment) -> State:
     """What is done, what runs and what failed."""
     note = _Live(experiment).read()
     alive = _is_held(experiment.study.experiment_lock)
-    running = {job: float(since) for job, since in note.get("running", []) if alive}
-    failed = dict(note.get("failed", []))
+    running = note["running"] if alive else {}
+    failed = note["failed"]
     plans = plan(experiment)
     return State(plans, alive, running, {job: text for job, text in failed.items() if job in plans.todo})
 
@@ -312,7 +312,7 @@ def run(
         on_start(plans)
         write_text(study.experiment, json.dumps(experiment.table, indent=1) + "\n")
         live = _Live(experiment)
-        live.write({}, {})
+        live.write(running={}, failed={})
         if not plans.todo:
             return Outcome(0, {}, 0)
         argv, added = arguments(study.root, study.experiment, place, _files(plans.asked))
@@ -333,10 +333,12 @@ def _follow(
     live: _Live,
     on_event: Callable[[str, Job, int, float | None], None],
 ) -> Outcome:
-    known = measured(experiment.study.root, experiment.jobs)
+    root = experiment.study.root
+    known = live.read()["took"]
     by_id: dict[int, Job] = {}
     left = dict(plans.seconds)
     running: dict[Job, float] = {}
+    before: dict[Job, bytes] = {}
     failed: dict[Job, str] = {}
     done = 0
     trouble = ""
@@ -350,23 +352,28 @@ def _follow(
         if job is None or (event.kind == "failed" and job in failed):
             continue
         if event.kind == "started":
-            running[job] = time.time()
+            running[job], before[job] = time.time(), _records(root, job)
         else:
             took = time.time() - running.pop(job)
             left.pop(job)
         if event.kind == "finished":
             done += 1
-            # starting a command takes seconds that its provenance does not count; one that had nothing to do takes none
-            known[job] = max([took, *measured(experiment.study.root, [job]).values()])
+            if _records(root, job) != before[job]:  # else it had nothing to do
+                known[job] = took
             left = {other: expected(other, known, experiment.settings.seconds) for other in left}
         elif event.kind == "failed":
-            failed[job] = last_words(experiment.study.root / job.log)
-        live.write(running, failed)
+            failed[job] = last_words(root / job.log)
+        live.write(running=running, failed=failed, took=known)
         on_event(event.kind, job, done, total(left, place.jobs, place.gpus))
-    live.write({}, failed)
+    live.write(running={}, failed=failed)
     if trouble and not failed:
         raise CmbError(f"Snakemake: {trouble}")
     return Outcome(done, failed, len(plans.todo) - done - len(failed))
+
+
+def _records(study: Path, job: Job) -> bytes:
+    paths = [study / record for record in job.records]
+    return b"".join(path.read_bytes() for path in paths if path.is_file())
 
 
 def last_words(log: Path) -> str:
@@ -383,29 +390,30 @@ def last_words(log: Path) -> str:
 
 
 class _Live:
-    """The file in which a run notes what it is doing, for `cmbtk experiment status`."""
+    """The file in which a run notes what it is doing and how long jobs took, for plans and `status`."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._path = experiment.study.experiment_lock.with_name("live.json")
         self._jobs = experiment.by_name
 
-    def write(self, running: dict[Job, float], failed: dict[Job, str]) -> None:
-        content = {
-            name: [[job.step, job.cell, value] for job, value in jobs.items()]
-            for name, jobs in (("running", running), ("failed", failed))
-        }
-        write_text(self._path, json.dumps(content) + "\n")
+    def write(self, **noted: dict[Job, Any]) -> None:
+        """Replace what is noted under these of ``running``, ``failed``, ``took``."""
+        content = self.read() | noted
+        text = {name: [[job.step, job.cell, value] for job, value in jobs.items()] for name, jobs in content.items()}
+        write_text(self._path, json.dumps(text) + "\n")
 
-    def read(self) -> dict[str, list[tuple[Job, Any]]]:
-        """Jobs of the present experiment under ``running`` and ``failed``; nothing if it cannot be read."""
+    def read(self) -> dict[str, dict[Job, Any]]:
+        """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words) and done
+        (``took`` so many seconds)."""
         try:
             content = json.loads(self._path.read_text("utf-8"))
-            return {
-                name: [(self._jobs[step, cell], value) for step, cell, value in rows if (step, cell) in self._jobs]
+            found = {
+                name: {self._jobs[step, cell]: value for step, cell, value in rows if (step, cell) in self._jobs}
                 for name, rows in content.items()
             }
         except (OSError, ValueError, AttributeError):
-            return {}
+            found = {}
+        return {"running": {}, "failed": {}, "took": {}} | found
 
 
 @contextmanager

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from .jobs import GPU_STEPS, Job
 
-__all__ = ["expected", "in_words", "measured", "total"]
-
-
-def measured(study: Path, jobs: Iterable[Job]) -> dict[Job, float]:
-    """Seconds of the jobs that are done, as their provenance says; of several records the sum."""
-    found = {}
-    for job in jobs:
-        seconds = [_seconds(study / record) for record in job.records]
-        if None not in seconds:
-            found[job] = sum(second for second in seconds if second is not None)
-    return found
-
-
-def _seconds(record: Path) -> float | None:
-    try:
-        return float(json.loads(record.read_text("utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+__all__ = ["expected", "in_words", "total"]
 
 
 def expected(job: Job, known: Mapping[Job, float], stated: Mapping[str, float]) -> float | None:

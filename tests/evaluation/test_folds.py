@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.evaluation.folds import make_folds
+from cmb_toolkit.evaluation.folds import make_folds, make_scanner_folds, scanner_folds
 from cmb_toolkit.model import ROLES, Fold
 
 
@@ -185,3 +185,47 @@ def test_bad_tables():
     table.loc[10, "microbleeds"] = 2
     with pytest.raises(DataError, match="control sub-011 has microbleeds"):
         make_folds(table, 5, 0.2, 0)
+
+
+# --- by scanner -------------------------------------------------------------------------------------------------------
+
+
+@given(st.tuples(*[st.lists(st.integers(0, 9), min_size=4, max_size=20)] * 2), st.integers(0, 4), st.integers(0, 2**31))
+def test_a_scanner_is_trained_on_or_tested_on_never_both(lists, controls, seed):
+    hr, lr = (np.array(counts) + 1 for counts in lists)
+    table = pd.concat(
+        [cohort(hr, "HR", ("A", "B"), controls), cohort(lr, "LR", ("A", "B"), start=101)], ignore_index=True
+    )
+    folds = make_scanner_folds(table, 0.2, seed).merge(table, on="participant_id")
+    assert sorted(folds["fold"].unique()) == ["scanner-A", "scanner-B"]
+    for name, fold in folds.groupby("fold"):
+        assert sorted(fold["participant_id"]) == sorted(table["participant_id"])
+        mine = fold["scanner"] == name.removeprefix("scanner-")
+        healthy = fold["group"] == "control"
+        assert (fold["role"][healthy] == "control").all()
+        assert set(fold["role"][mine & ~healthy]) == {"train", "validation"}
+        assert set(fold["role"][~mine & ~healthy]) <= {"test"}
+        for _, of_resolution in fold[mine & ~healthy].groupby("resolution"):
+            assert set(of_resolution["role"]) == {"train", "validation"}
+
+
+def test_a_resolution_with_one_patient_on_a_scanner_is_not_trained_there():
+    table = pd.concat([cohort([1] * 4, "HR", ("A", "B")), cohort([1], "LR", ("A",), start=9)], ignore_index=True)
+    folds = make_scanner_folds(table, 0.2, 0).set_index(["fold", "participant_id"])["role"]
+    assert folds["scanner-A", "sub-009"] == folds["scanner-B", "sub-009"] == "test"
+
+
+def test_labels_become_names_of_folds():
+    names = scanner_folds(pd.Series(["Siemens Verio (3T)", "scanner-b", None]))
+    assert names == {
+        "Siemens Verio (3T)": "scanner-Siemens-Verio-3T",
+        "scanner-b": "scanner-b",
+        "unknown": "scanner-unknown",
+    }
+    with pytest.raises(DataError, match="folds of the same name"):
+        scanner_folds(pd.Series(["A 1", "A-1"]))
+
+
+def test_one_scanner_cannot_be_tested_on_another():
+    with pytest.raises(DataError, match="all patients were scanned on Verio"):
+        make_scanner_folds(cohort([1] * 6), 0.2, 0)

@@ -52,7 +52,7 @@ SlurmdPort=16818
 MpiDefault=none
 KillWait=5
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo) State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=1:00:00 State=UP
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
 }
 

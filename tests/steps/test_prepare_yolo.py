@@ -336,6 +336,22 @@ def test_several_resolutions_need_a_choice(study):
     assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == {"sub-001", "sub-002", "sub-004"}
 
 
+def test_one_detector_for_two_resolutions(study):
+    """Each subject comes to the image as it would alone: one is cropped, one resized."""
+    write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR", "sub-003": "LR", "sub-004": "HR"})
+    cell = prepare(study, resolutions=["HR", "LR", "HR"])
+    assert cell.name == "HR+LR_swi+cphase-averaged_fold-1"
+    assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(ROLES)
+    assert cell_parameters(Study.of_cell(cell)[1])["resolutions"] == ["HR", "LR"]
+    both = image(cell, "sub-003_slice-004")
+    alone = prepare(study, resolutions=["LR"], fold="none")
+    assert (image(alone, "sub-003_slice-004") == both).all()
+
+    write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR+LR", "sub-003": "LR", "sub-004": "HR"})
+    with pytest.raises(UsageError, match="would be called like the resolution HR\\+LR"):
+        prepare(study, resolutions=["HR", "LR"])
+
+
 @pytest.mark.parametrize(
     ("marks", "says"),
     [

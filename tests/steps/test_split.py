@@ -129,3 +129,18 @@ def test_command_line(study):
     assert "5 / " in result.output
     assert "Next: cmbtk prepare-yolo" in result.output
     assert read_record(study.folds)["parameters"]["seed"] == 3
+
+
+def test_folds_by_scanner_are_added(study):
+    split(study.root, folds=3, on_progress=quiet)
+    plain = read_tsv(study.folds)
+    split(study.root, folds=3, by_scanner=True, on_progress=quiet)
+    table = read_tsv(study.folds)
+    assert table.iloc[: len(plain)].astype(str).equals(plain.astype(str))
+    fold = read_fold(study, "scanner-Verio")
+    assert set(fold.test) == {f"sub-{n:02d}" for n in range(1, 16, 2)}
+    assert set(fold_table(study.root)["fold"].astype(str)) == {"1", "2", "3", "scanner-Skyra", "scanner-Verio"}
+    result = CliRunner().invoke(cli, ["split", str(study.root), "--folds", "3", "--by-scanner"])
+    assert result.exit_code == 0, result.output
+    assert "scanner-Skyra" in result.output
+    assert "tested" not in CliRunner().invoke(cli, ["check", str(study.root)]).output

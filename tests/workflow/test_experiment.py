@@ -28,6 +28,8 @@ tables = [3, 8]
 folds = 2
 [prepare-yolo]
 size = 128
+mode = "resize"
+no-augment = true
 max-batches = 12
 [stage1-detect]
 threshold = 0.05
