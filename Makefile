@@ -81,7 +81,7 @@ demo/.done demo-long/.done: | $(VENV)/.installed
 
 # The same again goes on where it was, and at the end makes the report anew only if something changed.
 demo-tables: | $(VENV)/.installed-workflow ## every table of the paper on simulated scans: at most 75 minutes on 2 cores
-	$(CMBTK) simulate demo-tables --cohort demo --seed 1
+	$(CMBTK) simulate demo-tables --cohort demo --difficulty easy --seed 1
 	$(CMBTK) experiment run demo-tables --settings demo
 	$(CMBTK) experiment report demo-tables
 
