@@ -66,7 +66,7 @@ def command() -> None:
 @_SETTINGS
 @_ONLY
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Jobs at once, for the time.  [default: all processors]")
-@click.option("--gpus", type=click.IntRange(0), help="Jobs at once that use a GPU.  [default: 1 if there is one]")
+@click.option("--gpus", type=click.IntRange(0), help="Jobs at once that use a GPU.  [default: all there are]")
 @click.option("--why", is_flag=True, help="List every job that would be run, with the reason.")
 def _plan(
     study: Path, settings: str | None, only: tuple[str, ...], jobs: int | None, gpus: int | None, *, why: bool
@@ -110,7 +110,7 @@ def _plan(
 @click.option(
     "--gpus",
     type=click.IntRange(0),
-    help="Jobs at once that use a GPU; 0 trains on processors.  [default: 1 if there is one; in a queue all]",
+    help="Jobs at once that use a GPU; 0 trains on processors.  [default: all there are]",
 )
 def _run(
     *,

@@ -19,7 +19,17 @@ from typing import Literal
 
 from ..errors import CmbError, MissingError
 
-__all__ = ["Event", "Place", "arguments", "cancel_queued", "end_leftovers", "events", "need_snakemake", "parse_event"]
+__all__ = [
+    "Event",
+    "Place",
+    "arguments",
+    "cancel_queued",
+    "end_leftovers",
+    "events",
+    "gpus",
+    "need_snakemake",
+    "parse_event",
+]
 
 _HERE = Path(__file__).parent
 _MARK = "CMBTK_EXPERIMENT"
@@ -62,6 +72,8 @@ class Place:
         At once.
     gpus : int
         Jobs at once that use one; 0: training runs on processors.
+    devices : tuple of str
+        Numbers of this machine's GPUs.
     threads : int
         Of each job here; 0: as the settings' [cluster] says.
     """
@@ -70,6 +82,7 @@ class Place:
     jobs: int = 1
     gpus: int = 0
     threads: int = 1
+    devices: tuple[str, ...] = ()
 
 
 def need_snakemake(executor: str = "local") -> None:
@@ -127,7 +140,8 @@ def arguments(
     argv += ["--", *targets]
     added = {
         "CMBTK_PYTHON": sys.executable,
-        _MARK: str(study.resolve()),
+        **({} if dry else {_MARK: str(study.resolve())}),
+        **({"CMBTK_GPUS": " ".join(place.devices[: place.gpus])} if place.gpus > 1 and place.devices else {}),
         # the same toolkit as ours, whatever the working directory, and the plugin that tells its events
         "PYTHONPATH": os.pathsep.join(
             [str(_HERE.parents[1]), str(_HERE / "plugin"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -283,6 +297,21 @@ def _keeps_accounts() -> bool:
     except OSError:
         return False
     return done.returncode == 0
+
+
+def gpus() -> tuple[str, ...]:
+    """Numbers of the GPUs here that may be used."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(filter(None, chosen.split(",")))
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(listed.stdout.split())
 
 
 def _queued(name: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from ..io.tables import read_tsv
 from ..steps.cohort import located, read_participants
 from .cells import Cell, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
+from .engine import gpus as found_gpus
 from .jobs import STUDY, Job, job_table, list_jobs
 from .settings import Settings, load_settings, settings_of
 from .times import expected, total
@@ -206,15 +206,22 @@ def place_for(executor: Literal["local", "slurm"], jobs: int | None, gpus: int |
     jobs : int, optional
         At once.
     gpus : int, optional
-        Jobs at once that use a GPU; by default those that this machine has, or in a queue all of them.
+        Jobs at once that use a GPU; by default as many as this machine has, or in a queue all of them.
+
+    Raises
+    ------
+    UsageError
+        If this machine does not have as many.
     """
     if executor == "slurm":
         at_once = jobs or 50
         return Place(executor, at_once, at_once if gpus is None else gpus, 0)
     cores = len(os.sched_getaffinity(0))
     at_once = jobs or cores
-    found = 1 if shutil.which("nvidia-smi") else 0
-    return Place(executor, at_once, found if gpus is None else gpus, max(1, cores // at_once))
+    devices = found_gpus()
+    if gpus is not None and gpus > max(1, len(devices)):
+        raise UsageError(f"--gpus {gpus}: this machine has {len(devices)}.")
+    return Place(executor, at_once, len(devices) if gpus is None else gpus, max(1, cores // at_once), devices)
 
 
 # --- what would be done, and what is ----------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cmb_toolkit.errors import CmbError, MissingError
+from cmb_toolkit.errors import CmbError, MissingError, UsageError
 from cmb_toolkit.workflow import engine
 from cmb_toolkit.workflow.engine import Event, Place, arguments, end_leftovers, events, need_snakemake, parse_event
+from cmb_toolkit.workflow.experiment import place_for
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,36 @@ def test_leftovers_are_known_by_the_study_they_belong_to(tmp_path):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def test_jobs_on_one_machine_take_a_gpu_each(tmp_path):
+    """The second gets the second; a third, for which there is none, goes without a choice."""
+    (tmp_path / "scratch" / "experiment").mkdir(parents=True)
+    commands = Path(engine.__file__).with_name("commands.sh")
+    script = f". {commands}; on_a_gpu bash -c 'echo ${{CUDA_VISIBLE_DEVICES:-any}}; read'"
+    jobs, given = [], []
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    try:
+        for _ in range(3):
+            jobs.append(
+                subprocess.Popen(
+                    ["bash", "-euc", script], cwd=tmp_path, env=environment | {"CMBTK_GPUS": "4 7"},
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                )
+            )  # fmt: skip
+            given.append(jobs[-1].stdout.readline().strip())
+        assert given == ["4", "7", "any"]
+    finally:
+        for job in jobs:
+            job.communicate("\n")
+
+
+def test_gpus_that_may_be_used(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-1b2c")
+    assert engine.gpus() == ("2", "GPU-1b2c")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert engine.gpus() == ()
+    with pytest.raises(UsageError, match="--gpus 2: this machine has 0"):
+        place_for("local", None, 2)
+    assert place_for("local", 1, None).gpus == 0
+    assert place_for("slurm", 7, None) == Place("slurm", 7, 7, 0)

@@ -134,7 +134,7 @@ def test_the_whole_of_it(place):
     candidates = study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes()
     cmbtk("experiment", "run", study.root, "--settings", settings)
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes() == candidates
-    assert "cell" in cmbtk("tables", study.root)
+    assert "Results" in cmbtk("tables", study.root)
 
 
 def test_a_second_run_in_a_study_is_refused(place):
