@@ -13,7 +13,10 @@ from ..errors import DataError, MissingError
 __all__ = ["read_tsv", "tsv_text", "write_tsv"]
 
 _TEXT = {"resolution", "scanner", "group", "role", "magnitude", "phase", "swi", "mask"}
-"""Columns that stay text even where every value looks like a number, beside those ending in ``_id``."""
+"""Columns that stay text even where every value looks like a number or all are missing."""
+
+_TEXT_ENDINGS = ("_id", "_stage1", "_stage2", "_overall")
+"""Endings of more of them: identifiers, and what became of microbleeds and candidates."""
 
 
 def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -42,7 +45,7 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
         head = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
-        text = {name: str for name in head if name.endswith("_id") or name in _TEXT}
+        text = {name: str for name in head if name.endswith(_TEXT_ENDINGS) or name in _TEXT}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header's would be dropped
             frame = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=text, index_col=False, encoding="utf-8-sig")

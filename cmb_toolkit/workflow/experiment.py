@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -164,13 +165,13 @@ def read_experiment(study: Path, source: str | Path | None = None) -> Experiment
     if made_folds:
         folds = [str(n) for n in range(1, settings.step("split")["folds"] + 1)]
     else:
-        table = read_tsv(opened.folds, ["fold", "participant_id", "role"])
-        names = dict.fromkeys(table["fold"].astype(str))
+        names = dict.fromkeys(read_tsv(opened.folds, ["fold", "participant_id", "role"])["fold"].astype(str))
         folds = [name for name in names if not name.startswith(SCANNER_FOLD)]
     cells, notes = list_cells(settings, participants, folds)
-    scans = {str(subject): _scans(opened, row) for subject, row in participants.iterrows()}
-    jobs = list_jobs(settings, cells, list(scans), own_folds=not made_folds)
-    return Experiment(opened, settings, cells, jobs, job_table(settings, cells, jobs, scans), notes)
+    subjects = participants["participant_id"].tolist()
+    jobs = list_jobs(settings, cells, subjects, own_folds=not made_folds)
+    table = job_table(settings, cells, jobs, subjects, _fingerprint(opened, participants))
+    return Experiment(opened, settings, cells, jobs, table, notes)
 
 
 def _settings(study: Study, source: str | Path | None) -> Settings:
@@ -185,16 +186,27 @@ def _settings(study: Study, source: str | Path | None) -> Settings:
     return settings_of(content, study.experiment)
 
 
-def _scans(study: Study, row: pd.Series[Any]) -> list[str]:
-    """Paths of a subject's scans, as seen from the study's folder."""
-    paths = [str(row[name]) for name in _SCANS if isinstance(row.get(name), str)]
-    for path in paths:
-        if not located(study, path).is_file():
-            raise MissingError(
-                f"{located(study, path)}: not found; {study.participants} names it for {row['participant_id']}. "
-                "Correct the table; `cmbtk check` shows all that is missing."
-            )
-    return paths
+def _fingerprint(study: Study, participants: pd.DataFrame) -> str:
+    """Of all scans: which, how large and how old they are.
+
+    Raises
+    ------
+    MissingError
+        If one is not there.
+    """
+    digest = hashlib.sha256()
+    columns = [name for name in _SCANS if name in participants]
+    for subject, row in participants[columns].iterrows():
+        for path in row.dropna():
+            try:
+                facts = located(study, str(path)).stat()
+            except OSError as error:
+                raise MissingError(
+                    f"{located(study, str(path))}: not found; {study.participants} names it for {subject}. "
+                    "Correct the table; `cmbtk check` shows all that is missing."
+                ) from error
+            digest.update(f"{subject} {path} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def place_for(executor: Literal["local", "slurm"], jobs: int | None, gpus: int | None) -> Place:

@@ -106,14 +106,15 @@ def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[
 
 
 def job_table(
-    settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], scans: Mapping[str, Sequence[str]]
+    settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], subjects: Sequence[str], scans: str
 ) -> dict[str, Any]:
     """What the Snakefile reads: options by cell and step as the shell takes them, and what jobs ask of a cluster.
 
     Parameters
     ----------
-    scans : mapping
-        Subject -> its scans' paths, as seen from the study's folder.
+    settings, cells, jobs, subjects
+    scans : str
+        Changes when a scan does. Their paths stay out of it: they may hold people's names.
     """
     options: dict[str, dict[str, str]] = {}
     for job in jobs:
@@ -121,8 +122,8 @@ def job_table(
     return {
         "version": __version__,
         "settings": settings.as_dict(),
-        "subjects": list(scans),
-        "scans": [path for paths in scans.values() for path in paths],
+        "subjects": list(subjects),
+        "scans": scans,
         "options": options,
         "yolo": [cell.name for cell in cells if cell.input != FRST],
         "frst": [cell.name for cell in cells if cell.input == FRST],

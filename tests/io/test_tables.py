@@ -88,3 +88,12 @@ def test_commas_are_no_tabs(path):
     path.write_text("participant_id,i\nsub-1,2\n")
     with pytest.raises(DataError, match="tab-separated"):
         read_tsv(path, ["participant_id"])
+
+
+def test_what_became_of_microbleeds_is_text_even_where_nothing_was_found(path):
+    """So that it can be joined with the candidates' identifiers."""
+    path.write_text("participant_id\tcentre_stage1\tcentre_overall\nsub-1\tn/a\tn/a\n")
+    found = read_tsv(path)
+    candidates = found.iloc[:0][["centre_stage1"]].assign(candidate_id=found["participant_id"].iloc[:0])
+    assert found.merge(candidates, left_on="centre_overall", right_on="candidate_id").empty
+    assert found["centre_stage1"].isna().all()

@@ -126,8 +126,8 @@ def test_the_table_for_snakemake_is_quoted_for_a_shell(paper, participants):
     settings = replace(paper, options={**paper.options, "prepare-yolo": {"cfg": "/my nets/a.cfg"}})
     cells, _ = list_cells(settings, people, FOLDS)
     jobs = list_jobs(settings, cells, people["participant_id"].tolist(), own_folds=False)
-    table = job_table(settings, cells, jobs, {name: [f"scans/{name}.nii"] for name in people["participant_id"]})
+    table = job_table(settings, cells, jobs, people["participant_id"].tolist(), "0a1b")
     said = table["options"]["HR_swi_fold-1"]["prepare-yolo"]
     assert "--cfg '/my nets/a.cfg'" in said
     assert set(table["yolo"]) | set(table["frst"]) == {cell.name for cell in cells}
-    assert len(table["scans"]) == len(table["subjects"]) == 7
+    assert len(table["subjects"]) == 7

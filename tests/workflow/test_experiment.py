@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import random
 import signal
 import subprocess
@@ -84,6 +85,11 @@ def files(folder):
     }
 
 
+def experiment_job(study, settings, step):
+    """The job of the whole study with this step."""
+    return read_experiment(study.root, settings).by_name[step, "study"]
+
+
 @pytest.mark.slow
 def test_the_whole_of_it(place):
     study, settings = place
@@ -103,7 +109,8 @@ def test_the_whole_of_it(place):
     across = study.cell("tiny", "swi+cphase-averaged", "scanner-b")
     assert across.findings.is_file()
     assert "Written" in study.log(across.name, "stage2-train").read_text()
-    assert str(study.root.parent) not in study.experiment.read_text()
+    for private in (str(study.root.parent), "part-mag"):
+        assert private not in study.experiment.read_text()
 
     # again: from the settings that the study remembers, and nothing is touched
     before = files(study.root)
@@ -113,6 +120,13 @@ def test_the_whole_of_it(place):
     said = cmbtk("experiment", "status", study.root)
     assert "21 of 21 jobs are done. Nothing runs." in said
     assert [line.split()[:3] for line in said.splitlines() if line.startswith(BOTH)] == [[BOTH, "3", "done"]]
+
+    # a scan that was exchanged is seen
+    scan = next(study.scans.glob("*/*part-mag*.nii.gz"))
+    then = scan.stat()
+    scan.touch()
+    assert plan(read_experiment(study.root, settings)).todo.keys() >= {experiment_job(study, settings, "preprocess")}
+    os.utime(scan, ns=(then.st_atime_ns, then.st_mtime_ns))
 
     # one setting changed: what it touches, and what follows from it
     settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
