@@ -84,7 +84,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "echo": whole(1),
         "unwrap": choice("path", "laplacian"),
         "highpass": choice("gaussian", "homodyne"),
-        "bet": FLAG,
+        "brain-mask": choice("own", "fsl", "none"),
         "bet-fraction": number(0, 1),
         "bet-gradient": number(-1, 1),
         "swi-power": whole(1),
@@ -148,9 +148,6 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
 SEEDED = ("split", "prepare-yolo", "stage1-train", "stage2-crop", "stage2-train")
 """Steps that are given the experiment's seed."""
 
-_NEGATED = {"bet"}
-"""Flags that are on by default; `false` is said with ``--no-``."""
-
 
 def words(options: Mapping[str, Any]) -> list[str]:
     """Options as words of a command line, in order of their names.
@@ -163,8 +160,6 @@ def words(options: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             if value:
                 said.append(f"--{name}")
-            elif name in _NEGATED:
-                said.append(f"--no-{name}")
         elif isinstance(value, Mapping):
             for key, setting in sorted(value.items()):
                 said += [f"--{name}", f"{key}={setting}"]

@@ -110,11 +110,17 @@ def test_no_such_settings():
 
 
 def test_words_of_every_kind():
-    options = {"bet": False, "echo": 2, "phase-is-filtered": True, "set": {"b": 2, "a": "x y"}, "copies": [6, 1]}
+    options = {
+        "brain-mask": "none",
+        "echo": 2,
+        "phase-is-filtered": True,
+        "set": {"b": 2, "a": "x y"},
+        "copies": [6, 1],
+    }
     assert words(options) == [
-        "--no-bet", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered", "--set", "a=x y", "--set", "b=2",
+        "--brain-mask", "none", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered", "--set", "a=x y", "--set", "b=2",
     ]  # fmt: skip
-    assert words({"bet": True, "no-augment": False}) == ["--bet"]
+    assert words({"no-augment": False}) == []
 
 
 def test_every_option_is_one_of_its_command():
