@@ -118,7 +118,8 @@ def test_words_of_every_kind():
         "copies": [6, 1],
     }
     assert words(options) == [
-        "--brain-mask", "none", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered", "--set", "a=x y", "--set", "b=2",
+        "--brain-mask", "none", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered",
+        "--set", "a=x", "--set", "b=2",
     ]  # fmt: skip
     assert words({"no-augment": False}) == []
 
