@@ -119,7 +119,7 @@ def test_words_of_every_kind():
     }
     assert words(options) == [
         "--brain-mask", "none", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered",
-        "--set", "a=x", "--set", "b=2",
+        "--set", "a=x y", "--set", "b=2",
     ]  # fmt: skip
     assert words({"no-augment": False}) == []
 
