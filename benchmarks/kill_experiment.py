@@ -114,6 +114,17 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def pids(study: Path, victim: str, supervisor: int, rng: random.Random) -> list[int]:
+    """Processes to kill; none if there is no such victim yet."""
+    alive = running(study)
+    if victim == "snakemake":
+        return [pid for pid, words in alive.items() if "-m snakemake" in words][:1]
+    if victim == "command":
+        commands = [pid for pid, words in alive.items() if "-m cmb_toolkit" in words]
+        return rng.sample(commands, min(1, len(commands)))
+    return [supervisor, *(alive if victim == "everything" else ())]
+
+
 def disturb(study: Path, settings: Path, victim: str, after_s: float, rng: random.Random) -> Kill:
     """Start the experiment, kill a part of it after a while, and wait until nothing of it is left.
 
@@ -128,24 +139,16 @@ def disturb(study: Path, settings: Path, victim: str, after_s: float, rng: rando
     )  # fmt: skip
     with suppress(subprocess.TimeoutExpired):
         process.wait(after_s)
-    if process.poll() is None:
-        alive = running(study)
-        engine = [pid for pid, words in alive.items() if "-m snakemake" in words]
-        commands = [pid for pid, words in alive.items() if "-m cmb_toolkit" in words]
-        chosen = {
-            "supervisor": [process.pid],
-            "snakemake": engine[:1],
-            "command": rng.sample(commands, min(1, len(commands))),
-            "everything": [process.pid, *alive],
-            "ctrl-c": [],
-        }[victim]
-        for pid in chosen:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if victim in ("command", "ctrl-c"):
-            if victim == "command":
-                time.sleep(1)
-            process.send_signal(signal.SIGINT)
+    chosen: list[int] = []
+    while process.poll() is None and not chosen:
+        chosen = pids(study, victim, process.pid, rng)
+        time.sleep(0.05)
+    for pid in chosen:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT if victim == "ctrl-c" else signal.SIGKILL)
+    if victim == "command":  # the others would go on
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
     code = process.wait()
     deadline = time.monotonic() + _PATIENCE_S
     while left := running(study):
@@ -187,6 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         begun = time.monotonic()
         subprocess.run(command(undisturbed, settings), check=True, capture_output=True)
         print(f"Undisturbed: {time.monotonic() - begun:.0f} s, {len(records(undisturbed))} records.", flush=True)
+        untouched = Path(shutil.copytree(study, Path(folder) / "untouched"))
+        different: list[str] = []
         for n in range(asked.kills):
             kill = disturb(study, settings, rng.choice(VICTIMS), rng.uniform(1, asked.longest), rng)
             print(
@@ -194,10 +199,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{kill.records} records",
                 flush=True,
             )
+            if kill.exit_code == 0:  # it came to its end before: once more from the beginning
+                different += differences(undisturbed, study)
+                shutil.rmtree(study)
+                shutil.copytree(untouched, study)
         begun = time.monotonic()
         last = subprocess.run(command(study, settings), check=False, capture_output=True, text=True)
         print(f"The rest: {time.monotonic() - begun:.0f} s, exit code {last.returncode}.")
-        different = differences(undisturbed, study)
+        different += differences(undisturbed, study)
         half = [str(path) for path in study.rglob(".*.tmp.*")]
         print(f"Different from the undisturbed study: {', '.join(different) or 'nothing'}.")
         print(f"Unfinished files left: {len(half)}.")

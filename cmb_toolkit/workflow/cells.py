@@ -12,7 +12,7 @@ from ..evaluation.folds import SCANNER_FOLD, scanner_folds
 from ..model import INPUTS
 from .settings import BOTH, ROLES, TABLES, Settings
 
-__all__ = ["FRST", "Cell", "list_cells"]
+__all__ = ["FRST", "Cell", "is_scanner_fold", "list_cells"]
 
 FRST = "frst"
 """Stands for the input in the name of a cell whose candidates come from the radial symmetry transform."""

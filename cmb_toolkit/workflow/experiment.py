@@ -18,12 +18,11 @@ import pandas as pd
 
 from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
-from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv
 from ..steps.cohort import located, read_participants
-from .cells import Cell, list_cells
+from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .engine import gpus as found_gpus
 from .jobs import STUDY, Job, job_table, list_jobs
@@ -166,7 +165,7 @@ def read_experiment(study: Path, source: str | Path | None = None) -> Experiment
         folds = [str(n) for n in range(1, settings.step("split")["folds"] + 1)]
     else:
         names = dict.fromkeys(read_tsv(opened.folds, ["fold", "participant_id", "role"])["fold"].astype(str))
-        folds = [name for name in names if not name.startswith(SCANNER_FOLD)]
+        folds = [name for name in names if not is_scanner_fold(name)]
     cells, notes = list_cells(settings, participants, folds)
     subjects = participants["participant_id"].tolist()
     jobs = list_jobs(settings, cells, subjects, own_folds=not made_folds)
