@@ -18,22 +18,8 @@ from cmb_toolkit.io.publish import read_record
 INPUT = "swi+cphase-averaged"
 
 
-def cmbtk(*words, code=0):
-    """Run a command in a process of its own, as a shell does; its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cmb_toolkit", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(tmp_path_factory, cmbtk):
     """A study of 9 tiny subjects, with the Darknet project of fold 1."""
     study = Study(tmp_path_factory.mktemp("e2e") / "study")
     cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 9, "--healthy", 1, "--difficulty", "easy")
@@ -45,7 +31,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_step_from_scans_to_table(prepared):
+def test_every_step_from_scans_to_table(prepared, cmbtk):
     study, cell = prepared
     cmbtk("stage1-train", cell.folder)
     cmbtk("stage1-detect", cell.folder, "--threshold", 0.05, "--merge", 30)
@@ -96,7 +82,7 @@ def test_every_step_from_scans_to_table(prepared):
 
 
 @pytest.mark.slow
-def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared):
+def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared, cmbtk):
     study, _ = prepared
     cmbtk("prepare-yolo", study.root, "--fold", 2, "--size", 128, "--max-batches", 150, "--label-reach", 1)
     cell = study.cell("tiny", INPUT, "2")
@@ -119,5 +105,5 @@ def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared):
     )
 
 
-def test_a_cell_that_is_not_there_is_said_in_one_line(tmp_path):
+def test_a_cell_that_is_not_there_is_said_in_one_line(tmp_path, cmbtk):
     assert "not a cell of a study" in cmbtk("stage1-train", tmp_path, code=3)

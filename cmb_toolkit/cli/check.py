@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .preprocess import PhaseRange
+from .options import PHASE_RANGE
 from .progress import progress
 
 
@@ -18,12 +18,7 @@ from .progress import progress
 @click.option("--swi", type=click.Path(path_type=Path), help="One scan: its SWI, if there is one.")
 @click.option("--mask", type=click.Path(path_type=Path), help="One scan: its brain mask, if there is one.")
 @click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which echo of 4-D files, counted from 1.")
-@click.option(
-    "--phase-range",
-    type=PhaseRange(),
-    help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
-    "phase_range, or recognised from the values]",
-)
+@PHASE_RANGE
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
 @click.pass_context
 def command(

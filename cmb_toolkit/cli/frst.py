@@ -8,17 +8,8 @@ from typing import Literal
 
 import click
 
-from ..model import IMAGE_SIZE
+from .options import AUTO_DISTANCE, IMAGE_SIDE, NumberOr
 from .progress import progress
-
-
-def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number nor auto.") from None
 
 
 @click.command(name="frst")
@@ -33,8 +24,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     "--threshold",
     default="auto",
     show_default=True,
-    callback=_threshold,
-    metavar="NUMBER|auto",
+    type=NumberOr("auto"),
     help="Least radial symmetry of a candidate; auto chooses it on the validation subjects.",
 )
 @click.option(
@@ -53,14 +43,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     help="For auto: where that would leave more false positives per validation subject, the lowest threshold that "
     "does not (the paper's FRST had 497 in HR, 946 in LR).",
 )
-@click.option(
-    "--distance",
-    type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    show_default=True,
-    metavar="MM",
-    help="For auto: a microbleed is found when a candidate lies this near [mm].",
-)
+@AUTO_DISTANCE
 @click.option(
     "--separation",
     type=click.FloatRange(0, min_open=True),
@@ -85,7 +68,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     metavar="MM",
     help="Rim of the brain without candidates [mm].",
 )
-@click.option("--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px].")
+@IMAGE_SIDE
 @click.option(
     "--mode",
     type=click.Choice(["auto", "crop", "resize"]),

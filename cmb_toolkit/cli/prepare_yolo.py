@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..model import IMAGE_SIZE, INPUTS
+from ..model import INPUTS
+from .options import IMAGE_SIDE
 from .progress import progress
 
 
@@ -41,7 +42,7 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     show_default=True,
     help="What the image shows; cphase is 1 - phase, averaged is the mean with the slices above and below.",
 )
-@click.option("--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px].")
+@IMAGE_SIDE
 @click.option(
     "--mode",
     type=click.Choice(["auto", "crop", "resize"]),

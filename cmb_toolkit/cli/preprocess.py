@@ -8,26 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from .options import PHASE_RANGE
 from .progress import progress
 
 if TYPE_CHECKING:
     from ..steps.preprocess import PreprocessSummary, Settings
 
 Command: TypeAlias = Callable[..., None]
-
-
-class PhaseRange(click.ParamType[str | float]):
-    """``radians`` or a number."""
-
-    name = "SPAN"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | float:
-        if str(value) == "radians":
-            return "radians"
-        try:
-            return float(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor `radians`", param, ctx)
 
 
 def scan_options(function: Command) -> Command:
@@ -46,12 +33,7 @@ _OPTIONS = (
         help="+1 if the phase is paramagnetic positive (veins bright), -1 if veins are dark; auto asks the veins of "
         "each scan. In a study, for those whose column phase_sign is n/a.",
     ),
-    click.option(
-        "--phase-range",
-        type=PhaseRange(),
-        help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
-        "phase_range, or recognised from the values]",
-    ),
+    PHASE_RANGE,
     click.option(
         "--phase-is-filtered",
         is_flag=True,

@@ -8,16 +8,8 @@ from typing import Literal
 import click
 
 from ..model import ROLES
+from .options import AUTO_DISTANCE, NumberOr
 from .progress import progress
-
-
-def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number nor auto.") from None
 
 
 @click.command(name="stage1-detect")
@@ -26,8 +18,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     "--threshold",
     default="0.01",
     show_default=True,
-    callback=_threshold,
-    metavar="NUMBER|auto",
+    type=NumberOr("auto"),
     help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.",
 )
 @click.option(
@@ -38,14 +29,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     help="For auto: the lowest threshold that leaves at most so many false positives per validation subject "
     "(the paper had 52 in HR, 155 in LR).",
 )
-@click.option(
-    "--distance",
-    type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    show_default=True,
-    metavar="MM",
-    help="For auto: a microbleed is found when a candidate lies this near [mm].",
-)
+@AUTO_DISTANCE
 @click.option(
     "--nms",
     type=click.FloatRange(0, 1, min_open=True),

@@ -7,16 +7,8 @@ from typing import Literal
 
 import click
 
+from .options import NumberOr
 from .progress import progress
-
-
-def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Literal["validation"]:
-    if value == "validation":
-        return "validation"
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number nor validation.") from None
 
 
 @click.command(name="stage2-classify")
@@ -25,8 +17,7 @@ def _threshold(_: click.Context, __: click.Parameter, value: str) -> float | Lit
     "--threshold",
     default="validation",
     show_default=True,
-    callback=_threshold,
-    metavar="NUMBER|validation",
+    type=NumberOr("validation"),
     help="Keep candidates of at least this probability, 0 to 1; validation takes the greatest F1 over the validation "
     "subjects' microbleeds.",
 )

@@ -40,10 +40,12 @@ from .cohort import cell_parameters
 from .leaks import check_cell
 from .truth import read_geometry, truth_table
 
-__all__ = ["evaluate"]
+__all__ = ["GEOMETRY", "evaluate"]
 
-_GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
-_CANDIDATES = ["candidate_id", "role", "i", "j", *_GEOMETRY, "confidence"]
+GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
+"""Columns of candidates that the rules look at."""
+
+_CANDIDATES = ["candidate_id", "role", "i", "j", *GEOMETRY, "confidence"]
 
 _COUNTED = {
     "rule": "paper, centre, overlap or valdo; metrics.json has it in words",

@@ -16,12 +16,11 @@ from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..report.paper_tables import FRST, PAPER_FOLDS, StudyResults
 from .cohort import cell_parameters, read_microbleeds, read_participants
+from .evaluate import GEOMETRY
 from .tables import read_result
 from .truth import truth_table
 
 __all__ = ["default_resolutions", "study_results"]
-
-_GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 
 
 def default_resolutions(study: Study) -> dict[str, str]:
@@ -160,7 +159,7 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
         return math.nan
     more = ["probability", "kept"] if stage == "overall" else []
     table = cell.findings if more else cell.candidates
-    candidates = read_tsv(table, ["candidate_id", *_GEOMETRY, "confidence", *more])
+    candidates = read_tsv(table, ["candidate_id", *GEOMETRY, "confidence", *more])
     truth = truth_table(study, names, size=parameters["size"], mode=parameters["mode"])
     slices = 1 if result.link_mm is not None else 0
     judged = Rule(rule, distance_mm=_distance_mm(cell), slices=slices)  # type: ignore[arg-type]

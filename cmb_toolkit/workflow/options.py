@@ -141,7 +141,13 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "most-false": _MM,
         "batch": whole(1),
     },
-    "evaluate": {"rule": _RULE, "distance-mm": _MM, "false-pictures": whole(0)},
+    "evaluate": {
+        "rule": _RULE,
+        "distance-mm": _MM,
+        "count": choice("per-box", "per-lesion"),
+        "link-mm": _MM,
+        "false-pictures": whole(0),
+    },
 }
 """Options of every step that a settings file may set, by the name that they have on the command line."""
 

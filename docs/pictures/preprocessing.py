@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from plates import save, show
 
 from cmb_toolkit.imaging.bet import bet
 from cmb_toolkit.imaging.highpass import gaussian_highpass, homodyne_highpass
@@ -27,25 +26,8 @@ HERE = Path(__file__).parent
 HEAD_SEED, WORST_SEED = 3, 1
 """Of the HR head in the first two pictures, and of the LR head whose mask benchmarks/brain_mask.py finds worst."""
 
-DPI = 110
-
 OUTLINE = "#E69F00"
 TRUTH = "#009E73"
-
-
-def upright(plane: NDArray[Any], zooms: Sequence[float]) -> NDArray[Any]:
-    """As a radiologist sees it, with square pixels."""
-    image = np.ascontiguousarray(plane.T[::-1, ::-1], np.float32)
-    finest = min(zooms[:2])
-    size = round(image.shape[1] * zooms[0] / finest), round(image.shape[0] * zooms[1] / finest)
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """As JPEG: noise makes PNGs of grey images five times as large."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="jpeg", dpi=DPI, pil_kwargs={"quality": 80, "optimize": True})
-    return path
 
 
 def panel(
@@ -59,15 +41,12 @@ def panel(
     outlines: Sequence[tuple[NDArray[np.bool_], str]] = (),
 ) -> None:
     """One grey image with its title; outlines are pairs of mask and colour."""
-    axes.imshow(upright(plane, zooms), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    for mask, colour in outlines:
-        if mask.any():
-            axes.contour(upright(mask.astype(np.float32), zooms), [0.5], colors=[colour], linewidths=0.9)
+    show(axes, plane, zooms, low, high, outlines=outlines)
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
 
 
-def steps_and_sign(folder: Path) -> list[Path]:
+def steps_and_sign(folder: Path) -> None:
     """What every step makes of one HR slice, and what the wrong sign does to it."""
     head = simulate_scan(HEAD_SEED, "HR")
     zooms: list[float] = np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist()
@@ -104,7 +83,7 @@ def steps_and_sign(folder: Path) -> list[Path]:
             strict=True,
         ):
             panel(axes, plane[box], zooms, title, low, high, outlines=outlines)
-        one = save(figure, folder / "preprocessing-steps.jpg")
+        save(figure, folder / "preprocessing-steps.jpg")
     with canvas(10, 3.4) as figure:
         for axes, (plane, title) in zip(
             figure.subplots(1, 4),
@@ -117,11 +96,10 @@ def steps_and_sign(folder: Path) -> list[Path]:
             strict=True,
         ):
             panel(axes, plane[box], zooms, title, 0, bright)
-        two = save(figure, folder / "preprocessing-sign.jpg")
-    return [one, two]
+        save(figure, folder / "preprocessing-sign.jpg")
 
 
-def masks(folder: Path) -> Path:
+def masks(folder: Path) -> None:
     """Where the brain mask goes wrong: the worst head of the benchmark, and a slab through the skull base."""
     head = simulate_scan(WORST_SEED, "LR", scanner=("scanner-a", "scanner-b")[WORST_SEED % 2])
     zooms: list[float] = np.sqrt((head.affine[:3, :3] ** 2).sum(axis=0)).tolist()
@@ -144,7 +122,7 @@ def masks(folder: Path) -> Path:
                 title = f"{name}, Dice {overlap:.3f}\n{title}" if n == 0 else f"\n{title}"
                 outlines = [(truth[:, :, k], TRUTH), (mask[:, :, k], OUTLINE)]
                 panel(axes, head.magnitude[:, :, k], zooms, title, 0, bright, outlines=outlines)
-        return save(figure, folder / "preprocessing-masks.jpg")
+        save(figure, folder / "preprocessing-masks.jpg")
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -153,12 +131,12 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the pictures and say how large they are."""
+    """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE)
     folder = parser.parse_args(arguments).out
-    for path in [*steps_and_sign(folder), masks(folder)]:
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    steps_and_sign(folder)
+    masks(folder)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ python docs/pictures/simulator.py                 # about 4 minutes on 2 cores
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from plates import save, show
 
 from cmb_toolkit.imaging.highpass import gaussian_highpass
 from cmb_toolkit.imaging.swi import minip, phase_mask, swi
@@ -48,28 +46,6 @@ class Images:
         return cls(scan, zooms, weighted, phase * mask, minip(weighted, 5, mask))
 
 
-def upright(plane: NDArray[np.float32], zooms: Sequence[float]) -> NDArray[np.float32]:
-    """As a radiologist sees it, anterior up and the patient's right on the left, with square pixels."""
-    image = np.ascontiguousarray(plane.T[::-1, ::-1], np.float32)
-    scale = zooms[0] / min(zooms[:2]), zooms[1] / min(zooms[:2])
-    size = round(image.shape[1] * scale[0]), round(image.shape[0] * scale[1])
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def show(axes: Axes, plane: NDArray[np.float32], zooms: Sequence[float], low: float, high: float) -> None:
-    """One grey image."""
-    axes.imshow(upright(plane, zooms), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
-def save(figure: Figure, name: str, folder: Path) -> None:
-    """As JPEG: noise makes PNGs of grey images five times as large."""
-    path = folder / name
-    figure.savefig(path, format="jpeg", dpi=110, pil_kwargs={"quality": 80, "optimize": True})
-    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
-
-
 def head(images: Images, name: str, folder: Path) -> None:
     """Six slices from base to vertex: magnitude, phase as the scanner gives it, high-passed, SWI, minIP."""
     scan = images.scan
@@ -92,7 +68,7 @@ def head(images: Images, name: str, folder: Path) -> None:
         row[0].set_ylabel(label)
     for axes, k in zip(panels[0], slices, strict=True):
         axes.set_title(f"slice {k}", fontsize=9)
-    save(figure, name, folder)
+    save(figure, folder / name)
 
 
 def spots(images: Images, name: str, folder: Path) -> None:
@@ -129,7 +105,7 @@ def spots(images: Images, name: str, folder: Path) -> None:
         column[0].set_title(kind, fontsize=8)
     for axes, label in zip(panels[:, 0], ("magnitude", "SWI", "phase"), strict=True):
         axes.set_ylabel(label)
-    save(figure, name, folder)
+    save(figure, folder / name)
 
 
 def variants(name: str, folder: Path) -> None:
@@ -150,7 +126,7 @@ def variants(name: str, folder: Path) -> None:
         scan = images.scan
         show(axes, images.swi[20:-20, 20:-20, 9], images.zooms, 0, float(np.percentile(images.swi, 99.7)))
         axes.set_title(f"{title}: SNR {scan.drawn['snr']:.0f}", fontsize=9)
-    save(figure, name, folder)
+    save(figure, folder / name)
 
 
 def main() -> None:
@@ -158,7 +134,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE, help="folder")
     folder = parser.parse_args().out
-    folder.mkdir(parents=True, exist_ok=True)
     for resolution in ("HR", "LR"):
         images = Images.of(simulate_scan(SEED, resolution, microbleeds=6))
         head(images, f"simulator-{resolution.lower()}.jpg", folder)

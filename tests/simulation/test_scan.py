@@ -246,7 +246,6 @@ def test_impossible_variants_are_named(options, message):
 
 
 def test_the_template_makes_a_head():
-    pytest.importorskip("nilearn")
     scan = simulate_scan(5, CRUDE, microbleeds=2, variant=Variant(anatomy="mni"))
     volume = scan.brain.sum() * np.prod(CRUDE.voxel_mm) / 1000
     assert 600 < volume < 1900

@@ -1,14 +1,11 @@
 """The experiment on a tiny study, for real: run, run again, changed, failing, refused, interrupted, killed."""
 
-import importlib.util
 import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -49,21 +46,8 @@ false-pictures = 1
 BOTH = "tiny+tiny-lr_swi+cphase-averaged_fold-1"
 
 
-def cmbtk(*words, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "cmb_toolkit", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, cmbtk):
     """A study of tiny subjects, four of one scanner called another resolution; and settings."""
     folder = tmp_path_factory.mktemp("experiment")
     study = Study(folder / "study")
@@ -91,7 +75,7 @@ def experiment_job(study, settings, step):
 
 
 @pytest.mark.slow
-def test_the_whole_of_it(place):
+def test_the_whole_of_it(place, cmbtk):
     study, settings = place
     before = files(study.root)
     said = cmbtk("experiment", "plan", study.root, "--settings", settings)
@@ -151,7 +135,7 @@ def test_the_whole_of_it(place):
     assert "Results" in cmbtk("tables", study.root)
 
 
-def test_a_second_run_in_a_study_is_refused(place):
+def test_a_second_run_in_a_study_is_refused(place, cmbtk):
     study, settings = place
     with locked(study.experiment_lock, "it"):
         said = cmbtk("experiment", "run", study.root, "--settings", settings, code=2)
@@ -175,7 +159,7 @@ def test_folds_of_ones_own_are_kept(place, tmp_path):
     assert "split" not in {job.step for job in experiment.jobs}
 
 
-def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path):
+def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, cmbtk):
     _, settings = place
     study = Study.create(tmp_path / "study", "x")
     people = pd.DataFrame(
@@ -209,19 +193,8 @@ def test_last_words(tmp_path, text, words):
 # --- kills -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def kills():
-    """The benchmark that kills experiments, whose parts are used here for a short one."""
-    path = Path(__file__).parents[2] / "benchmarks" / "kill_experiment.py"
-    spec = importlib.util.spec_from_file_location("kill_experiment", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
-def test_killed_at_random_moments_it_still_comes_to_its_end(kills, tmp_path):
+def test_killed_at_random_moments_it_still_comes_to_its_end(kills, tmp_path, cmbtk):
     study = kills.make_study(tmp_path, 3)
     settings = tmp_path / "settings.toml"
     settings.write_text(kills.SETTINGS.replace("tables = [4, 5, 9]", "tables = [9]"), "utf-8")

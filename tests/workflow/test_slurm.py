@@ -1,13 +1,10 @@
 """The experiment through a real SLURM: on a cluster's login node, or on one machine by tests/slurm/single_node.sh."""
 
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -26,17 +23,6 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(not answers(), reason="no SLURM here: see tests/slurm/single_node.sh"),
 ]
-
-
-@pytest.fixture(scope="module")
-def kills():
-    """The benchmark that kills experiments: its small study and settings are used here."""
-    path = Path(__file__).parents[2] / "benchmarks" / "kill_experiment.py"
-    spec = importlib.util.spec_from_file_location("kill_experiment", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def queued(study):

@@ -1,0 +1,47 @@
+"""Kinds of values and options that several commands take alike."""
+
+from __future__ import annotations
+
+import click
+
+from ..model import IMAGE_SIZE
+
+__all__ = ["AUTO_DISTANCE", "IMAGE_SIDE", "PHASE_RANGE", "NumberOr"]
+
+
+class NumberOr(click.ParamType[str | float]):
+    """A number, or one word, such as ``auto``."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.name = f"NUMBER|{word}"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | float:
+        """The word, or the number."""
+        if str(value) == self.word:
+            return self.word
+        try:
+            return float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor {self.word}.", param, ctx)
+
+
+AUTO_DISTANCE = click.option(
+    "--distance",
+    type=click.FloatRange(0, min_open=True),
+    default=3.0,
+    show_default=True,
+    metavar="MM",
+    help="For auto: a microbleed is found when a candidate lies this near [mm].",
+)
+
+IMAGE_SIDE = click.option(
+    "--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
+)
+
+PHASE_RANGE = click.option(
+    "--phase-range",
+    type=NumberOr("radians"),
+    help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
+    "phase_range, or recognised from the values]",
+)
