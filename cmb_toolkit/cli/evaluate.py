@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .options import RULE
 from .progress import progress
 
 
@@ -13,7 +14,7 @@ from .progress import progress
 @click.argument("cell", type=click.Path(path_type=Path))
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper", "overlap", "valdo"]),
+    type=RULE,
     default="centre",
     show_default=True,
     help="What the pictures and the lines printed here call a hit. centre: the candidate's centre lies within "

@@ -41,6 +41,9 @@ _ONLY = click.option(
     multiple=True,
     help="Only the cells of this table of the paper; may be repeated.  [default: all tables]",
 )
+_FOLD = click.option(
+    "--fold", "folds", multiple=True, help="Only the cells of this fold; may be repeated.  [default: all folds]"
+)
 
 
 @click.group(name="experiment", short_help="Do the paper's whole experiment on a study.")
@@ -65,11 +68,19 @@ def command() -> None:
 @_STUDY
 @_SETTINGS
 @_ONLY
+@_FOLD
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Jobs at once, for the time.  [default: all processors]")
 @click.option("--gpus", type=click.IntRange(0), help="Jobs at once that use a GPU.  [default: all there are]")
 @click.option("--why", is_flag=True, help="List every job that would be run, with the reason.")
 def _plan(
-    study: Path, settings: str | None, only: tuple[str, ...], jobs: int | None, gpus: int | None, *, why: bool
+    *,
+    study: Path,
+    settings: str | None,
+    only: tuple[str, ...],
+    folds: tuple[str, ...],
+    jobs: int | None,
+    gpus: int | None,
+    why: bool,
 ) -> None:
     """Say what `cmbtk experiment run` would do in STUDY: how many jobs of each step, how many of them are done, and how
     long the rest is expected to take. Times are those of jobs that were done here, else what the settings state.
@@ -84,7 +95,7 @@ def _plan(
 
     experiment = read_experiment(study, settings)
     place = place_for("local", jobs, gpus)
-    plans = plan(experiment, tables=_numbers(only))
+    plans = plan(experiment, tables=_numbers(only), folds=folds)
     _show_plan(plans)
     if why:
         for job, reason in plans.todo.items():
@@ -99,6 +110,7 @@ def _plan(
 @_STUDY
 @_SETTINGS
 @_ONLY
+@_FOLD
 @click.option(
     "--executor",
     type=click.Choice(["local", "slurm"]),
@@ -117,6 +129,7 @@ def _run(
     study: Path,
     settings: str | None,
     only: tuple[str, ...],
+    folds: tuple[str, ...],
     executor: Literal["local", "slurm"],
     jobs: int | None,
     gpus: int | None,
@@ -129,7 +142,8 @@ def _run(
 
     \b
     Example:
-      cmbtk experiment run study --settings paper --only table-4 --only table-5
+      cmbtk experiment run study --settings paper
+      cmbtk experiment run study --only table-4 --only table-5 --fold 1
       cmbtk experiment run study --settings paper --executor slurm --jobs 20
     """
     from ..workflow.experiment import place_for, read_experiment, run
@@ -162,7 +176,14 @@ def _run(
                 f"FAILED  {job.cell} {job.step}, see {study / job.log}\n        {last_words(study / job.log)}", err=True
             )
 
-    outcome = run(experiment, place_for(executor, jobs, gpus), tables=_numbers(only), on_start=started, on_event=told)
+    outcome = run(
+        experiment,
+        place_for(executor, jobs, gpus),
+        tables=_numbers(only),
+        folds=folds,
+        on_start=started,
+        on_event=told,
+    )
     if outcome.failed:
         raise CmbError(
             f"{len(outcome.failed)} of {todo} jobs failed, {outcome.waiting} need one of them and were not begun; "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .options import RULE
 from .progress import progress
 
 
@@ -13,7 +14,7 @@ from .progress import progress
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper"]),
+    type=RULE,
     default="centre",
     show_default=True,
     help="What counts as a hit in the curves of sensitivity against false positives.",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from .options import AUTO_DISTANCE, IMAGE_SIDE, NumberOr
+from .options import AUTO_DISTANCE, IMAGE_SIDE, REPEAT, NumberOr
 from .progress import progress
 
 
@@ -76,6 +76,7 @@ from .progress import progress
     show_default=True,
     help="How planes become images, as for prepare-yolo; boxes are given on these.",
 )
+@REPEAT
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -97,6 +98,7 @@ def command(
     margin: float,
     size: int,
     mode: str,
+    repeat: int,
     jobs: int,
 ) -> None:
     """Find candidates in STUDY without a detector: what is round and dark on SWI, by 3D fast radial symmetry.
@@ -130,6 +132,7 @@ def command(
             recipe=recipe,
             size=size,
             mode=mode,  # type: ignore[arg-type]  # click has checked it
+            repeat=repeat,
             jobs=jobs,
             on_progress=on_progress,
         )

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": ("Results", "evaluate", "Hold the findings of a fold against the truth."),
     "tables": ("Results", "tables", "Print the results of a study beside the paper's."),
     "figures": ("Results", "figures", "Draw loss curves, sensitivity against false positives, montages."),
+    "compare": ("Results", "compare", "Hold two cells against each other on the same test subjects."),
     "experiment": ("Results", "experiment", "Do the paper's whole experiment on a study, and report it."),
     "doctor": ("Help", "doctor", "Show what is installed and which engine would be used."),
 }

@@ -6,7 +6,7 @@ import click
 
 from ..model import IMAGE_SIZE
 
-__all__ = ["AUTO_DISTANCE", "IMAGE_SIDE", "PHASE_RANGE", "NumberOr"]
+__all__ = ["AUTO_DISTANCE", "IMAGE_SIDE", "PHASE_RANGE", "REPEAT", "RULE", "NumberOr"]
 
 
 class NumberOr(click.ParamType[str | float]):
@@ -37,6 +37,17 @@ AUTO_DISTANCE = click.option(
 
 IMAGE_SIDE = click.option(
     "--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
+)
+
+RULE = click.Choice(["centre", "paper", "overlap", "valdo"])
+"""Names of the hit rules; what they mean is told in `cmb_toolkit.evaluation.rules`, too slow to import here."""
+
+REPEAT = click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
 )
 
 PHASE_RANGE = click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..model import INPUTS
-from .options import IMAGE_SIDE
+from .options import IMAGE_SIDE, REPEAT
 from .progress import progress
 
 
@@ -109,6 +109,7 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     help="Slices on either side of the marked one that carry its box too; the paper has 0.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which negative slices are drawn.")
+@REPEAT
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -134,6 +135,7 @@ def command(
     no_augment: bool,
     label_reach: int,
     seed: int,
+    repeat: int,
     jobs: int,
 ) -> None:
     """Write the images, labels and Darknet project of one fold of STUDY.
@@ -173,6 +175,7 @@ def command(
             augment=not no_augment,
             label_reach=label_reach,
             seed=seed,
+            repeat=repeat,
             jobs=jobs,
             on_progress=on_progress,
         )

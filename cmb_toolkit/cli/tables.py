@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .options import RULE
 from .progress import progress
 
 
@@ -13,7 +14,7 @@ from .progress import progress
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper", "overlap", "valdo"]),
+    type=RULE,
     default="centre",
     show_default=True,
     help="What counts as a hit in the tables printed; files are written under every rule, apart.",

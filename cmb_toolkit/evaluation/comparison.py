@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,36 @@ from ..errors import DataError
 from ..model import Counts
 from .metrics import interval, pooled_rates
 
-__all__ = ["RATES", "compare", "pool_seeds"]
+__all__ = ["RATES", "Comparison", "compare", "pool_seeds"]
 
 RATES: tuple[str, ...] = ("sensitivity", "precision", "f1", "fp_per_subject")
 """Rates of :class:`cmb_toolkit.model.Counts` that are compared."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two sides come to on the same test subjects.
+
+    Attributes
+    ----------
+    names : (str, str)
+        What is compared.
+    folds : tuple of str
+        Folds that both sides have.
+    subjects, microbleeds : int
+        Of their test sets.
+    label : str
+        The rule in words.
+    stages : mapping
+        ``stage1`` and ``overall``, where both sides have them -> table of :func:`compare`.
+    """
+
+    names: tuple[str, str]
+    folds: tuple[str, ...]
+    subjects: int
+    microbleeds: int
+    label: str
+    stages: Mapping[str, pd.DataFrame]
 
 
 def compare(

@@ -192,6 +192,8 @@ class CellResult:
         The rows of :func:`cmb_toolkit.evaluation.strata.strata`; what does not apply is None.
     leak_check : LeakCheck or None
         Which records were searched for subjects that were both learned from and tested on.
+    repeat : int
+        Which training of the same, each with another seed.
     """
 
     cell: str
@@ -206,6 +208,12 @@ class CellResult:
     link_mm: float | None = None
     strata: tuple[Mapping[str, Any], ...] = ()
     leak_check: LeakCheck | None = None
+    repeat: int = 1
+
+    @property
+    def group(self) -> tuple[str, str, int]:
+        """What cells have in common that differ in the fold alone: resolution, input, repeat."""
+        return self.resolution, self.input, self.repeat
 
     def find(self, rule: str, role: str, stage: str) -> StageResult | None:
         """The result of one stage, or None where it was not evaluated."""
@@ -248,7 +256,7 @@ class CellResult:
             )
             thresholds = {name: Threshold(**value) for name, value in content["thresholds"].items()}
             plain = {name: content[name] for name in ("cell", "resolution", "input", "fold", "simulated", "rules")}
-            plain |= {name: content[name] for name in ("count", "link_mm") if name in content}
+            plain |= {name: content[name] for name in ("count", "link_mm", "repeat") if name in content}
             plain["strata"] = tuple(content.get("strata", ()))
             searched = content.get("leak_check")
             plain["leak_check"] = searched and LeakCheck(tuple(searched["searched"]), tuple(searched["unknown"]))

@@ -22,7 +22,7 @@ from pathlib import Path
 from ..errors import DataError, MissingError, UsageError
 from .publish import write_text
 
-__all__ = ["Cell", "Study", "slice_stem", "split_stem"]
+__all__ = ["Cell", "Study", "cell_name", "slice_stem", "split_stem"]
 
 _STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z]+)_slice-(?P<slice>\d{3,})(?:_.*)?")
 
@@ -30,6 +30,11 @@ _STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z]+)_slice-(?P<slice>\d{3,})(?:_.*
 def slice_stem(subject: str, k: int, variant: str = "") -> str:
     """Stem of a slice's image: ``sub-001_slice-034`` with an optional ``_variant``; no dots (Darknet cuts there)."""
     return f"{subject}_slice-{k:03d}" + (f"_{variant}" if variant else "")
+
+
+def cell_name(resolution: str, input_name: str, fold: str, repeat: int = 1) -> str:
+    """Name of a cell's folder."""
+    return f"{resolution}_{input_name}_fold-{fold}" + (f"_repeat-{repeat}" if repeat > 1 else "")
 
 
 def split_stem(stem: str) -> tuple[str, int]:
@@ -253,9 +258,10 @@ class Study:
         """Where a subject's SWI is round and dark: local maxima of the radial symmetry, shared by all folds."""
         return self.slices("frst") / f"{subject}.tsv"
 
-    def cell(self, resolution: str, input_name: str, fold: str) -> Cell:
-        """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``."""
-        return self.cell_named(f"{resolution}_{input_name}_fold-{fold}")
+    def cell(self, resolution: str, input_name: str, fold: str, repeat: int = 1) -> Cell:
+        """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``; trained again with
+        another seed, ``HR_swi+cphase-averaged_fold-1_repeat-2``."""
+        return self.cell_named(cell_name(resolution, input_name, fold, repeat))
 
     def cell_named(self, name: str) -> Cell:
         return Cell(self.root / "cells" / name, self.root / "scratch" / name)

@@ -1,14 +1,18 @@
-"""What the paper's tables do not show: sensitivity at fixed false positives, which microbleeds, which mimics."""
+"""What the paper's tables do not show: sensitivity at fixed false positives, which microbleeds, which mimics, and how
+much depends on the seed."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from ..evaluation.comparison import pool_seeds
 from ..evaluation.cpm import RATES
 from ..evaluation.results import CellResult
+from ..model import Counts
 from .paper_tables import StudyResults
 from .table import Cell, Column, Row, Table
 
@@ -24,9 +28,10 @@ _DASH = Cell("\N{EN DASH}")
 
 
 def further_tables(study: StudyResults) -> tuple[Table, ...]:
-    """Average sensitivity, sensitivity by stratum, and false positives by kind; those that there is something for."""
+    """Average sensitivity, sensitivity by stratum, false positives by kind, and several trainings of the same; those
+    that there is something for."""
     cells = {name: study.select(ours, study.input) for name, ours in study.resolutions.items()}
-    tables = (_average_sensitivity(study, cells), _strata(study, cells), _natures(study, cells))
+    tables = (_average_sensitivity(study, cells), _strata(study, cells), _natures(study, cells), _repeats(study))
     return tuple(table for table in tables if table.rows)
 
 
@@ -117,6 +122,49 @@ def _natures(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> 
         "within 2 mm; else something other, such as noise.",
     )
     return Table("false-positives", "What false positives are", tuple(columns), tuple(rows), notes)
+
+
+def _repeats(study: StudyResults) -> Table:
+    """Rates over the folds of each training, for cells that were trained more than once."""
+    columns = (Column("Data"), Column("Trainings"), *(Column(heading) for _, heading, _, _ in _RATES))
+    rows = []
+    for resolution, input_name in dict.fromkeys(cell.group[:2] for cell in study.cells):
+        trainings: dict[int, dict[str, CellResult]] = {}
+        for cell in study.cells:
+            if cell.group[:2] == (resolution, input_name) and cell.fold.isdigit():
+                trainings.setdefault(cell.repeat, {})[cell.fold] = cell
+        if len(trainings) < 2:
+            continue
+        folds = set.intersection(*(set(mine) for mine in trainings.values()))
+        for stage, words in _STAGES.items():
+            found = [[mine[fold].find(study.rule, "test", stage) for fold in folds] for mine in trainings.values()]
+            if not folds or not all(all(each) for each in found):
+                continue
+            pooled = pool_seeds([sum((one.counts for one in each if one), Counts()) for each in found])
+            lines = {line["rate"]: line for line in pooled.to_dict("records")}
+            values = [_range(lines[rate], scale, digits) for rate, _, scale, digits in _RATES]
+            heading = f"{resolution}, {input_name}, {words}, {len(folds)} fold{'s' * (len(folds) != 1)}"
+            rows.append(Row((Cell(heading), Cell(f"{len(trainings)}"), *values), begins=stage == "stage1"))
+    notes = (
+        f"Mean of the trainings, in parentheses the lowest and the highest; hits by the {study.label}. Each training "
+        "has a seed of its own: first weights, order and augmentation. Folds that not all of them have are left out.",
+    )
+    return Table("repeats", "The same trained several times", columns, tuple(rows), notes)
+
+
+_RATES = (
+    ("sensitivity", "Sensitivity (%)", 100, 1),
+    ("precision", "Precision (%)", 100, 1),
+    ("f1", "F1 (%)", 100, 1),
+    ("fp_per_subject", "FPavg", 1, 2),
+)
+
+
+def _range(line: Mapping[Any, Any], scale: float, digits: int) -> Cell:
+    if math.isnan(line["mean"]):
+        return _DASH
+    mean, low, high = (f"{scale * line[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    return Cell(f"{mean} ({low}\N{EN DASH}{high})")
 
 
 def _per_subject(number: int, study: StudyResults, cells: Sequence[CellResult], role: str, stage: str) -> Cell:

@@ -103,10 +103,12 @@ class StudyResults:
         """The rule in words, the same for all cells."""
         return common_label(self.cells, self.rule)
 
-    def select(self, resolution: str, input_name: str, folds: Iterable[str] | None = None) -> list[CellResult]:
+    def select(
+        self, resolution: str, input_name: str, folds: Iterable[str] | None = None, repeat: int = 1
+    ) -> list[CellResult]:
         """The cells of a resolution (the study's name) and an input, by fold: those named, or all that are numbers."""
         wanted = None if folds is None else set(folds)
-        mine = [each for each in self.cells if (each.resolution, each.input) == (resolution, input_name)]
+        mine = [each for each in self.cells if each.group == (resolution, input_name, repeat)]
         if wanted is None:
             return sorted((each for each in mine if each.fold.isdigit()), key=lambda each: int(each.fold))
         return sorted((each for each in mine if each.fold in wanted), key=lambda each: each.fold)

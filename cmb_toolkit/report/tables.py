@@ -144,7 +144,7 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     """
     label = common_label(results, rule)
     blocks = []
-    for (resolution, input_name), group in groupby(sorted(results, key=_key), key=lambda each: _key(each)[:2]):
+    for (resolution, input_name, repeat), group in groupby(sorted(results, key=_key), key=lambda each: each.group):
         cells = list(group)
         rows = {stage: result_rows(cells, subjects, rule, stage) for stage in STAGES}
         if rows["stage1"].empty:
@@ -153,7 +153,8 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
         if (rows["stage1"]["controls"] > 0).any():
             tables["controls"] = _control_table(rows)
         for name, table in tables.items():
-            title = f"{resolution}, {input_name}\n{_TITLES[name]} ({label})"
+            again = f", repeat {repeat}" if repeat > 1 else ""
+            title = f"{resolution}, {input_name}{again}\n{_TITLES[name]} ({label})"
             block = _with_paper(title, table, resolution, name)
             if name == "overall" and (further := rows[name]["duplicates"].iloc[-1]):
                 note = f"{further} further findings at microbleeds already found are neither hits nor false positives."
@@ -173,10 +174,10 @@ def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     Returns
     -------
     DataFrame
-        resolution, input, fold, rule, stage; subjects, microbleeds, tp, fn, fp, duplicates; sensitivity, precision,
-        f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over subjects); controls,
-        controls_fp, controls_fp_per_subject and, for stage 2, specificity. Controls are scanned in every fold, so
-        that the row of all folds counts each of them once per fold. NaN where there is no denominator.
+        resolution, input, repeat, fold, rule, stage; subjects, microbleeds, tp, fn, fp, duplicates; sensitivity,
+        precision, f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over subjects);
+        controls, controls_fp, controls_fp_per_subject and, for stage 2, specificity. Controls are scanned in every
+        fold, so that the row of all folds counts each of them once per fold. NaN where there is no denominator.
     """
     found = [(cell, cell.find(rule, "test", stage), cell.find(rule, "control", stage)) for cell in results]
     rows = []
@@ -218,8 +219,8 @@ def audit_page() -> Page:
     )
 
 
-def _key(cell: CellResult) -> tuple[str, str, int, str]:
-    return cell.resolution, cell.input, int(cell.fold) if cell.fold.isdigit() else 0, cell.fold
+def _key(cell: CellResult) -> tuple[str, str, int, int, str]:
+    return *cell.group, int(cell.fold) if cell.fold.isdigit() else 0, cell.fold
 
 
 def common_label(results: Sequence[CellResult], rule: str) -> str:
@@ -241,7 +242,14 @@ def common_label(results: Sequence[CellResult], rule: str) -> str:
 
 
 def _row(cell: CellResult, fold: str, rule: str, stage: str) -> dict[str, Any]:
-    return {"resolution": cell.resolution, "input": cell.input, "fold": fold, "rule": rule, "stage": stage}
+    return {
+        "resolution": cell.resolution,
+        "input": cell.input,
+        "repeat": cell.repeat,
+        "fold": fold,
+        "rule": rule,
+        "stage": stage,
+    }
 
 
 def _numbers(

@@ -190,6 +190,7 @@ def evaluate(
         resolution=str(parameters["resolution"]),
         input=str(parameters["input"]),
         fold=str(parameters["fold"]),
+        repeat=int(parameters.get("repeat", 1)),
         simulated=_simulated(study),
         rules={name: f"{each.label}; {_counted(link)}" for name, each in rules.items()},
         thresholds=_thresholds(files, classified),

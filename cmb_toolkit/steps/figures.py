@@ -92,11 +92,12 @@ def _montage(cell: Cell, folder: Path) -> None:
 
 
 def _frocs(cells: list[Cell], rule: str, folder: Path) -> None:
-    """One figure per resolution and input, with its folds and all of them together."""
-    results = sorted(((read_result(cell), cell) for cell in cells), key=lambda each: _group(each[0]))
-    for (resolution, input_name), group in groupby(results, key=lambda each: _group(each[0])):
-        title = f"{resolution}, {input_name}: sensitivity against false positives, test subjects"
-        draw_group_froc(list(group), rule, title, folder / f"froc_{resolution}_{input_name}_{rule}.png")
+    """One figure per resolution, input and repeat, with its folds and all of them together."""
+    results = sorted(((read_result(cell), cell) for cell in cells), key=lambda each: each[0].group)
+    for (resolution, input_name, repeat), group in groupby(results, key=lambda each: each[0].group):
+        again, suffix = (f", repeat {repeat}", f"_repeat-{repeat}") if repeat > 1 else ("", "")
+        title = f"{resolution}, {input_name}{again}: sensitivity against false positives, test subjects"
+        draw_group_froc(list(group), rule, title, folder / f"froc_{resolution}_{input_name}{suffix}_{rule}.png")
 
 
 def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title: str, out: Path) -> bool:
@@ -118,10 +119,6 @@ def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title
         label = common_label([result for result, _ in members], rule)
         draw_froc(pd.concat(curves), points, label, title, out)
     return bool(curves)
-
-
-def _group(result: CellResult) -> tuple[str, str]:
-    return result.resolution, result.input
 
 
 def _curve(cell: Cell, rule: str, stage: str) -> pd.DataFrame:

@@ -56,6 +56,7 @@ def frst(
     recipe: Recipe | None = None,
     size: int = IMAGE_SIZE,
     mode: Mode = "auto",
+    repeat: int = 1,
     jobs: int = 1,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -86,6 +87,8 @@ def frst(
         Settings of the transform.
     size, mode
         Of the network image on which the boxes are given, as for ``prepare-yolo``.
+    repeat : int
+        From 2 on, a further cell of the same fold, whose stage 2 is to be trained with another seed.
     jobs : int
         Worker processes.
     on_progress : callable
@@ -102,6 +105,8 @@ def frst(
     """
     recipe = recipe or Recipe()
     _check(threshold, sensitivity, most_false, separation_mm, size)
+    if repeat < 1:
+        raise UsageError(f"repeat {repeat}: must be 1 or more.")
     opened = Study.open(study)
     participants = read_participants(opened)
     resolution = choose_resolution(participants, resolution)
@@ -131,6 +136,7 @@ def frst(
             "resolution": resolution,
             "input": INPUT,
             "fold": fold,
+            **({"repeat": repeat} if repeat > 1 else {}),
             "size": size,
             "mode": mode,
             "threshold": threshold,
@@ -142,7 +148,7 @@ def frst(
         sources=(*found, *([opened.microbleeds] if automatic else [])),
         extra=extra,
     )
-    target = opened.cell(resolution, INPUT, fold).candidates
+    target = opened.cell(resolution, INPUT, fold, repeat).candidates
     if record.is_current(target):
         return target
     table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)

@@ -135,7 +135,7 @@ def _best_folds(
         mine = [
             (cell, result)
             for cell, result in results
-            if (result.resolution, result.input) == (ours, input_name) and result.fold.isdigit()
+            if result.group == (ours, input_name, 1) and result.fold.isdigit()
         ]
         mine.sort(key=lambda each: int(each[1].fold))
         scores = [_validation_f1(study, cell, result, rule) for cell, result in mine]

@@ -65,6 +65,7 @@ def prepare_yolo(
     augment: bool = True,
     label_reach: int = 0,
     seed: int = 0,
+    repeat: int = 1,
     jobs: int = 1,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -108,6 +109,8 @@ def prepare_yolo(
         Slices on either side of the marked one that carry the box as well; 0 is the paper.
     seed : int
         Decides which negatives are drawn.
+    repeat : int
+        From 2 on, a further cell of the same fold, to be trained with another seed.
     jobs : int
         Worker processes.
     on_progress : callable
@@ -122,8 +125,10 @@ def prepare_yolo(
     ------
     UsageError, MissingError, DataError, StorageError
     """
-    if negatives < 0 or label_reach < 0 or size < 1 or (max_batches is not None and max_batches < 1):
-        raise UsageError("--negatives and --label-reach must be 0 or more, --size and --max-batches 1 or more.")
+    if negatives < 0 or label_reach < 0 or size < 1 or repeat < 1 or (max_batches is not None and max_batches < 1):
+        raise UsageError(
+            "--negatives and --label-reach must be 0 or more, --size, --repeat and --max-batches 1 or more."
+        )
     if scale not in SCALES:
         raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
     if background not in BACKGROUNDS:
@@ -160,7 +165,7 @@ def prepare_yolo(
     fitted: dict[str, Any] = {}
     if anchors == "labels":
         network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], augment, seed)
-    cell = opened.cell(resolution, input, fold)
+    cell = opened.cell(resolution, input, fold, repeat)
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
     valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
@@ -171,6 +176,7 @@ def prepare_yolo(
             **({"resolutions": chosen} if len(chosen) > 1 else {}),
             "input": input,
             "fold": fold,
+            **({"repeat": repeat} if repeat > 1 else {}),
             "size": size,
             "mode": mode,
             "cfg": cfg if cfg in CFGS else cfg_path.name,

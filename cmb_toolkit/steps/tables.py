@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -129,9 +130,6 @@ def _subjects(cells: list[Cell]) -> pd.DataFrame:
 
 
 def _by_group(results: list[CellResult], subjects: pd.DataFrame, rule: str, stage: str) -> pd.DataFrame:
-    groups = sorted({(each.resolution, each.input) for each in results})
-    parts = [
-        result_rows([each for each in results if (each.resolution, each.input) == group], subjects, rule, stage)
-        for group in groups
-    ]
+    groups = groupby(sorted(results, key=lambda each: each.group), key=lambda each: each.group)
+    parts = [result_rows(list(group), subjects, rule, stage) for _, group in groups]
     return pd.concat([part for part in parts if len(part)] or [pd.DataFrame()], ignore_index=True)

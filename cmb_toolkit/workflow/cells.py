@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..evaluation.folds import SCANNER_FOLD, scanner_folds
+from ..io.layout import cell_name
 from ..model import INPUTS
 from .settings import BOTH, ROLES, TABLES, Settings
 
@@ -38,6 +39,8 @@ class Cell:
         1, or 2 where stage 2 is trained as well.
     tables : tuple of int
         Tables of the paper that it is in.
+    repeat : int
+        Which training of the same, each with a seed of its own.
     """
 
     role: str
@@ -46,11 +49,12 @@ class Cell:
     fold: str
     stages: int
     tables: tuple[int, ...]
+    repeat: int = 1
 
     @property
     def name(self) -> str:
-        """As :meth:`cmb_toolkit.io.layout.Study.cell` names it."""
-        return f"{'+'.join(self.resolutions)}_{self.input}_fold-{self.fold}"
+        """Of its folder."""
+        return cell_name("+".join(self.resolutions), self.input, self.fold, self.repeat)
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -114,7 +118,9 @@ def list_cells(settings: Settings, participants: pd.DataFrame, folds: Sequence[s
                     cells.append(_cell(have, role, settings.input, chosen, 2, table))
         elif table == 9:
             cells += [_cell(have, role, FRST, fold, 2, table) for role in have for fold in folds]
-    return _united(cells), notes
+    united = _united(cells)
+    repeats = range(2, settings.repeats + 1)
+    return [*united, *(replace(cell, repeat=repeat) for repeat in repeats for cell in united)], notes
 
 
 def _cell(have: dict[str, str], role: str, input_name: str, fold: str, stages: int, table: int) -> Cell:

@@ -65,13 +65,13 @@ class Experiment:
         """Jobs by step and cell."""
         return {(job.step, job.cell): job for job in self.jobs}
 
-    def chosen(self, tables: Sequence[int] = ()) -> list[Job]:
-        """All jobs, or those of the cells of some tables.
+    def chosen(self, tables: Sequence[int] = (), folds: Sequence[str] = ()) -> list[Job]:
+        """All jobs, or those of the cells of some tables, or folds, or both.
 
         Raises
         ------
         UsageError
-            If there is no cell of such a table.
+            If there is no cell of such a table or fold.
         """
         for table in tables:
             if not any(table in cell.tables for cell in self.cells):
@@ -79,7 +79,12 @@ class Experiment:
                     f"table-{table} has no cell in this experiment. Look at the settings' [experiment] tables"
                     f"{'; ' + '; '.join(self.notes) if self.notes else ''}."
                 )
-        cells = {cell.name for cell in self.cells if not tables or set(tables) & set(cell.tables)} | {STUDY}
+        asked = [cell for cell in self.cells if not tables or set(tables) & set(cell.tables)]
+        for fold in folds:
+            if not any(cell.fold == fold for cell in asked):
+                known = ", ".join(dict.fromkeys(cell.fold for cell in asked))
+                raise UsageError(f"fold {fold} has no cell among those asked for. Choose from {known}.")
+        cells = {cell.name for cell in asked if not folds or cell.fold in folds} | {STUDY}
         return [job for job in self.jobs if job.cell in cells]
 
 
@@ -238,7 +243,7 @@ def place_for(executor: Literal["local", "slurm"], jobs: int | None, gpus: int |
 # --- what would be done, and what is ----------------------------------------------------------------------------------
 
 
-def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
+def plan(experiment: Experiment, *, tables: Sequence[int] = (), folds: Sequence[str] = ()) -> Plan:
     """Ask Snakemake what it would run.
 
     Raises
@@ -249,7 +254,7 @@ def plan(experiment: Experiment, *, tables: Sequence[int] = ()) -> Plan:
         If it finds that something does not fit.
     """
     need_snakemake()
-    asked = experiment.chosen(tables)
+    asked = experiment.chosen(tables, folds)
     todo: dict[Job, str] = {}
     with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
         config = Path(folder) / "experiment.json"
@@ -291,6 +296,7 @@ def run(
     place: Place,
     *,
     tables: Sequence[int] = (),
+    folds: Sequence[str] = (),
     on_start: Callable[[Plan], None] = lambda plan: None,
     on_event: Callable[[str, Job, int, float | None], None] = lambda kind, job, done, left: None,
 ) -> Outcome:
@@ -305,6 +311,8 @@ def run(
     place : Place
     tables : sequence of int
         Only the cells of these tables of the paper.
+    folds : sequence of str
+        Only the cells of these folds.
     on_start : callable
         Given the plan before anything is run.
     on_event : callable
@@ -326,7 +334,7 @@ def run(
         end_leftovers(study.root)
         if place.executor == "slurm":
             cancel_queued(study.root)
-        plans = plan(experiment, tables=tables)
+        plans = plan(experiment, tables=tables, folds=folds)
         on_start(plans)
         write_text(study.experiment, json.dumps(experiment.table, indent=1) + "\n")
         live = _Live(experiment)

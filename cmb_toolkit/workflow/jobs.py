@@ -86,23 +86,26 @@ def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str]
     jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), (), records)]
     if not own_folds:
         asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
-        jobs.append(Job("split", STUDY, _seeded("split", asked, settings), ("folds.tsv",), ("folds.json",)))
+        jobs.append(Job("split", STUDY, _seeded("split", asked, settings.seed), ("folds.tsv",), ("folds.json",)))
     for cell in cells:
         for step in cell.steps:
             asked = settings.step(step, cell.role)
             first = [word for name in cell.resolutions for word in ("--resolution", name)]
+            repeat = ("--repeat", str(cell.repeat)) if cell.repeat > 1 else ()
             place = {
-                "prepare-yolo": ("--fold", cell.fold, *first, "--input", cell.input),
-                "frst": ("--fold", cell.fold, *first),
+                "prepare-yolo": ("--fold", cell.fold, *first, "--input", cell.input, *repeat),
+                "frst": ("--fold", cell.fold, *first, *repeat),
             }
-            options = (*place.get(step, ()), *_seeded(step, asked, settings))
+            # slices are shared by all cells, so that the drawing of negatives is not repeated
+            further = 0 if step == "prepare-yolo" else cell.repeat - 1
+            options = (*place.get(step, ()), *_seeded(step, asked, settings.seed + further))
             output, record = (f"cells/{cell.name}/{name}" for name in _OUTPUTS[step])
             jobs.append(Job(step, cell.name, options, (output,), (record,)))
     return jobs
 
 
-def _seeded(step: str, options: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
-    return tuple(words({**options, **({"seed": settings.seed} if step in SEEDED else {})}))
+def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]:
+    return tuple(words({**options, **({"seed": seed} if step in SEEDED else {})}))
 
 
 def job_table(

@@ -42,6 +42,7 @@ _EXPERIMENT: Mapping[str, Kind] = {
         lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
     ),
     "best-fold": choice("validation", "paper"),
+    "repeats": whole(1),
 }
 _CLUSTER: Mapping[str, Kind] = {
     "threads": whole(1),
@@ -62,7 +63,7 @@ class Settings:
     Attributes
     ----------
     seed : int
-        Of everything that is drawn.
+        Of everything that is drawn; a repetition's is greater by 1 for each before it.
     resolutions : mapping
         The paper's resolution, HR or LR -> what it is called in the study.
     input : str
@@ -75,6 +76,8 @@ class Settings:
         Tables to make cells for.
     best_fold : {"validation", "paper"}
         Fold whose networks Table 7 looks at the controls with: the best on ``validation`` subjects, or the ``paper``'s.
+    repeats : int
+        How often every cell is trained, each time with another seed.
     options : mapping
         Step -> options as :mod:`cmb_toolkit.workflow.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
         holds for cells of that resolution.
@@ -91,6 +94,7 @@ class Settings:
     scanner: str
     tables: tuple[int, ...]
     best_fold: Literal["validation", "paper"]
+    repeats: int
     options: Mapping[str, Mapping[str, Any]]
     seconds: Mapping[str, float]
     cluster: Mapping[str, Any]
@@ -117,6 +121,7 @@ class Settings:
                 "scanner": self.scanner,
                 "tables": list(self.tables),
                 "best-fold": self.best_fold,
+                "repeats": self.repeats,
             },
             **{step: dict(options) for step, options in self.options.items()},
             "seconds": dict(self.seconds),
@@ -174,6 +179,7 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
             scanner=experiment["scanner"],
             tables=tuple(sorted(set(experiment["tables"]))),
             best_fold=experiment["best-fold"],
+            repeats=experiment["repeats"],
             options={step: content.get(step, {}) for step in OPTIONS},
             seconds=content.get("seconds", {}),
             cluster=content.get("cluster", {}),

@@ -62,6 +62,7 @@ def test_broken_settings_are_bad_data(tmp_path, text):
 
 def test_a_cell_is_found_by_its_folder(tmp_path, monkeypatch):
     study = Study.create(tmp_path / "s", "x")
+    assert study.cell("HR", "swi", "1", repeat=2).name == "HR_swi_fold-1_repeat-2"
     cell = study.cell("HR", "swi+cphase-averaged", "1")
     assert cell.name == "HR_swi+cphase-averaged_fold-1"
     cell.folder.mkdir(parents=True)

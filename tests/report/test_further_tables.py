@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -7,6 +8,7 @@ from cmb_toolkit.evaluation.cpm import Cpm
 from cmb_toolkit.evaluation.results import StageResult
 from cmb_toolkit.model import Counts
 from cmb_toolkit.report.further_tables import further_tables
+from cmb_toolkit.report.paper_tables import paper_tables
 
 
 def line(role, stage, by, stratum, microbleeds=None, found=None, false_positives=None):
@@ -84,6 +86,27 @@ def test_false_positives_by_kind_are_a_scan_and_controls_apart(study):
     assert table.loc["calcification", "HR, controls: stage 1"] == "2.00"
     assert table.loc["all", "HR, patients: stage 1"] == "4.00"
     assert table.loc["all", "HR, controls: both stages"] == f"{4 / 3:.2f}"
+
+
+def test_trainings_with_other_seeds_are_pooled_over_the_folds_that_all_have(study, papers_study, one_cell):
+    def trained(fold, repeat, tp):
+        result = one_cell(
+            "HR", "frst", fold, StageResult("paper", "test", "stage1", Counts(tp, 20, 10 - tp, 0, 10), 0, {})
+        )
+        return replace(result, repeat=repeat)
+
+    cells = (trained("1", 1, 4), trained("2", 1, 6), trained("1", 2, 8), trained("2", 2, 9), trained("3", 2, 1))
+    table = frames(further_tables(papers_study(cells=(*study.cells, *cells))))["repeats"]
+    assert table["Data"].tolist() == ["HR, frst, stage 1, 2 folds"]
+    assert table["Trainings"].tolist() == ["2"]
+    assert table.loc[0, "Sensitivity (%)"] == "67.5 (50.0\N{EN DASH}85.0)"
+    assert table.loc[0, "FPavg"] == "2.00 (2.00\N{EN DASH}2.00)"
+
+
+def test_only_the_first_training_stands_in_the_papers_tables(papers_study):
+    again = [replace(cell, repeat=2, stages=()) for cell in papers_study().cells]
+    more = papers_study(cells=(*papers_study().cells, *again))
+    assert [table.tsv() for table in paper_tables(more)] == [table.tsv() for table in paper_tables(papers_study())]
 
 
 def test_without_such_results_there_are_no_such_tables(papers_study):

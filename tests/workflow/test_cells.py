@@ -57,6 +57,25 @@ def test_stage_2_runs_where_a_table_needs_it(paper, participants):
     assert {cell.stages for cell in only.values()} == {1}
 
 
+def test_repeats_are_trained_with_seeds_of_their_own_on_the_same_slices(paper, participants):
+    people = participants("HR", "LR")
+    settings = replace(paper, tables=(5, 9), repeats=3)
+    cells, _ = of(settings, people)
+    once, _ = of(replace(settings, repeats=1), people)
+    assert list(cells)[: len(once)] == list(once)
+    assert len(cells) == 3 * len(once)
+    jobs = list_jobs(settings, list(cells.values()), people["participant_id"].tolist(), own_folds=False)
+    options = {(job.step, job.cell): " ".join(job.options) for job in jobs}
+    first = "HR_swi+cphase-averaged_fold-2"
+    third = f"{first}_repeat-3"
+    assert options["prepare-yolo", third] == options["prepare-yolo", first].replace("averaged", "averaged --repeat 3")
+    assert "--seed 1" in options["stage1-train", first]
+    for step in ("stage1-train", "stage2-crop", "stage2-train"):
+        assert options[step, third] == options[step, first].replace("--seed 1", "--seed 3")
+    assert "--repeat 2" in options["frst", "LR_frst_fold-1_repeat-2"]
+    assert "--seed 1" in options["split", "study"]
+
+
 def test_names_of_the_study_and_options_of_the_paper(paper, participants):
     """HR and LR have other names in the study; what the settings say for LR goes to its cells alone."""
     people = participants("slab", "slab-lr")

@@ -127,6 +127,12 @@ def test_the_whole_of_it(place, cmbtk):
     assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect" in said
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.is_file()
 
+    # one fold alone
+    experiment = read_experiment(study.root, settings)
+    assert {job.cell for job in experiment.chosen((8,), ("scanner-b",))} == {"study", across.name}
+    said = cmbtk("experiment", "plan", study.root, "--only", "table-8", "--fold", 1, code=2)
+    assert "fold 1 has no cell among those asked for. Choose from scanner-b." in said
+
     # back: the step finds its own work current, and it is not done again
     settings.write_text(SETTINGS, "utf-8")
     candidates = study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes()

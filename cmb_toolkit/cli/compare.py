@@ -1,0 +1,33 @@
+"""`cmbtk compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import RULE
+
+
+@click.command(short_help="Hold two cells against each other on the same test subjects.")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--rule", type=RULE, default="centre", show_default=True, help="What counts as a hit.")
+def command(first: Path, second: Path, rule: str) -> None:
+    """Show how far the SECOND cell differs from the FIRST on their test subjects, with 95 % intervals.
+
+    Name cells (STUDY/cells/NAME), or their names without _fold-N: then all folds that both have are put together.
+    The intervals draw the same subjects for both; a difference whose interval holds 0 may be chance. Nothing is
+    written.
+
+    \b
+    Example:
+      cmbtk compare study/cells/HR_swi_fold-1 study/cells/HR_swi+cphase-averaged_fold-1
+      cmbtk compare study/cells/HR_frst study/cells/HR_swi+cphase-averaged
+    """
+    from rich.console import Console
+
+    from ..report.comparison import comparison_page
+    from ..steps.compare import compare_cells
+
+    comparison_page(compare_cells(first, second, rule=rule)).show(Console(soft_wrap=False))
