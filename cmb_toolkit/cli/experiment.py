@@ -103,7 +103,10 @@ def _plan(
     if plans.todo:
         at_once = f"{place.jobs} at once" + (f", {place.gpus} on a GPU" if place.gpus else "")
         click.echo(f"Time: {in_words(total(plans.seconds, place.jobs, place.gpus))}, {at_once}.")
-        click.echo(f"Next: cmbtk experiment run {study}{f' --settings {settings}' if settings else ''}")
+        chosen = [*(f" --only {name}" for name in only), *(f" --fold {name}" for name in folds)]
+        click.echo(
+            f"Next: cmbtk experiment run {study}{f' --settings {settings}' if settings else ''}{''.join(chosen)}"
+        )
 
 
 @command.command("run", short_help="Do what is left to do.")
