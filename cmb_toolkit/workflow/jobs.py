@@ -111,7 +111,8 @@ def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]
 def job_table(
     settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], subjects: Sequence[str], scans: str
 ) -> dict[str, Any]:
-    """What the Snakefile reads: options by cell and step as the shell takes them, and what jobs ask of a cluster.
+    """What the Snakefile reads: options by cell and step as the shell takes them, size and time of the files that they
+    name, and what jobs ask of a cluster.
 
     Parameters
     ----------
@@ -120,14 +121,19 @@ def job_table(
         Changes when a scan does. Their paths stay out of it: they may hold people's names.
     """
     options: dict[str, dict[str, str]] = {}
+    files: dict[str, dict[str, list[int]]] = {}
+    roles = {cell.name: cell.role for cell in cells}
     for job in jobs:
         options.setdefault(job.cell, {})[job.step] = shlex.join(job.options)
+        facts = [path.stat() for path in settings.files(job.step, roles.get(job.cell, ""))]
+        files.setdefault(job.cell, {})[job.step] = [n for fact in facts for n in (fact.st_size, fact.st_mtime_ns)]
     return {
         "version": __version__,
         "settings": settings.as_dict(),
         "subjects": list(subjects),
         "scans": scans,
         "options": options,
+        "files": files,
         "yolo": [cell.name for cell in cells if cell.input != FRST],
         "frst": [cell.name for cell in cells if cell.input == FRST],
         "cluster": {job.step: settings.job(job.step) for job in jobs},

@@ -102,8 +102,15 @@ class Settings:
     def step(self, step: str, role: str = "") -> dict[str, Any]:
         """Options of a step, those of a resolution over the general ones."""
         own = self.options.get(step, {})
-        general = {name: value for name, value in own.items() if name not in (*ROLES, BOTH)}
-        return general | dict(own.get(role, {}))
+        options = {name: value for name, value in own.items() if name not in (*ROLES, BOTH)} | dict(own.get(role, {}))
+        if isinstance(options.get("threshold"), int | float):
+            options.pop("most-false", None)  # of the base: it goes with a threshold that is chosen
+        return options
+
+    def files(self, step: str, role: str = "") -> list[Path]:
+        """Files that a step's options name: a network, first weights, a Darknet."""
+        named = (Path(self.step(step, role).get(option, "")) for option in _PATHS.get(step, ()))
+        return [path for path in named if path.is_file()]
 
     def job(self, step: str) -> dict[str, Any]:
         """What a step's job asks of a cluster."""

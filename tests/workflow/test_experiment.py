@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -74,6 +75,12 @@ def experiment_job(study, settings, step):
     return read_experiment(study.root, settings).by_name[step, "study"]
 
 
+def _table_of(study, settings, text):
+    """What the Snakefile would read under these settings."""
+    settings.write_text(text, "utf-8")
+    return read_experiment(study.root, settings).table
+
+
 @pytest.mark.slow
 def test_the_whole_of_it(place, cmbtk):
     study, settings = place
@@ -117,6 +124,23 @@ def test_the_whole_of_it(place, cmbtk):
     todo = plan(read_experiment(study.root, settings)).todo
     lr = "tiny-lr_swi+cphase-averaged_fold-1"
     assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
+
+    # a file that the settings name, and its content
+    network = settings.with_name("own.cfg")
+    network.write_text((Path(__file__).parents[2] / "cfg" / "small.cfg").read_text())
+    named = SETTINGS.replace("max-batches = 12", f"max-batches = 12\ncfg = '{network.name}'")
+    table = _table_of(study, settings, named)
+    network.write_text(network.read_text().replace("object_scale=20", "object_scale=10"))
+    changed = _table_of(study, settings, named)
+    assert changed["options"] == table["options"]
+    different = {
+        (cell, step)
+        for cell, steps in changed["files"].items()
+        for step in steps
+        if changed["files"][cell][step] != table["files"][cell][step]
+    }
+    assert different == {(cell, "prepare-yolo") for cell in changed["yolo"]}
+    settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
 
     # the command refuses that threshold: two lines for each cell, and the other cells stay as they are
     said = cmbtk("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)

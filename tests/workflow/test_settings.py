@@ -140,3 +140,10 @@ def test_every_command_takes_its_words(name, participants):
     for job in list_jobs(settings, cells, people["participant_id"].tolist(), own_folds=False):
         command = cli.get_command(click.Context(cli), job.step)
         command.make_context(job.step, ["place", *shlex.split(shlex.join(job.options))])
+
+
+def test_a_fixed_threshold_leaves_out_what_goes_with_a_chosen_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "demo"\n[stage2-classify]\nthreshold = 0.5\n', "utf-8")
+    assert load_settings("demo").step("stage2-classify") == {"threshold": "validation", "most-false": 2}
+    assert load_settings(path).step("stage2-classify") == {"threshold": 0.5}
