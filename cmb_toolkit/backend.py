@@ -1,4 +1,4 @@
-"""Keras and TensorFlow, imported and set up in one place for both networks.
+"""Keras on TensorFlow, imported and set up for the detector; stage 2 runs on any of Keras' backends.
 
 Importing this module takes seconds; only modules that are themselves imported late may do it at their top.
 
@@ -10,26 +10,11 @@ times over.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from .errors import MissingError, UsageError
+from .silence import silence
 
 __all__ = ["engine_versions", "keras", "tf"]
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep what TensorFlow's libraries write to stderr while they are loaded (nothing of use) from the user."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -37,7 +22,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 try:
-    with _silence():
+    with silence():
         import keras
         import tensorflow as tf
 except ImportError as error:
