@@ -141,7 +141,7 @@ def prepare_yolo(
     roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
-    network = _network(cfg_path, size, max_batches, net or {})
+    network = network_text(cfg, size=size, max_batches=max_batches, net=net)
     _check_volumes(opened, subjects, input)
     truth = truth_table(opened, subjects, size=size, mode=mode)
     work = [
@@ -234,22 +234,36 @@ def _cfg_path(cfg: str | Path) -> Path:
     return path
 
 
-def _network(path: Path, size: int, max_batches: int | None, net: Mapping[str, str]) -> str:
-    """Text of the network file with the image size, the shortened schedule and the other keys set."""
+def network_text(
+    cfg: str | Path, *, size: int, max_batches: int | None = None, net: Mapping[str, object] | None = None
+) -> str:
+    """Text of the network file with the image size, the shortened schedule and the other keys set.
+
+    Parameters
+    ----------
+    cfg, size, max_batches, net
+        As :func:`prepare_yolo` takes them.
+
+    Raises
+    ------
+    MissingError, DataError, UsageError
+        If there is no such file, or it is no network that can be trained on these images.
+    """
+    path = _cfg_path(cfg)
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file. Give a Darknet .cfg file.") from error
     values: dict[str, object] = {"width": size, "height": size}
+    old = parse_cfg(text, str(path)).net
     if max_batches is not None:
-        old = parse_cfg(text, str(path)).net
         share = max_batches / old.max_batches if old.max_batches else 1.0
         values["max_batches"] = max_batches
         if old.steps:
             values["steps"] = ",".join(str(max(1, round(step * share))) for step in old.steps)
         if old.burn_in:
             values["burn_in"] = round(old.burn_in * share)
-    text = set_net(text, values | dict(net))
+    text = set_net(text, values | dict(net or {}))
     parsed = parse_cfg(text, str(path))
     if parsed.region.classes != 1:
         raise DataError(f"{path}: classes={parsed.region.classes} in [region]; microbleeds are one class.")

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from ..errors import DataError, MissingError
 from ..model import INPUTS
 from .options import OPTIONS, TEXT, Kind, choice, number, whole
+from .work import work
 
 __all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
 
@@ -82,7 +83,8 @@ class Settings:
         Step -> options as :mod:`cmb_toolkit.workflow.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
         holds for cells of that resolution.
     seconds : mapping
-        Step -> roughly how long one job takes [s], for as long as nothing was measured.
+        Step -> roughly how long one job takes [s], for as long as nothing was measured. Of a base, they are scaled to
+        what a file asks for (:func:`cmb_toolkit.workflow.work.work`).
     cluster : mapping
         What a job asks of a cluster: threads, memory-mb, minutes, partition, account; a table within holds for a step.
     """
@@ -169,11 +171,7 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
     ------
     DataError
     """
-    content = _checked(content, path)
-    while (base := content.pop("base", None)) is not None:
-        if base not in NAMES:
-            raise DataError(f'{path}: base = "{base}" is not known; choose one of {", ".join(NAMES)}.')
-        content = _merged(_checked(_read(_path(base)), _path(base)), content)
+    content = _with_base(_checked(content, path), path)
     if not content.get("resolutions"):
         raise DataError(f'{path}: lacks [resolutions]. Say what HR and LR are called in the study: HR = "HR".')
     try:
@@ -195,6 +193,22 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
         raise DataError(
             f'{path}: lacks {error.args[0]}. Begin the file with base = "paper", and it holds only what differs.'
         ) from error
+
+
+def _with_base(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content over that of its base, whose times are scaled to what is asked for."""
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    if base not in NAMES:
+        raise DataError(f'{path}: base = "{base}" is not known; choose one of {", ".join(NAMES)}.')
+    below = _with_base(_checked(_read(_path(base)), _path(base)), _path(base))
+    merged = _merged(below, content)
+    before, now = work(below), work(merged)
+    for step in before:
+        if step not in content.get("seconds", {}):
+            merged["seconds"][step] *= now[step] / before[step]
+    return merged
 
 
 def _path(source: str | Path) -> Path:

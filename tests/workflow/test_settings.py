@@ -1,6 +1,7 @@
 """Settings: what comes with the toolkit is complete, a file of one's own is merged, and nothing unknown is let pass."""
 
 import shlex
+from pathlib import Path
 
 import click
 import pytest
@@ -41,6 +42,37 @@ def test_the_paper_and_its_files_differ_in_network_and_epochs():
     assert paper == released
 
 
+def test_the_times_of_a_base_follow_what_is_asked_for(write):
+    paper, released = load_settings("paper").seconds, load_settings("released").seconds
+    assert released["stage1-train"] == paper["stage1-train"] / 4, "batch 16 for 64"
+    assert released["stage2-train"] == paper["stage2-train"] / 2, "100 epochs for 200"
+    shorter = (
+        "[prepare-yolo]\nmax-batches = 400\nset = { batch = 32, subdivisions = 4 }\n[stage2-train]\ncopies = [6, 1]\n"
+    )
+    times = load_settings(write(f'base = "released"\n{shorter}')).seconds
+    assert times["stage1-train"] == pytest.approx(paper["stage1-train"] / 100 / 2)
+    assert times["stage2-train"] == pytest.approx(paper["stage2-train"] / 2 / 24)
+    small = load_settings(
+        write('base = "paper"\n[prepare-yolo]\ncfg = "small"\n[stage2-train]\nnetwork = "small"\n')
+    ).seconds
+    assert 60 < small["stage1-train"] < 240, "docs/reproduce.md: 2 minutes"
+    assert small["stage1-detect"] < paper["stage1-detect"] / 10
+    assert small["stage2-train"] == pytest.approx(paper["stage2-train"] / 100)
+    others = paper.keys() - {"stage1-train", "stage1-detect", "stage2-train"}
+    assert {step: small[step] for step in others} == {step: paper[step] for step in others}
+    stated = '[prepare-yolo]\ncfg = "small"\n[seconds]\nstage1-train = 7\n'
+    assert load_settings(write(f'base = "paper"\n{stated}')).seconds["stage1-train"] == 7
+
+
+def test_a_network_that_cannot_be_used_is_noticed_with_the_settings(write):
+    path = write('base = "paper"\n[prepare-yolo]\ncfg = "own.cfg"\n')
+    with pytest.raises(MissingError, match=r"own\.cfg: no such network file"):
+        load_settings(path)
+    path.with_name("own.cfg").touch()
+    with pytest.raises(DataError, match=r"own\.cfg.*\[net\]"):
+        load_settings(path)
+
+
 def test_thresholds_of_the_paper_by_resolution():
     settings = load_settings("paper")
     assert settings.step("stage1-detect", "HR")["threshold"] == 0.01
@@ -61,7 +93,7 @@ def test_a_file_says_what_differs_from_its_base(write):
 
 def test_files_are_looked_for_beside_the_settings(write):
     path = write('base = "paper"\n[prepare-yolo]\ncfg = "own.cfg"\n[stage1-train.LR]\nweights = "not-there"\n')
-    path.with_name("own.cfg").touch()
+    path.with_name("own.cfg").write_bytes((Path(__file__).parents[2] / "cfg" / "small.cfg").read_bytes())
     settings = load_settings(path)
     assert settings.step("prepare-yolo")["cfg"] == str(path.with_name("own.cfg"))
     assert settings.step("stage1-train", "LR")["weights"] == "not-there"
