@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .options import PHASE_RANGE
+from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
 
@@ -17,7 +17,8 @@ from .progress import progress
 @click.option("--phase", type=click.Path(path_type=Path), help="One scan without a study: its phase.")
 @click.option("--swi", type=click.Path(path_type=Path), help="One scan: its SWI, if there is one.")
 @click.option("--mask", type=click.Path(path_type=Path), help="One scan: its brain mask, if there is one.")
-@click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which echo of 4-D files, counted from 1.")
+@ECHO
+@PHASE_VOLUME
 @PHASE_RANGE
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
 @click.pass_context
@@ -30,6 +31,7 @@ def command(
     swi: Path | None,
     mask: Path | None,
     echo: int | None,
+    phase_volume: int | None,
     phase_range: str | float | None,
     jobs: int,
 ) -> None:
@@ -56,18 +58,25 @@ def command(
         raise UsageError("give either a STUDY, or the files of one scan with --magnitude and --phase.")
     if study is not None:
         with progress("check") as on_progress:
-            report = check_study(study, echo=echo, phase_range=phase_range, jobs=jobs, on_progress=on_progress)
+            report = check_study(
+                study,
+                echo=echo,
+                phase_volume=phase_volume,
+                phase_range=phase_range,
+                jobs=jobs,
+                on_progress=on_progress,
+            )
     else:
         if phase is None or (magnitude is None and swi is None):
             raise UsageError("one scan needs --phase, and --magnitude or --swi.")
         scan = Scan("scan", phase, magnitude, swi, mask, phase_range=phase_range)
         with progress("check") as on_progress:
-            report = check_scan(scan, echo=echo, on_progress=on_progress)
+            report = check_scan(scan, echo=echo, phase_volume=phase_volume, on_progress=on_progress)
     _show(report)
     if study is not None and not report.errors:
-        echo_given = f" --echo {echo}" if echo is not None else ""
-        range_given = f" --phase-range {phase_range}" if phase_range is not None else ""
-        click.echo(f"Next: cmbtk preprocess {study}{echo_given}{range_given}")
+        given = {"--echo": echo, "--phase-volume": phase_volume, "--phase-range": phase_range}
+        same = "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+        click.echo(f"Next: cmbtk preprocess {study}{same}")
     ctx.exit(report.exit_code)
 
 

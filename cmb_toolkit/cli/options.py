@@ -6,7 +6,7 @@ import click
 
 from ..model import IMAGE_SIZE
 
-__all__ = ["AUTO_DISTANCE", "IMAGE_SIDE", "PHASE_RANGE", "REPEAT", "RULE", "NumberOr"]
+__all__ = ["AUTO_DISTANCE", "ECHO", "IMAGE_SIDE", "PHASE_RANGE", "PHASE_VOLUME", "REPEAT", "RULE", "NumberOr"]
 
 
 class NumberOr(click.ParamType[str | float]):
@@ -48,6 +48,17 @@ REPEAT = click.option(
     default=1,
     show_default=True,
     help="From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
+)
+
+ECHO = click.option(
+    "--echo", type=click.IntRange(min=1), metavar="N", help="Which volume of 4-D files, counted from 1."
+)
+
+PHASE_VOLUME = click.option(
+    "--phase-volume",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The same for the phase alone, where 4-D files hold magnitude and phase one after the other.",
 )
 
 PHASE_RANGE = click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from .options import PHASE_RANGE
+from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -44,13 +44,8 @@ _OPTIONS = (
         is_flag=True,
         help="Undo jumps of pi from every slice to the next, in scans that have them (some GE reconstructions).",
     ),
-    click.option("--echo", type=click.IntRange(min=1), metavar="N", help="Which volume of 4-D files, counted from 1."),
-    click.option(
-        "--phase-volume",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="The same for the phase alone, where 4-D files hold magnitude and phase one after the other.",
-    ),
+    ECHO,
+    PHASE_VOLUME,
     click.option(
         "--unwrap",
         type=click.Choice(["path", "laplacian"]),

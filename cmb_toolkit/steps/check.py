@@ -140,7 +140,9 @@ class _Task:
     marks: NDArray[np.int_]
 
 
-def check_scan(scan: Scan, *, echo: int | None = None, on_progress: OnProgress) -> Report:
+def check_scan(
+    scan: Scan, *, echo: int | None = None, phase_volume: int | None = None, on_progress: OnProgress
+) -> Report:
     """Check the files of one scan, without a study.
 
     Parameters
@@ -148,9 +150,11 @@ def check_scan(scan: Scan, *, echo: int | None = None, on_progress: OnProgress) 
     scan : Scan
     echo : int, optional
         Which volume of 4-D files, from 1.
+    phase_volume : int, optional
+        The same for the phase alone; by default `echo`.
     """
     on_progress(0, 1, scan.name)
-    facts = _check_files(_Task(scan, np.empty((0, 3), int)), echo)
+    facts = _check_files(_Task(scan, np.empty((0, 3), int)), echo, phase_volume)
     on_progress(1, 1, scan.name)
     return Report((facts,), facts.problems)
 
@@ -159,6 +163,7 @@ def check_study(
     folder: Path,
     *,
     echo: int | None = None,
+    phase_volume: int | None = None,
     phase_range: str | float | None = None,
     jobs: int = 1,
     on_progress: OnProgress,
@@ -170,6 +175,8 @@ def check_study(
     folder : Path
     echo : int, optional
         Which volume of 4-D files, from 1.
+    phase_volume : int, optional
+        The same for the phase alone; by default `echo`.
     phase_range : ``"radians"`` or float, optional
         Unit of all phases; by default what participants.tsv says, or recognised.
     jobs : int
@@ -196,7 +203,8 @@ def check_study(
         if phase_range is not None:
             scan = replace(scan, phase_range=phase_range)
         tasks.append(_Task(scan, mine))
-    scans = for_each(partial(_check_files, echo=echo), tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
+    look = partial(_check_files, echo=echo, phase_volume=phase_volume)
+    scans = for_each(look, tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
     for scan_facts in scans:
         problems += scan_facts.problems
     problems += _check_positions(study, marks, scans)
@@ -354,7 +362,7 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 # -- files ------------------------------------------------------------------------------------------------------
 
 
-def _check_files(task: _Task, echo: int | None = None) -> ScanFacts:
+def _check_files(task: _Task, echo: int | None, phase_volume: int | None) -> ScanFacts:
     """Everything about the files of one scan."""
     scan = task.scan
     problems: list[Problem] = []
@@ -364,7 +372,8 @@ def _check_files(task: _Task, echo: int | None = None) -> ScanFacts:
         if path is None:
             continue
         try:
-            volumes[role] = _read(path, role, echo, scan.name, problems)
+            which = phase_volume if role == "phase" and phase_volume is not None else echo
+            volumes[role] = _read(path, role, which, scan.name, problems)
         except CmbError as error:
             problems.append(_error(error, scan.name))
             continue

@@ -60,6 +60,10 @@ COPIES = Kind(
     "two whole numbers from 1, for example [24, 24]",
     lambda v: isinstance(v, list) and len(v) == 2 and all(whole(1).fits(n) for n in v),
 )
+RADII = Kind(
+    "a list of numbers above 0, for example [1, 1.5, 2]",
+    lambda v: isinstance(v, list) and bool(v) and all(number(0, open_low=True).fits(r) for r in v),
+)
 KEYS = Kind(
     'a table of texts or numbers, for example { batch = "16" }',
     lambda v: isinstance(v, dict) and all(isinstance(x, str | int | float) for x in v.values()),
@@ -81,7 +85,9 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "phase-sign": choice("+1", "-1", "auto"),
         "phase-range": _PHASE_RANGE,
         "phase-is-filtered": FLAG,
+        "fix-ge-phase": FLAG,
         "echo": whole(1),
+        "phase-volume": whole(1),
         "unwrap": choice("path", "laplacian"),
         "highpass": choice("gaussian", "homodyne"),
         "brain-mask": choice("own", "fsl", "none"),
@@ -99,6 +105,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "max-batches": whole(1),
         "set": KEYS,
         "scale": _SCALE,
+        "background": choice("black", "white"),
         "anchors": choice("cfg", "labels"),
         "negatives": number(0),
         "no-augment": FLAG,
@@ -120,6 +127,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "most-false": _MM,
         "distance": _MM,
         "separation": _MM,
+        "radius": RADII,
         "margin": number(0),
         "size": whole(32),
         "mode": choice("auto", "crop", "resize"),
@@ -151,6 +159,9 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Options of every step that a settings file may set, by the name that they have on the command line."""
 
+_REPEATED = ("radius",)
+"""Options whose list is one word each time; of the others' lists, all words follow the one name."""
+
 SEEDED = ("split", "prepare-yolo", "stage1-train", "stage2-crop", "stage2-train")
 """Steps that are given the experiment's seed."""
 
@@ -169,6 +180,9 @@ def words(options: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, Mapping):
             for key, setting in sorted(value.items()):
                 said += [f"--{name}", f"{key}={setting}"]
+        elif isinstance(value, list) and name in _REPEATED:
+            for one in value:
+                said += [f"--{name}", str(one)]
         elif isinstance(value, list):
             said += [f"--{name}", *map(str, value)]
         else:

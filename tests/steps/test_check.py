@@ -463,6 +463,32 @@ def test_echo_that_is_not_there(tmp_path):
     assert "has no echo 4" in report.errors[0].message
 
 
+def test_magnitude_and_phase_stacked_in_one_file(tmp_path):
+    rng = np.random.default_rng(2)
+    both = save(tmp_path / "both.nii.gz", np.stack([rng.uniform(1, 2, SHAPE), rng.uniform(-3, 3, SHAPE)], 3))
+    arguments = ["check", "--magnitude", str(both), "--phase", str(both), "--phase-range", "radians", "--echo", "1"]
+    assert CliRunner().invoke(cli, arguments).exit_code == 5, "the magnitude for both"
+    right = CliRunner().invoke(cli, [*arguments, "--phase-volume", "2"])
+    assert right.exit_code == 0, right.output
+    assert CliRunner().invoke(cli, [*arguments, "--phase-volume", "3"]).exit_code == 5
+
+
+def test_a_stack_in_a_study(study):
+    table = pd.read_csv(study.participants, sep="\t")
+    folder = study.root / "stacked"
+    folder.mkdir()
+    for row in table.itertuples():
+        parts = [nib.load(study.root / path).get_fdata() for path in (row.magnitude, row.phase)]
+        affine = nib.load(study.root / row.magnitude).affine
+        nib.save(nib.Nifti1Image(np.stack(parts, 3), affine), folder / f"{row.participant_id}.nii.gz")
+    stacks = [f"stacked/{name}.nii.gz" for name in table["participant_id"]]
+    table.assign(magnitude=stacks, phase=stacks).to_csv(study.participants, sep="\t", index=False)
+    assert CliRunner().invoke(cli, ["check", str(study.root), "--echo", "1"]).exit_code == 5
+    right = CliRunner().invoke(cli, ["check", str(study.root), "--echo", "1", "--phase-volume", "2"])
+    assert right.exit_code == 0, right.output
+    assert right.output.rstrip().endswith(f"cmbtk preprocess {study.root} --echo 1 --phase-volume 2")
+
+
 def test_nothing_can_be_read(tmp_path):
     result = CliRunner().invoke(cli, ["check", "--magnitude", str(tmp_path / "a"), "--phase", str(tmp_path / "b")])
     assert result.exit_code == 3

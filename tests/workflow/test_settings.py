@@ -148,19 +148,30 @@ def test_words_of_every_kind():
         "phase-is-filtered": True,
         "set": {"b": 2, "a": "x y"},
         "copies": [6, 1],
+        "radius": [1, 2.5],
     }
     assert words(options) == [
         "--brain-mask", "none", "--copies", "6", "1", "--echo", "2", "--phase-is-filtered",
+        "--radius", "1", "--radius", "2.5",
         "--set", "a=x y", "--set", "b=2",
     ]  # fmt: skip
     assert words({"no-augment": False}) == []
 
 
-def test_every_option_is_one_of_its_command():
+def test_every_option_of_a_command_can_be_set():
+    """But for those that the experiment itself gives, and those of single runs."""
+    given = {"seed", "fold", "resolution", "input", "repeat", "by-scanner", "role", "jobs", "restart", "continue"}
+    single = {"preprocess": {"subject", "save-steps", "output-type"}, "stage1-detect": {"weights"}}
     for step, options in OPTIONS.items():
         command = cli.get_command(click.Context(cli), step)
-        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        assert {f"--{name}" for name in options} <= known, step
+        known = {name.lstrip("-") for parameter in command.params for name in parameter.opts if name.startswith("--")}
+        assert set(options) == known - given - single.get(step, set()), step
+
+
+def test_radii_reach_their_command():
+    command = cli.get_command(click.Context(cli), "frst")
+    asked = command.make_context("frst", ["study", "--fold", "1", *words({"radius": [1, 2.5]})])
+    assert asked.params["radii"] == (1, 2.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
