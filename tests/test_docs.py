@@ -1,0 +1,45 @@
+"""The documentation: its links lead somewhere, and the commands that it shows are ones that cmbtk takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from cmb_toolkit.cli.main import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("docs/*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_and_files_are_there(page):
+    text = page.read_text("utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    lost = [link for link in links if link and "://" not in link and not (page.parent / link).exists()]
+    files = re.findall(r"`([\w./*-]+/[\w*-]+\.(?:py|sh|cfg|toml))`", text)
+    lost += [name for name in files if not (any(ROOT.glob(name)) or any((ROOT / "cmb_toolkit").glob(name)))]
+    assert not lost
+    assert not re.search(r"^(<{7}|={7}|>{7})", text, re.MULTILINE), "left of a merge"
+
+
+SHOWN = [
+    pytest.param(line, id=f"{name}: {line[:60]}")
+    for page, name in zip(PAGES, NAMES, strict=True)
+    for line in re.findall(r"^(?: {4})?(cmbtk .*)", page.read_text("utf-8"), re.MULTILINE)
+]
+"""Lines of code that begin with cmbtk."""
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_commands_are_taken(line):
+    words = shlex.split(line, comments=True)[1:]
+    context = click.Context(cli, info_name="cmbtk")
+    command = cli
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, name
+    command.make_context(name, words)
