@@ -8,6 +8,7 @@ import click
 import pytest
 
 from cmb_toolkit.cli.main import cli
+from cmb_toolkit.workflow.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("docs/*.md")])
@@ -31,6 +32,20 @@ SHOWN = [
     for line in re.findall(r"^(?: {4})?(cmbtk .*)", page.read_text("utf-8"), re.MULTILINE)
 ]
 """Lines of code that begin with cmbtk."""
+
+
+SETTINGS = [
+    pytest.param(text, id=name)
+    for page, name in zip(PAGES, NAMES, strict=True)
+    for text in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_settings_are_taken(text, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, "utf-8")
+    load_settings(path)
 
 
 @pytest.mark.parametrize("line", SHOWN)
