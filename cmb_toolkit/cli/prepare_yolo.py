@@ -55,7 +55,8 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     default="small",
     show_default=True,
     metavar="NAME|FILE",
-    help="Network: small (learns on a CPU), yolov2-paper, yolov2-released, or a Darknet .cfg file.",
+    help="Network: small (learns on a CPU in minutes), yolov2-short (the paper's layers, in hours), yolov2-paper, "
+    "yolov2-released, or a Darknet .cfg file.",
 )
 @click.option(
     "--max-batches",

@@ -13,6 +13,8 @@ from cmb_toolkit.darknet.cfg import parse_cfg
 from cmb_toolkit.darknet.labels import labels_from_text, labels_to_text
 from cmb_toolkit.darknet.project import check_project, check_stem, read_list, set_net, write_project
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.model import BOX_SIZE
+from cmb_toolkit.steps.prepare_yolo import CFGS as NETWORKS
 
 CFGS = Path(module.__file__).parents[1] / "cfg"
 SMALL = (CFGS / "small.cfg").read_text("utf-8")
@@ -86,10 +88,20 @@ def test_full_networks_have_the_papers_size(name):
     assert cfg.net.batch == {"yolov2-paper": 64, "yolov2-released": 16}[name]
 
 
-def test_small_network_fits_the_labels():
-    cfg = parse_cfg(SMALL)
+def test_the_short_training_is_of_the_papers_network():
+    """All layers but the last, which has one anchor in place of five."""
+    paper, short = (parse_cfg((CFGS / f"{name}.cfg").read_text("utf-8")) for name in ("yolov2-paper", "yolov2-short"))
+    assert short.layers[:-2] == paper.layers[:-2]
+    assert short.floats == paper.floats - 24 * (1024 + 1) == 50_554_086
+    assert 10 * short.net.max_batches * short.net.batch < paper.net.max_batches * paper.net.batch
+
+
+@pytest.mark.parametrize("name", ["small", "yolov2-short"])
+def test_networks_of_our_own_fit_the_labels(name):
+    cfg = parse_cfg((CFGS / f"{name}.cfg").read_text("utf-8"))
     assert (cfg.net.width, cfg.region.classes) == (448, 1)
-    assert 448 % cfg.stride == 0
+    ((width, height),) = cfg.region.anchors
+    assert width * cfg.stride == height * cfg.stride == BOX_SIZE
 
 
 def test_set_net_replaces_and_adds_keys_in_net_alone():
@@ -101,7 +113,7 @@ def test_set_net_replaces_and_adds_keys_in_net_alone():
     assert set_net(changed, {"batch": 2, "max_batches": 10}) == changed
 
 
-@pytest.mark.parametrize("name", ["small", "yolov2-paper", "yolov2-released"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_set_net_changes_only_what_was_asked(name):
     text = (CFGS / f"{name}.cfg").read_text("utf-8")
     before, after = parse_cfg(text), parse_cfg(set_net(text, {"max_batches": 77, "width": 320, "height": 320}))
