@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from .style import COLOURS, canvas, save
+from .style import COLOURS, canvas, headline, save
 
 __all__ = ["OperatingPoint", "draw_froc", "draw_losses"]
 
@@ -41,7 +41,7 @@ def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title:
     """
     panels = [panel for panel in ((_draw_stage1, stage1), (_draw_stage2, stage2)) if panel[1] is not None]
     with canvas(5.6 * len(panels), 4.2) as figure:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+        headline(figure, title)
         for axis, (draw, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             assert history is not None
             draw(axis, history)
@@ -141,7 +141,7 @@ def draw_froc(
     ]
     panels = [panel for panel in panels if (folds["stage"] == panel.stage).any()]
     with canvas(5.8 * len(panels), 5.4) as figure:
-        figure.suptitle(f"{title}\n{rule_label}", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        headline(figure, f"{title}\n{rule_label}")
         for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw_curves(axis, folds[folds["stage"] == panel.stage], panel, points.get(panel.stage, ()))
         return save(figure, out)

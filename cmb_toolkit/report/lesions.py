@@ -14,7 +14,7 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from ..evaluation.rules import Rule
-from .style import COLOURS, KINDS, canvas, save
+from .style import COLOURS, KINDS, canvas, headline, save
 
 __all__ = ["Lesion", "View", "choose_lesions", "crop", "draw_lesion", "draw_montage"]
 
@@ -218,7 +218,7 @@ def draw_montage(
     columns = min(8, max(5, *map(len, shown.values())))
     heights = [1.75 * max(1, -(-len(part) // columns)) * bool(part) + 0.45 for part in shown.values()]
     with canvas(1.55 * columns, sum(heights) + 0.9) as figure:
-        figure.suptitle(f"{title}\n{rule.label}", x=0.005, ha="left", fontsize=12, fontweight="bold")
+        headline(figure, f"{title}\n{rule.label}")
         figure.supxlabel(_LEGEND, x=0.005, ha="left", fontsize=9)
         blocks = figure.subfigures(len(KINDS), 1, height_ratios=heights, squeeze=False)[:, 0]
         for block, (kind, part) in zip(blocks, shown.items(), strict=True):

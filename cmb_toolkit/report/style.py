@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "KINDS", "canvas", "save"]
+__all__ = ["COLOURS", "KINDS", "canvas", "headline", "save"]
 
 KINDS: tuple[str, ...] = ("found", "missed", "false")
 """What a finding can be: a microbleed found, a microbleed missed, a false positive."""
@@ -39,6 +39,7 @@ _RC: Any = {
     "grid.linewidth": 0.7,
     "legend.frameon": False,
     "lines.linewidth": 2,
+    "figure.dpi": 150,  # what is measured is what is drawn: glyphs are a little wider at other resolutions
     "savefig.dpi": 150,
     "savefig.facecolor": "white",
 }
@@ -57,6 +58,15 @@ def canvas(width: float, height: float, *, arrange: bool = True) -> Iterator[Fig
     """
     with mpl.rc_context(_RC):
         yield Figure(figsize=(width, height), layout="constrained" if arrange else None)
+
+
+def headline(figure: Figure, text: str) -> None:
+    """A bold title above everything, from the left; smaller where a long name would not fit the width."""
+    size = 13.0
+    title = figure.suptitle(text, x=0.01, ha="left", fontsize=size, fontweight="bold")
+    while title.get_window_extent().x1 > 0.99 * figure.bbox.width and size > 6:
+        size -= 0.5
+        title.set_fontsize(size)
 
 
 def save(figure: Figure, path: Path) -> Path:

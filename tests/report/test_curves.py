@@ -4,6 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 from cmb_toolkit.report.figures import OperatingPoint, draw_froc, draw_losses
+from cmb_toolkit.report.style import canvas, headline
 
 
 @pytest.fixture
@@ -47,3 +48,17 @@ def test_froc_without_a_finite_point(tmp_path):
     point = OperatingPoint("nothing", float("nan"), 2.0)
     assert draw_froc(curve("1", "stage1"), {"stage1": [point]}, "rule", "HR", tmp_path / "x.png").is_file()
     assert draw_froc(curve("1", "overall"), {}, "rule", "HR", tmp_path / "y.png").is_file()
+
+
+USUAL = "HR_swi+cphase-averaged_fold-1: training of the detector"
+LONG = "HR+LR_swi+phase+magnitude_fold-scanner-a_repeat-2: training of the detector"
+
+
+@pytest.mark.parametrize(("text", "is_smaller"), [("short", False), (USUAL, True), (LONG, True)])
+def test_a_headline_fits_its_figure(text, is_smaller):
+    with canvas(5.6, 4.2) as figure:
+        headline(figure, text)
+        box = figure.texts[0].get_window_extent()
+        assert (figure.texts[0].get_fontsize() < 13) == is_smaller
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width == 5.6 * 150
