@@ -2,6 +2,7 @@
 # One fold of full-size HR scans with the paper's YOLOv2, shortly trained, as docs/reproduce.md tells of: three hours on two
 # processors, most of it the training of stage 1. A second, short training of the same weights asks for better centres.
 #
+#   . .venv/bin/activate
 #   bash benchmarks/full_size.sh FOLDER      # again after anything that happened
 set -euo pipefail
 
@@ -19,6 +20,7 @@ fold() {
 cmbtk simulate study --resolution HR --subjects 40 --healthy 4 --difficulty easy --seed 3
 if [ ! -e first ]; then
     fold "$here/full_size.toml"
+    rm -rf first.tmp
     cp -r "study/cells/$cell" first.tmp
     mv first.tmp first
 fi

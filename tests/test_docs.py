@@ -48,6 +48,11 @@ def test_settings_are_taken(text, tmp_path):
     load_settings(path)
 
 
+def test_settings_of_the_benchmarks_are_taken():
+    for path in ROOT.glob("benchmarks/*.toml"):
+        load_settings(path)
+
+
 @pytest.mark.parametrize("line", SHOWN)
 def test_commands_are_taken(line):
     words = shlex.split(line, comments=True)[1:]
