@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from .engine import gpus as found_gpus
 from .jobs import STUDY, Job, job_table, list_jobs
 from .settings import Settings, load_settings, settings_of
 from .times import expected, total
+from .work import work
 
 __all__ = ["Experiment", "Outcome", "Plan", "State", "place_for", "plan", "read_experiment", "run", "status"]
 
@@ -64,6 +65,15 @@ class Experiment:
     def by_name(self) -> dict[tuple[str, str], Job]:
         """Jobs by step and cell."""
         return {(job.step, job.cell): job for job in self.jobs}
+
+    @cached_property
+    def amounts(self) -> dict[str, float]:
+        """Step -> how much work a job of it is, for the steps where the settings decide it."""
+        return work(self.settings.options)
+
+    def expected(self, jobs: Iterable[Job], paces: Mapping[Job, float]) -> dict[Job, float | None]:
+        """Seconds that each of these jobs will take, from the `paces` of those that were done."""
+        return {job: expected(job, paces, self.amounts, self.settings.seconds) for job in jobs}
 
     def chosen(self, tables: Sequence[int] = (), folds: Sequence[str] = ()) -> list[Job]:
         """All jobs, or those of the cells of some tables, or folds, or both.
@@ -265,13 +275,7 @@ def plan(experiment: Experiment, *, tables: Sequence[int] = (), folds: Sequence[
                 raise CmbError(f"Snakemake: {event.text}")
             if event.kind == "started":
                 todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
-    known = _Live(experiment).read()["took"]
-    return Plan(
-        experiment,
-        asked,
-        todo,
-        {job: expected(job, known, experiment.settings.seconds) for job in todo},
-    )
+    return Plan(experiment, asked, todo, experiment.expected(todo, _Live(experiment).read()["pace"]))
 
 
 def _files(jobs: Sequence[Job]) -> list[str]:
@@ -360,7 +364,7 @@ def _follow(
     on_event: Callable[[str, Job, int, float | None], None],
 ) -> Outcome:
     root = experiment.study.root
-    known = live.read()["took"]
+    paces = live.read()["pace"]
     by_id: dict[int, Job] = {}
     left = dict(plans.seconds)
     running: dict[Job, float] = {}
@@ -385,11 +389,11 @@ def _follow(
         if event.kind == "finished":
             done += 1
             if _records(root, job) != before[job]:  # else it had nothing to do
-                known[job] = took
-            left = {other: expected(other, known, experiment.settings.seconds) for other in left}
+                paces[job] = took / experiment.amounts.get(job.step, 1.0)
+            left = experiment.expected(left, paces)
         elif event.kind == "failed":
             failed[job] = last_words(root / job.log)
-        live.write(running=running, failed=failed, took=known)
+        live.write(running=running, failed=failed, pace=paces)
         on_event(event.kind, job, done, total(left, place.jobs, place.gpus))
     live.write(running={}, failed=failed)
     if trouble and not failed:
@@ -423,14 +427,14 @@ class _Live:
         self._jobs = experiment.by_name
 
     def write(self, **noted: dict[Job, Any]) -> None:
-        """Replace what is noted under these of ``running``, ``failed``, ``took``."""
+        """Replace what is noted under these of ``running``, ``failed``, ``pace``."""
         content = self.read() | noted
         text = {name: [[job.step, job.cell, value] for job, value in jobs.items()] for name, jobs in content.items()}
         write_text(self._path, json.dumps(text) + "\n")
 
     def read(self) -> dict[str, dict[Job, Any]]:
-        """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words) and done
-        (``took`` so many seconds)."""
+        """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words) and done (at what
+        ``pace``: seconds per amount of work)."""
         try:
             content = json.loads(self._path.read_text("utf-8"))
             found = {
@@ -439,7 +443,7 @@ class _Live:
             }
         except (OSError, ValueError, AttributeError):
             found = {}
-        return {"running": {}, "failed": {}, "took": {}} | found
+        return {"running": {}, "failed": {}, "pace": {}} | found
 
 
 @contextmanager

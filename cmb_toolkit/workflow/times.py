@@ -9,19 +9,31 @@ from .jobs import GPU_STEPS, Job
 __all__ = ["expected", "in_words", "total"]
 
 
-def expected(job: Job, known: Mapping[Job, float], stated: Mapping[str, float]) -> float | None:
+def expected(
+    job: Job, paces: Mapping[Job, float], amounts: Mapping[str, float], stated: Mapping[str, float]
+) -> float | None:
     """How long a job will take [s]: its like in the same resolution, else in any, else what the settings say.
+
+    Parameters
+    ----------
+    job : Job
+    paces : mapping
+        Jobs that were done -> seconds they took per amount of work.
+    amounts : mapping
+        Step -> its amount of work (:func:`cmb_toolkit.workflow.work.work`); 1 where nothing is said.
+    stated : mapping
+        Step -> seconds by the settings.
 
     Returns
     -------
     float or None
         None where nothing is known.
     """
-    like = {other: seconds for other, seconds in known.items() if other.step == job.step}
-    nearest = [seconds for other, seconds in like.items() if _resolution(other) == _resolution(job)]
+    like = {other: pace for other, pace in paces.items() if other.step == job.step}
+    nearest = [pace for other, pace in like.items() if _resolution(other) == _resolution(job)]
     for group in (nearest, list(like.values())):
         if group:
-            return sum(group) / len(group)
+            return sum(group) / len(group) * amounts.get(job.step, 1.0)
     return float(stated[job.step]) if job.step in stated else None
 
 

@@ -14,7 +14,7 @@ import pytest
 from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import write_tsv
-from cmb_toolkit.workflow.experiment import last_words, plan, read_experiment
+from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment
 
 SETTINGS = """
 base = "demo"
@@ -124,6 +124,15 @@ def test_the_whole_of_it(place, cmbtk):
     todo = plan(read_experiment(study.root, settings)).todo
     lr = "tiny-lr_swi+cphase-averaged_fold-1"
     assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
+
+    # what was measured tells how long a hundred times as much will take, too
+    train = "stage1-train", BOTH
+    now = read_experiment(study.root, settings)
+    measured = now.expected([now.by_name[train]], _Live(now).read()["pace"])[now.by_name[train]]
+    settings.write_text(SETTINGS.replace("max-batches = 12", "max-batches = 1200"), "utf-8")
+    longer = plan(read_experiment(study.root, settings))
+    assert measured > 1
+    assert longer.seconds[longer.experiment.by_name[train]] == pytest.approx(100 * measured)
 
     # a file that the settings name, and its content
     network = settings.with_name("own.cfg")

@@ -11,17 +11,26 @@ def job(step, cell):
 
 
 def test_expected_takes_the_nearest_that_is_known():
-    known = {
+    paces = {
         job("train", "HR_a"): 10.0,
         job("train", "HR_b"): 20.0,
         job("train", "LR_a"): 60.0,
         job("crop", "LR_a"): 1.0,
     }
     stated = {"train": 500, "classify": 7}
-    assert expected(job("train", "HR_c"), known, stated) == 15
-    assert expected(job("train", "HR+LR_c"), known, stated) == 30
-    assert expected(job("classify", "HR_c"), known, stated) == 7
-    assert expected(job("evaluate", "HR_c"), known, stated) is None
+    assert expected(job("train", "HR_c"), paces, {}, stated) == 15
+    assert expected(job("train", "HR+LR_c"), paces, {}, stated) == 30
+    assert expected(job("classify", "HR_c"), paces, {}, stated) == 7
+    assert expected(job("evaluate", "HR_c"), paces, {}, stated) is None
+
+
+def test_expected_follows_the_amount_of_work():
+    """A training that was measured at 5 s per amount; what the settings state is of the whole job."""
+    amounts = {"train": 4.0, "classify": 4.0}
+    paces = {job("train", "HR_a"): 5.0, job("crop", "HR_a"): 3.0}
+    assert expected(job("train", "HR_b"), paces, amounts, {}) == 20
+    assert expected(job("crop", "HR_b"), paces, amounts, {}) == 3
+    assert expected(job("classify", "HR_b"), paces, amounts, {"classify": 7}) == 7
 
 
 @pytest.mark.parametrize(
