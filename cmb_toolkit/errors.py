@@ -6,6 +6,9 @@ user is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CmbError(Exception):
     """Base of every error raised on purpose; also used for failures outside anybody's input."""
@@ -51,25 +54,47 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[CmbError] = []
+        self.subjects: list[str] = []
 
-    def add(self, error: CmbError | str) -> None:
-        """Note a problem; plain text is bad data."""
+    def add(self, error: CmbError | str, subject: str = "") -> None:
+        """Note a problem, and whose it is; plain text is bad data."""
         self.found.append(DataError(error) if isinstance(error, str) else error)
+        self.subjects.append(subject)
+
+    @contextmanager
+    def of(self, subject: str) -> Iterator[None]:
+        """Note what goes wrong inside as this subject's, and go on; but a disk that is full is nobody's in particular.
+
+        Parameters
+        ----------
+        subject : str
+        """
+        try:
+            yield
+        except StorageError:
+            raise
+        except CmbError as error:
+            self.add(error, subject)
 
     def raise_if_any(self, hint: str = "") -> None:
         """Raise what was gathered as one error, with a hint as its last line.
 
+        Beyond the first of them only the subjects are named, each of them.
+
         Raises
         ------
-        MissingError
-            If every problem is a missing file.
-        DataError
-            If any is another.
+        CmbError
+            Of the kind that all problems are (a missing file, wrong usage), or else bad data.
         """
         if not self.found:
             return
-        lines = [str(error) for error in self.found[: self.most_shown]]
-        if len(self.found) > self.most_shown:
-            lines.append(f"... and {len(self.found) - self.most_shown} more problems like these.")
-        missing = all(isinstance(error, MissingError) for error in self.found)
-        raise (MissingError if missing else DataError)("\n".join([*lines, hint] if hint else lines))
+        lines = [
+            f"{name}: {error}" if name else str(error) for name, error in zip(self.subjects, self.found, strict=True)
+        ]
+        if len(lines) > self.most_shown:
+            more = list(dict.fromkeys(name for name in self.subjects[self.most_shown :] if name))
+            whose = f", of {', '.join(more)}" if more else ""
+            lines[self.most_shown :] = [f"... and {len(lines) - self.most_shown} more problems like these{whose}."]
+        kinds = {type(error) for error in self.found}
+        kind = kinds.pop() if len(kinds) == 1 else DataError
+        raise kind("\n".join([*lines, hint] if hint else lines))

@@ -118,3 +118,29 @@ def test_problems_are_raised_together():
     problems.add("c: wrong")
     with pytest.raises(DataError, match=r"a: gone\nb: gone\nc: wrong$"):
         problems.raise_if_any()
+
+
+def test_problems_are_of_the_kind_that_all_of_them_are():
+    for error, expected in ((UsageError, UsageError), (DarknetError, DataError)):
+        problems = Problems()
+        for name, kind in (("sub-1", UsageError), ("sub-2", error)):
+            with problems.of(name):
+                raise kind("wrong")
+        with pytest.raises(expected, match="sub-1: wrong\nsub-2: wrong"):
+            problems.raise_if_any()
+
+
+def test_every_subject_with_a_problem_is_named():
+    problems = Problems()
+    for n in range(30):
+        problems.add("broken", f"sub-{n:02d}")
+    with pytest.raises(DataError) as caught:
+        problems.raise_if_any()
+    assert str(caught.value).startswith("sub-00: broken\nsub-01: broken\n")
+    assert "10 more problems like these, of sub-20, " in str(caught.value)
+    assert all(f"sub-{n:02d}" in str(caught.value) for n in range(30))
+
+
+def test_a_full_disk_is_nobodys_problem_in_particular():
+    with pytest.raises(StorageError), Problems().of("sub-1"):
+        raise StorageError("full")

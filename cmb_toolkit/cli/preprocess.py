@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from ..errors import Problems
 from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
@@ -135,8 +136,8 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any
 
     The phase is brought to radians, paramagnetic positive, unwrapped and high-passed inside the brain; the SWI is the
     magnitude times a mask that darkens positive phase. Files are written on the scan's own grid as .nii.gz, with 0
-    outside the brain. Subjects that are done already are left alone. For one scan without a study see
-    `cmbtk swi`.
+    outside the brain. Subjects that are done already are left alone; one that cannot be done does not stop the others
+    and is named at the end. For one scan without a study see `cmbtk swi`.
 
     The unit of the phase is recognised where its values fill a known range and never guessed. A sign that was given and
     that the veins contradict is reported and never flipped; --phase-sign auto takes the one that they show, and says on
@@ -148,9 +149,14 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any
     """
     from ..steps import preprocess as step
 
+    problems = Problems()
     with progress("Preprocessing") as on_progress:
-        summary = step.preprocess(study, settings_from(options), subjects=subjects, jobs=jobs, on_progress=on_progress)
-    show(summary, f"{study}/sub-*/")
+        summary = step.preprocess(
+            study, settings_from(options), subjects=subjects, jobs=jobs, on_progress=on_progress, problems=problems
+        )
+    if summary.scans:
+        show(summary, f"{study}/sub-*/")
+    problems.raise_if_any()
 
 
 def settings_from(options: dict[str, Any]) -> Settings:

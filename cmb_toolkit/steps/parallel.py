@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
 from typing import TypeVar
 
-from ..errors import CmbError
+from ..errors import CmbError, Problems, StorageError
 from ..model import OnProgress
 
 __all__ = ["for_each"]
@@ -24,10 +26,12 @@ def for_each(
     jobs: int,
     on_progress: OnProgress,
     label: Callable[[T], str] = str,
+    problems: Problems | None = None,
 ) -> list[R]:
     """Apply `function` to every item, in the order of `items`.
 
-    The first error stops what has not begun and is raised as it is; work already published stays.
+    An item that fails does not stop the others: what went wrong is gathered, each with its label, and raised when all
+    are done. Only what is no single item's fault stops everything: a full disk, a worker that was killed, Ctrl-C.
 
     Parameters
     ----------
@@ -39,34 +43,59 @@ def for_each(
     on_progress : callable
         ``on_progress(done, total, label(item))`` after each item.
     label : callable
-        What to call an item in progress reports.
+        What to call an item in progress reports and problems.
+    problems : Problems, optional
+        Where to gather what goes wrong, instead of raising it: the results are then those of the other items.
+
+    Returns
+    -------
+    list
+        Results of all items, or without those that failed where `problems` are given.
 
     Raises
     ------
     CmbError
-        If a worker process was killed.
+        What went wrong with any items, as :meth:`cmb_toolkit.errors.Problems.raise_if_any` has it; or if a worker
+        process was killed.
     """
-    results: list[R | None] = [None] * len(items)
+    gathered = Problems() if problems is None else problems
+    results: dict[int, R] = {}
+    failed: dict[int, CmbError] = {}
     on_progress(0, len(items), "")
+    with closing(_outcomes(function, items, jobs)) as outcomes:
+        for done, (n, outcome) in enumerate(outcomes, 1):
+            try:
+                results[n] = outcome()
+            except StorageError:
+                raise
+            except CmbError as error:
+                failed[n] = error
+            except MemoryError:
+                failed[n] = CmbError("needs more memory than there is. Run the same command again with fewer --jobs.")
+            on_progress(done, len(items), label(items[n]))
+    for n in sorted(failed):
+        gathered.add(failed[n], label(items[n]))
+    if problems is None:
+        gathered.raise_if_any()
+    return [results[n] for n in sorted(results)]
+
+
+def _outcomes(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Generator[tuple[int, Callable[[], R]]]:
+    """The place of each item as it is done, and what returns its result or raises its error."""
     if jobs <= 1 or len(items) <= 1:
-        for n, item in enumerate(items):
-            results[n] = function(item)
-            on_progress(n + 1, len(items), label(item))
-        return results  # type: ignore[return-value]
+        yield from ((n, partial(function, item)) for n, item in enumerate(items))
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(items)), mp_context=context) as pool:
         places = {pool.submit(function, item): n for n, item in enumerate(items)}
         try:
-            for done, future in enumerate(as_completed(places), 1):
-                n = places[future]
-                results[n] = future.result()
-                on_progress(done, len(items), label(items[n]))
-        except BrokenProcessPool as error:
-            raise CmbError(
-                "A worker process was ended from outside, most often because memory ran out. "
-                "Run the same command again with fewer --jobs; finished subjects are not redone."
-            ) from error
+            for future in as_completed(places):
+                if isinstance(error := future.exception(), BrokenProcessPool):
+                    raise CmbError(
+                        "A worker process was ended from outside, most often because memory ran out. "
+                        "Run the same command again with fewer --jobs; finished subjects are not redone."
+                    ) from error
+                yield places[future], future.result
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return results  # type: ignore[return-value]

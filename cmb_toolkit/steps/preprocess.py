@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, Problems, UsageError
 from ..imaging.bet import bet, implausible_volume
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
 from ..imaging.phase import (
@@ -93,11 +93,12 @@ def preprocess(
     subjects: Sequence[str] | None = None,
     jobs: int = 1,
     on_progress: OnProgress,
+    problems: Problems | None = None,
 ) -> PreprocessSummary:
     """Preprocess the scans of a study into one folder per subject.
 
     Subjects whose files and settings have not changed are not done again. A ``mask`` or ``swi`` column of
-    participants.tsv is used where it names a file.
+    participants.tsv is used where it names a file. A scan that cannot be preprocessed does not stop the others.
 
     Parameters
     ----------
@@ -108,33 +109,40 @@ def preprocess(
     jobs : int, default=1
         Worker processes.
     on_progress : callable
+    problems : Problems, optional
+        Where to gather what is wrong with single subjects, instead of raising it after the others are done: the
+        summary is then of the others.
 
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
     """
     settings = settings or Settings()
+    gathered = Problems() if problems is None else problems
     study = Study.open(study_folder)
     table = read_participants(study)
     unknown = sorted(set(subjects or ()) - set(table.index))
     if unknown:
         raise UsageError(f"{study.participants}: no subject {unknown[0]}. Check --subject; names are like sub-001.")
-    scans = [scan_of(study, row) for name, row in table.iterrows() if not subjects or name in subjects]
-    outputs = {scan.name: (study.subject(scan.name), _names_in(study, scan.name)) for scan in scans}
-    for scan in scans:
-        check_files(scan)
-        _check_output(*outputs[scan.name], scan)
-    work = partial(_one_of_study, study=study, settings=settings)
-    todo = [scan for scan in scans if not _record(scan, settings).is_current(outputs[scan.name][0])]
+    reports: dict[str, ScanReport] = {}
+    todo = []
+    chosen = [(str(name), row) for name, row in table.iterrows() if not subjects or name in subjects]
+    for name, row in chosen:
+        with gathered.of(name):
+            scan = scan_of(study, row)
+            check_files(scan)
+            _check_output(study.subject(name), _names_in(study, name), scan)
+            if _record(scan, settings).is_current(study.subject(name)):
+                reports[name] = _one_of_study(scan, study, settings)
+            else:
+                todo.append(scan)
     _check_tools(todo, settings)
-    made = dict(
-        zip(
-            (scan.name for scan in todo),
-            for_each(work, todo, jobs=jobs, on_progress=on_progress, label=_name),
-            strict=True,
-        )
-    )
-    return PreprocessSummary(tuple(made.get(scan.name) or work(scan) for scan in scans))
+    work = partial(_one_of_study, study=study, settings=settings)
+    made = for_each(work, todo, jobs=jobs, on_progress=on_progress, label=_name, problems=gathered)
+    reports |= {report.name: report for report in made}
+    if problems is None:
+        gathered.raise_if_any()
+    return PreprocessSummary(tuple(reports[name] for name, _ in chosen if name in reports))
 
 
 def preprocess_scan(

@@ -652,12 +652,23 @@ def test_fsl_that_is_not_there_stops_before_any_work(tmp_path, monkeypatch):
     assert preprocess(masked.root, Settings(brain_mask="fsl"), on_progress=quiet).made == 1
 
 
-def test_missing_scan_stops_before_any_work(tmp_path):
-    study = make_study(tmp_path / "s")
-    (study.scans / "sub-002" / "pha.nii.gz").unlink()
-    with pytest.raises(MissingError, match=r"pha\.nii\.gz: the phase of sub-002 was not found"):
+def test_one_bad_scan_does_not_stop_the_others(tmp_path):
+    study = make_study(tmp_path / "s", subjects=4)
+    (study.scans / "sub-001" / "pha.nii.gz").unlink()
+    (study.scans / "sub-003" / "mag.nii.gz").write_bytes(b"no scan")
+    run = CliRunner().invoke(cli, ["preprocess", str(study.root), "--jobs", "1"])
+    assert isinstance(run.exception, DataError)
+    first, second = str(run.exception).splitlines()
+    assert first.startswith("sub-001: ")
+    assert "pha.nii.gz: the phase of sub-001 was not found" in first
+    assert second.startswith("sub-003: ")
+    assert "mag.nii.gz: not a NIfTI file" in second
+    assert "2 scans: 2 preprocessed" in run.output
+    assert [study.subject(f"sub-00{n}").exists() for n in (1, 2, 3, 4)] == [False, True, False, True]
+    save(study.scans / "sub-003" / "mag.nii.gz", MAGNITUDE)
+    with pytest.raises(MissingError, match=r"^sub-001: .*pha\.nii\.gz"):
         preprocess(study.root, on_progress=quiet)
-    assert not study.subject("sub-001").exists()
+    assert study.subject("sub-003").exists()
 
 
 @pytest.mark.parametrize(
