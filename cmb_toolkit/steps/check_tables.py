@@ -1,0 +1,147 @@
+"""What is wrong with a study's tables: its participants, its marks, its folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..errors import CmbError, DataError
+from ..evaluation.folds import SCANNER_FOLD
+from ..io.layout import Study
+from ..io.tables import read_tsv
+from .check_problem import Problem, error, some, warning
+from .cohort import read_fold, read_microbleeds
+from .import_ import is_resolution_name, safe_id
+
+__all__ = ["check_folds", "check_participants", "read_marks"]
+
+
+def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
+    """What is wrong with the participants: identifiers, groups, resolutions."""
+    where = study.participants
+    for name in participants.index[participants.index.isna()]:
+        yield error(f"{where}: a line has no participant_id ({name}). Fill it in or remove the line.")
+    names = [str(name) for name in participants.index if not pd.isna(name)]
+    for name in names:
+        if safe_id(name) != name:
+            yield error(
+                f"{where}: {name!r} is no identifier; expected sub- and letters or digits, as it stands in file names. "
+                "Rename the subject in every table.",
+                name,
+            )
+    folded = pd.Series([name.casefold() for name in names])
+    for name in folded[folded.duplicated()].unique():
+        alike = ", ".join(other for other in names if other.casefold() == name)
+        yield error(f"{where}: {alike} differ only in capitals and would share files. Rename one.", alike)
+    for name, row in participants.iterrows():
+        if row["group"] not in ("patient", "control"):
+            yield error(f"{where}: group of {name} is {row['group']!r}; expected patient or control.", str(name))
+        if not is_resolution_name(str(row["resolution"])) or pd.isna(row["resolution"]):
+            yield error(
+                f"{where}: resolution of {name} is {row['resolution']!r}; expected letters, digits, + and - (it names "
+                "folders).",
+                str(name),
+            )
+
+
+def read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
+    """The marks that can be looked for in the volumes, and what is wrong with the table."""
+    none = pd.DataFrame({"participant_id": pd.Series(dtype=str), "i": [], "j": [], "k": []})
+    try:
+        marks = read_microbleeds(study)
+    except CmbError as reason:
+        return none, [error(reason)]
+    where, problems = study.microbleeds, []
+    numbers = marks[["i", "j", "k"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    whole = np.isfinite(numbers).all(axis=1) & (numbers == np.floor(numbers)).all(axis=1)
+    for line in np.flatnonzero(~whole):
+        content = ", ".join(str(marks.iloc[line][axis]) for axis in "ijk")
+        problems.append(
+            error(
+                f"{where}: line {line + 2}: ({content}) is no voxel; expected three whole numbers i, j, k. Correct it.",
+                str(marks.iloc[line]["participant_id"]),
+            )
+        )
+    marks[["i", "j", "k"]] = numbers
+    marks = marks[whole]
+    known = set(participants.index)
+    for name, lines in marks[~marks["participant_id"].isin(known)].groupby("participant_id", dropna=False):
+        problems.append(
+            error(
+                f"{where}: line {', '.join(str(n + 2) for n in lines.index)}: marks of {name}, who is not in "
+                f"{study.participants.name}. Add the subject or remove the marks.",
+                str(name),
+            )
+        )
+    marks = marks[marks["participant_id"].isin(known)]
+    twice = marks[marks.duplicated(["participant_id", "i", "j", "k"])]
+    for line, row in twice.iterrows():
+        problems.append(
+            error(
+                f"{where}: line {int(str(line)) + 2}: {row['participant_id']} is marked at ({row['i']:g}, "
+                f"{row['j']:g}, {row['k']:g}) a second time. A microbleed is marked once; remove the line.",
+                str(row["participant_id"]),
+            )
+        )
+    groups = participants["group"]
+    for name in groups.index[groups == "control"].intersection(marks["participant_id"]):
+        problems.append(
+            error(
+                f"{where}: control {name} has marks. Make it a patient in {study.participants.name}, or remove them.",
+                str(name),
+            )
+        )
+    unmarked = groups.index[groups == "patient"].difference(marks["participant_id"])
+    if len(unmarked):
+        problems.append(
+            warning(
+                f"{where}: {len(unmarked)} of {(groups == 'patient').sum()} patients have no mark "
+                f"({some(list(unmarked))}). If they are healthy, make them controls."
+            )
+        )
+    return marks, problems
+
+
+def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
+    """What is wrong with the folds, if there are any."""
+    if not study.folds.exists():
+        return
+    try:
+        table = read_tsv(study.folds, ["fold", "participant_id", "role"])
+    except CmbError as reason:
+        yield error(reason)
+        return
+    again = "Run `cmbtk split` again."
+    for name in dict.fromkeys(table["fold"].astype(str)):
+        try:
+            read_fold(study, name)
+        except DataError as reason:
+            yield error(f"{study.folds}: {reason}" if str(study.folds) not in str(reason) else reason)
+    strangers = sorted(set(table["participant_id"].dropna()) - set(participants.index))
+    if strangers:
+        yield error(
+            f"{study.folds}: {some(strangers)} not in {study.participants.name}. {again}",
+        )
+    for fold, rows in table.groupby("fold"):
+        lacking = sorted(set(participants.index.dropna()) - set(rows["participant_id"]))
+        if lacking:
+            yield error(f"{study.folds}: {some(lacking)} not in fold {fold}. {again}")
+        groups = participants["group"].reindex(rows["participant_id"]).to_numpy()
+        wrong = rows[(groups == "control") != (rows["role"] == "control")]
+        wrong = wrong[wrong["participant_id"].isin(participants.index)]
+        if len(wrong):
+            yield error(
+                f"{study.folds}: {some(list(wrong['participant_id']))} in fold {fold}: role control and group control "
+                f"of {study.participants.name} must go together. {again}"
+            )
+    crossed = table[~table["fold"].astype(str).str.startswith(SCANNER_FOLD)]
+    tests = crossed[crossed["role"] == "test"]["participant_id"].value_counts()
+    patients = [str(name) for name in participants.index[participants["group"] == "patient"]]
+    odd = sorted(name for name in patients if tests.get(name, 0) > 1)
+    if odd:
+        yield error(f"{study.folds}: {some(odd)} tested in more than one fold. {again}")
+    untested = sorted(name for name in set(patients) & set(crossed["participant_id"]) if name not in tests)
+    if untested:
+        yield warning(f"{study.folds}: {some(untested)} tested in no fold. {again}")
