@@ -20,29 +20,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, MissingError, UsageError
+from ..names import CELL, FOLD, INPUT, RESOLUTION, SUBJECT, shown
 from .publish import write_text
 
 __all__ = ["Cell", "Study", "cell_name", "slice_stem", "split_stem"]
 
-_STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z]+)_slice-(?P<slice>\d{3,})(?:_.*)?")
+_STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z_-]+?)_slice-(?P<slice>\d{3,6})(?:_.*)?")
 
 
 def slice_stem(subject: str, k: int, variant: str = "") -> str:
     """Stem of a slice's image: ``sub-001_slice-034`` with an optional ``_variant``; no dots (Darknet cuts there)."""
-    return f"{subject}_slice-{k:03d}" + (f"_{variant}" if variant else "")
+    return f"{SUBJECT.check(subject)}_slice-{k:03d}" + (f"_{variant}" if variant else "")
 
 
 def cell_name(resolution: str, input_name: str, fold: str, repeat: int = 1) -> str:
-    """Name of a cell's folder."""
-    return f"{resolution}_{input_name}_fold-{fold}" + (f"_repeat-{repeat}" if repeat > 1 else "")
+    """Name of a cell's folder.
+
+    Raises
+    ------
+    DataError
+        If one of the names cannot stand in a path.
+    """
+    names = f"{RESOLUTION.check(resolution)}_{INPUT.check(input_name)}_fold-{FOLD.check(fold)}"
+    return CELL.check(names + (f"_repeat-{repeat}" if repeat > 1 else ""))
 
 
 def split_stem(stem: str) -> tuple[str, int]:
     """Subject and slice of an image's stem."""
     match = _STEM.fullmatch(stem)
-    if match is None:
+    if match is None or not SUBJECT.fits(match["subject"]):
         raise DataError(
-            f"image {stem}: expected a name like sub-001_slice-034; the images come from `cmbtk prepare-yolo`."
+            f"image {shown(stem)}: expected a name like sub-001_slice-034; the images come from `cmbtk prepare-yolo`."
         )
     return match["subject"], int(match["slice"])
 
@@ -224,11 +232,21 @@ class Study:
 
     def simulated_truth(self, subject: str) -> Path:
         """All that is in a simulated scan: microbleeds and what looks like one."""
-        return self.scans / subject / f"{subject}_truth.json"
+        return self.simulated(subject) / f"{subject}_truth.json"
+
+    def simulated(self, subject: str) -> Path:
+        """Folder of a subject's simulated scan."""
+        return self.scans / SUBJECT.check(subject)
 
     def subject(self, subject: str) -> Path:
-        """Folder of a subject's preprocessed volumes."""
-        return self.root / subject
+        """Folder of a subject's preprocessed volumes.
+
+        Raises
+        ------
+        DataError
+            If the name could lead out of the study; so do all that build paths of names.
+        """
+        return self.root / SUBJECT.check(subject)
 
     def magnitude(self, subject: str) -> Path:
         return self.subject(subject) / f"{subject}_part-mag_desc-preproc_T2starw.nii.gz"
@@ -252,11 +270,15 @@ class Study:
         return self.subject(subject) / f"{subject}_desc-brain_mask.nii.gz"
 
     def slices(self, input_name: str) -> Path:
-        return self.root / "slices" / input_name
+        return self.root / "slices" / INPUT.check(input_name)
+
+    def subject_slices(self, input_name: str, subject: str) -> Path:
+        """Folder of a subject's network images."""
+        return self.slices(input_name) / SUBJECT.check(subject)
 
     def symmetry(self, subject: str) -> Path:
         """Where a subject's SWI is round and dark: local maxima of the radial symmetry, shared by all folds."""
-        return self.slices("frst") / f"{subject}.tsv"
+        return self.slices("frst") / f"{SUBJECT.check(subject)}.tsv"
 
     def cell(self, resolution: str, input_name: str, fold: str, repeat: int = 1) -> Cell:
         """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``; trained again with
@@ -264,7 +286,12 @@ class Study:
         return self.cell_named(cell_name(resolution, input_name, fold, repeat))
 
     def cell_named(self, name: str) -> Cell:
-        return Cell(self.root / "cells" / name, self.root / "scratch" / name)
+        return Cell(self.root / "cells" / CELL.check(name), self.root / "scratch" / name)
+
+    def cells(self) -> list[Cell]:
+        """The cells that are there, by name; what other programs left beside them is passed over."""
+        folders = sorted((self.root / "cells").glob("*"))
+        return [self.cell_named(path.name) for path in folders if CELL.fits(path.name) and path.is_dir()]
 
     @classmethod
     def of_cell(cls, folder: Path) -> tuple[Study, Cell]:
@@ -285,7 +312,7 @@ class Study:
         return study, study.cell_named(folder.name)
 
     def log(self, cell: str, step: str) -> Path:
-        return self.root / "logs" / cell / f"{step}.log"
+        return self.root / "logs" / CELL.check(cell) / f"{step}.log"
 
     @property
     def experiment(self) -> Path:

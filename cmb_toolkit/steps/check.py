@@ -107,7 +107,7 @@ def check_study(
         If there is no study, or its table of participants cannot be read.
     """
     study = Study.open(folder)
-    participants = read_participants(study)
+    participants = read_participants(study, named=False)
     problems = list(check_participants(study, participants))
     marks, mark_problems = read_marks(study, participants)
     problems += mark_problems

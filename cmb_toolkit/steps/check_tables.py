@@ -12,8 +12,7 @@ from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
 from ..io.tables import read_tsv
 from .check_problem import Problem, error, some, warning
-from .cohort import read_fold, read_microbleeds
-from .import_ import is_resolution_name, safe_id
+from .cohort import read_fold, read_microbleeds, wrong_names
 
 __all__ = ["check_folds", "check_participants", "read_marks"]
 
@@ -21,16 +20,9 @@ __all__ = ["check_folds", "check_participants", "read_marks"]
 def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
     """What is wrong with the participants: identifiers, groups, resolutions."""
     where = study.participants
-    for name in participants.index[participants.index.isna()]:
-        yield error(f"{where}: a line has no participant_id ({name}). Fill it in or remove the line.")
+    for subject, problem in wrong_names(study, participants):
+        yield error(problem, subject)
     names = [str(name) for name in participants.index if not pd.isna(name)]
-    for name in names:
-        if safe_id(name) != name:
-            yield error(
-                f"{where}: {name!r} is no identifier; expected sub- and letters or digits, as it stands in file names. "
-                "Rename the subject in every table.",
-                name,
-            )
     folded = pd.Series([name.casefold() for name in names])
     for name in folded[folded.duplicated()].unique():
         alike = ", ".join(other for other in names if other.casefold() == name)
@@ -38,12 +30,6 @@ def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Pro
     for name, row in participants.iterrows():
         if row["group"] not in ("patient", "control"):
             yield error(f"{where}: group of {name} is {row['group']!r}; expected patient or control.", str(name))
-        if not is_resolution_name(str(row["resolution"])) or pd.isna(row["resolution"]):
-            yield error(
-                f"{where}: resolution of {name} is {row['resolution']!r}; expected letters, digits, + and - (it names "
-                "folders).",
-                str(name),
-            )
 
 
 def read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, Problems, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..model import ROLES, Fold
+from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
 
 __all__ = [
     "NO_FOLD",
@@ -24,19 +25,26 @@ __all__ = [
     "read_microbleeds",
     "read_participants",
     "roles_in",
+    "wrong_names",
 ]
 
 NO_FOLD = "none"
 """Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""
 
 
-def read_participants(study: Study) -> pd.DataFrame:
+def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
     """The participants, indexed by ``participant_id``.
+
+    Parameters
+    ----------
+    study : Study
+    named : bool
+        Refuse what :func:`wrong_names` finds; False leaves it to the caller.
 
     Raises
     ------
     DataError
-        If the table is empty or names a subject twice.
+        If the table is empty, names a subject twice, or holds a name that is none.
     """
     frame = read_tsv(study.participants, ["participant_id", "resolution", "scanner", "group"])
     if frame.empty:
@@ -44,7 +52,33 @@ def read_participants(study: Study) -> pd.DataFrame:
     twice = frame["participant_id"][frame["participant_id"].duplicated()].unique()
     if len(twice):
         raise DataError(f"{study.participants}: {', '.join(twice)} stands more than once. Keep one line per subject.")
-    return frame.set_index("participant_id", drop=False)
+    frame = frame.set_index("participant_id", drop=False)
+    if named:
+        problems = Problems()
+        for _, problem in wrong_names(study, frame):
+            problems.add(problem)
+        problems.raise_if_any()
+    return frame
+
+
+def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Names in the table that must not reach a path, a command line or a page.
+
+    Yields
+    ------
+    (str, str)
+        The subject (empty where it has no name) and what to say.
+    """
+    cure = "Rename the subject in every table."
+    for line, (_, row) in enumerate(participants.iterrows(), 2):
+        name = row["participant_id"]
+        if not SUBJECT.fits(name):
+            problem = SUBJECT.problem(name, f"{study.participants}: line {line}", cure)
+            yield ("" if pd.isna(name) else str(name)), problem
+            continue
+        for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
+            if not grammar.fits(row[column]) and not (column == "scanner" and pd.isna(row[column])):
+                yield name, grammar.problem(row[column], f"{study.participants}: {name}")
 
 
 def read_microbleeds(study: Study) -> pd.DataFrame:
@@ -61,11 +95,15 @@ def read_fold(study: Study, name: str) -> Fold:
         If the fold is not in the table, a role is unknown, or a subject stands in two roles.
     """
     frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
+    for found in frame["fold"].unique():
+        FOLD.check(found if pd.isna(found) else str(found), study.folds, cure="Rename it in the table.")
+    for subject in frame["participant_id"].unique():
+        SUBJECT.check(subject, study.folds, cure="Run `cmbtk split` again.")
     rows = frame[frame["fold"].astype(str) == name]
     if rows.empty:
         known = ", ".join(sorted(frame["fold"].astype(str).unique()))
         raise DataError(
-            f"{study.folds}: no fold {name}; found {known}. Choose one of these or run `cmbtk split` again."
+            f"{study.folds}: no fold {shown(name)}; found {known}. Choose one of these or run `cmbtk split` again."
         )
     unknown = sorted(set(rows["role"]) - set(ROLES))
     if unknown:
@@ -99,7 +137,7 @@ def choose_resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> lis
         return known
     for name in wanted:
         if name not in known:
-            raise UsageError(f"no subject has the resolution {name!r}; the study holds {', '.join(known)}.")
+            raise UsageError(f"no subject has the resolution {shown(name)}; the study holds {', '.join(known)}.")
     chosen = list(dict.fromkeys(wanted))
     if len(chosen) > 1 and "+".join(chosen) in known:
         raise UsageError(

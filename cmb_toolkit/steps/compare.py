@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def compare_cells(first: Path, second: Path, *, rule: str = "centre") -> Compari
 
 def _cells(path: Path) -> dict[str, Cell]:
     """Evaluated cells by fold: the one named, or those whose name goes on with the fold."""
-    folders = [path] if path.is_dir() else sorted(path.parent.glob(f"{path.name}_fold-*"))
+    folders = [path] if path.is_dir() else sorted(path.parent.glob(f"{glob.escape(path.name)}_fold-*"))
     cells = {}
     for folder in folders:
         match = _FOLD.search(folder.name)

@@ -48,7 +48,7 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
     """
     Rule(rule)  # type: ignore[arg-type]  # refuses an unknown name
     opened = Study.open(study)
-    cells = [opened.cell_named(path.name) for path in sorted((opened.root / "cells").glob("*")) if path.is_dir()]
+    cells = opened.cells()
     sources = [path for cell in cells for path in _sources(cell) if path.is_file()]
     if not sources:
         raise MissingError(

@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,8 +39,9 @@ from ..io.nifti import AFFINE_TOLERANCE, Grid, read_grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.tables import read_tsv, tsv_text
 from ..model import OnProgress
+from ..names import RESOLUTION, SCANNER, safe_id, shown
 
-__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table", "is_resolution_name", "safe_id"]
+__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
 
 PARTICIPANT_COLUMNS = {
     "participant_id": "Subject: sub- and letters or digits",
@@ -135,7 +135,8 @@ def import_authors(
     """
     if label_base not in (0, 1) or label_axes not in LABEL_AXES or unmarked not in ("patient", "control"):
         raise UsageError(f"label_base {label_base}, label_axes {label_axes}, unmarked {unmarked}: unknown choice.")
-    _check_resolution(resolution)
+    if resolution is not None:
+        RESOLUTION.check(resolution, "--resolution", UsageError)
     files = find_authors_files(folder)
     names = list(files.volumes)
     identifiers = _kept_names(names) if keep_names else _numbered(names)
@@ -212,12 +213,6 @@ def _kept_names(names: Sequence[str]) -> dict[str, str]:
     if twice:
         raise UsageError(f"--keep-names: several subjects would be called {', '.join(twice)}. Leave --keep-names out.")
     return {name: str(identifier) for name, identifier in kept.items()}
-
-
-def safe_id(name: str) -> str | None:
-    """``sub-`` and a name's letters and digits; None if it holds anything else."""
-    bare = name.removeprefix("sub-")
-    return f"sub-{bare}" if re.fullmatch(r"[0-9A-Za-z]+", bare) else None
 
 
 def _canonical(labels: _Labels, base: int, axes: LabelAxes) -> NDArray[np.int_]:
@@ -337,8 +332,8 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
         identifier = safe_id(name)
         if identifier is None:
             problems.add(
-                f"{table}: line {line}: participant_id {name!r} is not letters and digits (with or without sub- before "
-                "them). Identifiers stand in file names; do not use people's names."
+                f"{table}: line {line}: participant_id {shown(name)} is not letters and digits (with or without sub- "
+                "before them). Identifiers stand in file names; do not use people's names."
             )
             continue
         if identifier.casefold() in seen:
@@ -350,7 +345,7 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
         row.setdefault("scanner", "unknown")
         row.setdefault("group", "patient")
         for column, expected in _expected(row):
-            problems.add(f"{table}: line {line}: {column} is {row.get(column, 'n/a')!r}; expected {expected}.")
+            problems.add(f"{table}: line {line}: {column} is {shown(row.get(column, 'n/a'))}; expected {expected}.")
         rows.append(row)
     problems.raise_if_any()
     return rows
@@ -361,8 +356,9 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield from _expected_files(row)
     if row["group"] not in ("patient", "control"):
         yield "group", "patient or control"
-    if "resolution" in row and not is_resolution_name(str(row["resolution"])):
-        yield "resolution", "letters, digits, + and - (it names folders)"
+    for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
+        if column in row and not grammar.fits(row[column]):
+            yield column, grammar.expected
     if "phase_sign" in row and _as_number(row["phase_sign"]) not in (1, -1):
         yield "phase_sign", "1 or -1 or n/a"
     if "phase_range" in row and row["phase_range"] != "radians" and not _as_number(row["phase_range"]) > 0:
@@ -405,16 +401,6 @@ def guess_resolution(affine: ArrayLike) -> str:
         if np.allclose(edges, protocol, rtol=_LIKE_PROTOCOL, atol=0):
             return name
     return "other"
-
-
-def is_resolution_name(name: str) -> bool:
-    """Whether a resolution may be called so: letters, digits, + and -, as it stands in names of folders."""
-    return re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z+-]*", name) is not None
-
-
-def _check_resolution(name: str | None) -> None:
-    if name is not None and not is_resolution_name(name):
-        raise UsageError(f"--resolution {name!r}: expected letters, digits, + and - (it names folders).")
 
 
 def _common_grid(volumes: Mapping[str, Path]) -> Grid:

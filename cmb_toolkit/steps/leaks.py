@@ -122,8 +122,7 @@ def _foreign_weights(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
 
 def _owner(study: Study, cell: Cell, source: dict[str, Any]) -> Cell | None:
     """The cell of the study that trained these weights."""
-    others = (study.cell_named(folder.name) for folder in sorted((study.root / "cells").glob("*")))
-    for each in (cell, *others):
+    for each in (cell, *study.cells()):
         if not each.weights.is_file() or not _record(each.weights):
             continue
         facts = each.weights.stat()

@@ -179,7 +179,7 @@ def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.Dat
         looked_at = [cell.candidates]
         if result.input == FRST:  # found once for all folds, subject by subject
             names = [name for names in cell_parameters(cell)["roles"].values() for name in names]
-            looked_at = [study.slices(FRST) / f"{name}.tsv" for name in names]
+            looked_at = [study.symmetry(name) for name in names]
         for stage, tables in (("stage1", looked_at), ("stage2", [cell.findings])):
             for table in tables:
                 work = (read_record(table) or {}).get("work")

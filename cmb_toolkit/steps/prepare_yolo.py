@@ -362,7 +362,7 @@ class _Slices:
 
 def _folders(study: Study, subject: _Subject, choice: _Choice) -> tuple[Path, Path]:
     """Where a subject's plain slices lie, and their copies to train on."""
-    folder = study.slices(choice.input) / subject.id
+    folder = study.subject_slices(choice.input, subject.id)
     return folder, folder.with_name(f"{subject.id}_augmented")
 
 

@@ -295,7 +295,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any], variant: V
             "scanner": plan.scanner,
         },
     )
-    target = study.scans / plan.id
+    target = study.simulated(plan.id)
     if record.is_current(target) and all((target / name).is_file() for name in _files(plan.id)):
         return
     scan = simulate_scan(
@@ -409,7 +409,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Mapping[str, str]]) -> None:
     if all(whole.is_current(table) for table in tables):
         return
-    truths = {plan.id: json.loads((study.scans / plan.id / _files(plan.id)[-1]).read_text("utf-8")) for plan in plans}
+    truths = {plan.id: json.loads(study.simulated_truth(plan.id).read_text("utf-8")) for plan in plans}
     participants = [
         {
             "participant_id": plan.id,

@@ -56,7 +56,7 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
     pages = {rule: read_page(study, rule) for rule in RULES}
     record = Record(
         step="tables",
-        parameters={"cells": [cell.name for cell in _cells(opened)]},
+        parameters={"cells": [cell.name for cell in opened.cells()]},
         sources=tuple(cell.metrics for cell in cells),
         extra={"columns": _COLUMNS},
     )
@@ -81,7 +81,7 @@ def read_page(study: Path, rule: str) -> Page:
     opened = Study.open(study)
     cells = evaluated_cells(opened)
     page = result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
-    waiting = sorted({cell.name for cell in _cells(opened)} - {cell.name for cell in cells})
+    waiting = sorted({cell.name for cell in opened.cells()} - {cell.name for cell in cells})
     return replace(page, notes=(*page.notes, f"Not evaluated yet: {', '.join(waiting)}.")) if waiting else page
 
 
@@ -93,16 +93,12 @@ def evaluated_cells(study: Study) -> list[Cell]:
     MissingError
         If there is none.
     """
-    cells = _cells(study)
+    cells = study.cells()
     done = [cell for cell in cells if cell.metrics.is_file()]
     if not done:
         have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
         raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
     return done
-
-
-def _cells(study: Study) -> list[Cell]:
-    return [study.cell_named(path.name) for path in sorted((study.root / "cells").glob("*")) if path.is_dir()]
 
 
 def read_result(cell: Cell) -> CellResult:

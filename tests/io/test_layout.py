@@ -98,3 +98,31 @@ def test_every_path_lies_in_the_study(tmp_path):
     ]  # fmt: skip
     assert len(set(paths)) == len(paths)
     assert all(study.root in path.parents for path in paths)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "sub-../../x", "sub-1/..", "$(touch x)", "-x", "1" * 300])
+def test_no_name_leads_out_of_a_study(tmp_path, name):
+    study = Study.create(tmp_path / "s", "x")
+    for build in (
+        study.subject, study.magnitude, study.phase, study.swi, study.minip, study.mask, study.symmetry,
+        study.simulated, study.simulated_truth, study.cell_named, study.slices,
+        lambda name: study.phase_step(name, "wrapped"),
+        lambda name: study.subject_slices("swi", name),
+        lambda name: study.log(name, "split"),
+        lambda name: study.cell(name, "swi", "1"),
+        lambda name: study.cell("HR", name, "1"),
+        lambda name: study.cell("HR", "swi", name),
+        lambda name: slice_stem(name, 1),
+        lambda name: split_stem(f"{name}_slice-001"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match="expected"):
+            build(name)
+
+
+def test_cells_are_listed_without_what_other_programs_left(tmp_path):
+    study = Study.create(tmp_path / "s", "x")
+    assert study.cells() == []
+    for name in ("LR_swi_fold-2", "HR_swi_fold-1", ".ipynb_checkpoints", "a copy"):
+        (study.root / "cells" / name).mkdir(parents=True)
+    (study.root / "cells" / "notes.txt").touch()
+    assert [cell.name for cell in study.cells()] == ["HR_swi_fold-1", "LR_swi_fold-2"]

@@ -349,11 +349,11 @@ def test_tables_that_cannot_be_used_at_all(study, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
     [
-        ("participant_id", "Jane Doe", "'Jane Doe' is no identifier"),
-        ("participant_id", "SUB-001", "'SUB-001' is no identifier"),
+        ("participant_id", "Jane Doe", "subject 'Jane Doe': expected sub- and letters"),
+        ("participant_id", "SUB-001", "subject 'SUB-001': expected sub-"),
         ("group", "healthy", "group of sub-002 is 'healthy'"),
-        ("resolution", "a/b", "resolution of sub-002 is 'a/b'"),
-        ("resolution", None, "resolution of sub-002 is nan"),
+        ("resolution", "a/b", "sub-002: resolution 'a/b': expected"),
+        ("resolution", None, "sub-002: resolution (none): expected"),
         ("phase", None, "sub-002 needs a phase"),
     ],
 )
@@ -507,8 +507,8 @@ def test_report_of_a_study(study):
     edit(study.participants, set_cell(0, "scanner", "[red]Verio[/red]"))
     phase_of(study, "sub-002").unlink()
     result = CliRunner().invoke(cli, ["check", str(study.root), "-j", "1"])
-    assert result.exit_code == 3
-    for part in ("sub-001", "40 x 48 x 6", "LPS", "3 (3 dark)", "[red]Verio[/red]", "Errors:", "5 scans: 1 error, no"):
+    assert result.exit_code == 5
+    for part in ("sub-001", "40 x 48 x 6", "LPS", "3 (3 dark)", "[red]Verio[/red]", "Errors:", "5 scans: 2 errors, no"):
         assert part in result.output
     assert json.loads(study.settings.read_text().split("= ")[1]) == "x", "nothing is written"
     assert sorted(p.name for p in study.root.iterdir()) == [

@@ -14,7 +14,7 @@ from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.cohort import located, read_microbleeds, read_participants
-from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table, safe_id
+from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table
 
 SHAPE = (6, 8, 4)
 LPS = np.diag([-0.5, -0.5, 2.0, 1.0])
@@ -485,14 +485,6 @@ def test_a_control_with_marks(table, tmp_path):
 )
 def test_resolution_by_voxel_size(voxel, name):
     assert guess_resolution(np.diag([*voxel, 1])) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("01", "sub-01"), ("sub-A1", "sub-A1"), ("a b", None), ("", None), ("sub-", None), ("ä1", None), ("a/b", None)],
-)
-def test_safe_identifiers(name, expected):
-    assert safe_id(name) == expected
 
 
 def test_command_line_of_authors(authors, tmp_path):
