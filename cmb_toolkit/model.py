@@ -19,6 +19,7 @@ from .errors import DataError
 
 __all__ = [
     "BOX_SIZE",
+    "EXCLUDED",
     "IMAGE_SIZE",
     "INPUTS",
     "ROLES",
@@ -52,6 +53,9 @@ INPUTS: tuple[str, ...] = (
 ROLES: tuple[str, ...] = ("train", "validation", "test", "control")
 """What a subject can be in a fold."""
 
+EXCLUDED = "excluded"
+"""Instead of a role: of a subject that a fold neither learns from nor looks at."""
+
 OnProgress = Callable[[int, int, str], None]
 """How a step reports: ``on_progress(done, total, what)``. Steps never print."""
 
@@ -63,7 +67,7 @@ class Subject:
     Attributes
     ----------
     id : str
-        ``sub-`` followed by letters and digits.
+        ``sub-`` followed by letters and digits, with ``_ses-`` and letters and digits where a person has several.
     resolution : str
         ``HR``, ``LR`` or any other name; subjects of one resolution share a detector.
     scanner : str
@@ -154,7 +158,8 @@ class Finding:
 class Fold:
     """Subjects of one fold; the sets are disjoint by construction.
 
-    Healthy controls are detected on and counted apart, never trained or validated on.
+    Healthy controls are detected on and counted apart, never trained or validated on. Excluded subjects stand in the
+    fold for nothing.
 
     Raises
     ------
@@ -167,10 +172,11 @@ class Fold:
     validation: tuple[str, ...]
     test: tuple[str, ...]
     control: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
-        for role in ROLES:
+        for role in (*ROLES, EXCLUDED):
             for subject in getattr(self, role):
                 if subject in seen:
                     where = role if seen[subject] == role else f"both {seen[subject]} and {role}"
@@ -181,8 +187,8 @@ class Fold:
                 seen[subject] = role
 
     def role(self, subject: str) -> str | None:
-        """Return the subject's role, one of ROLES, or None."""
-        for role in ROLES:
+        """Return the subject's role, one of ROLES or EXCLUDED, or None."""
+        for role in (*ROLES, EXCLUDED):
             if subject in getattr(self, role):
                 return role
         return None

@@ -1,20 +1,24 @@
-"""Subject-level folds for cross-validation, balanced in subjects, microbleeds and scanners (paper, section 3.1).
+"""Folds for cross-validation, person by person, balanced in subjects, microbleeds and scanners (paper, section 3.1).
 
-A subject is never split: all its slices are in one set. Within each resolution every patient is tested exactly once;
-the validation subjects of a fold come out of its training subjects, so that nothing is ever chosen by looking at the
-test subjects. Healthy controls are counted apart in every fold.
+A person is never split: all slices of all scans of one person are in one set, in whatever session or resolution they
+were scanned. Within each resolution every patient is tested exactly once; the validation subjects of a fold come out
+of its training subjects, so that nothing is ever chosen by looking at the test subjects. Healthy controls are counted
+apart in every fold. Patients whose scans nobody has read have no microbleeds that anybody knows of, which is not to
+have none: they are excluded from every fold.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
+from ..model import EXCLUDED
 
 __all__ = ["SCANNER_FOLD", "make_folds", "make_scanner_folds", "scanner_folds"]
 
@@ -33,7 +37,8 @@ def make_folds(table: pd.DataFrame, folds: int, validation: float, seed: int) ->
     ----------
     table : DataFrame
         One row a subject: participant_id, resolution, scanner, group (``patient`` or ``control``), microbleeds
-        (count). The order of rows does not matter.
+        (count); where some are scans of one person, person_id; where some patients were not read, read (bool). The
+        order of rows does not matter.
     folds : int
         Number of folds, at least 2.
     validation : float
@@ -45,42 +50,48 @@ def make_folds(table: pd.DataFrame, folds: int, validation: float, seed: int) ->
     Returns
     -------
     DataFrame
-        fold (1..n), participant_id, role (``train``, ``validation``, ``test``, ``control``), sorted by fold and
-        subject. Per resolution the test sets' sizes differ by one subject at most.
+        fold (1..n), participant_id, role (``train``, ``validation``, ``test``, ``control``, ``excluded``), sorted by
+        fold and subject. Of the persons with scans of the same resolutions, the test sets have equally many or differ
+        by one.
 
     Raises
     ------
     UsageError
         If `folds` or `validation` is out of its range.
     DataError
-        If a subject stands twice, a control has microbleeds, a group is unknown, or a resolution has too few
-        patients.
+        If a subject stands twice, a control has microbleeds, a group is unknown, a person is a patient in one scan
+        and a control in another, or a resolution has too few patients.
     """
     if folds < 2:
         raise UsageError(f"--folds {folds}: at least 2 are needed, so that no subject is trained and tested on.")
     _check_share(validation)
-    table = table[_COLUMNS].sort_values("participant_id", ignore_index=True)
-    _check(table)
-    patients = table[table["group"] == "patient"]
+    table = _checked(table)
+    patients = table[(table["group"] == "patient") & table["read"]]
     roles = pd.DataFrame(dict.fromkeys(range(1, folds + 1), "control"), index=table["participant_id"])
-    load = np.zeros(folds, dtype=int)
-    for resolution, subjects in patients.groupby("resolution", sort=True):
-        rng = np.random.default_rng([seed, zlib.crc32(str(resolution).encode())])
-        sizes = _sizes(len(subjects), load, rng)
-        load += sizes
-        tested = _divide(subjects, sizes, rng)
+    roles.loc[table.loc[~table["read"], "participant_id"]] = EXCLUDED
+    for resolution, count in patients.groupby("resolution")["person_id"].nunique().items():
+        if count < folds:
+            raise _too_few(str(resolution), count, folds, validation)
+    load = {resolution: np.zeros(folds, dtype=int) for resolution in patients["resolution"].unique()}
+    for stratum, people in _people(patients).groupby("stratum", sort=True):
+        resolutions = str(people["resolutions"].iloc[0]).split()
+        rng = np.random.default_rng([seed, zlib.crc32(str(stratum).encode())])
+        own, total = (np.sum(each, axis=0) for each in ([load[name] for name in resolutions], [*load.values()]))
+        sizes = _sizes(len(people), own, total, rng)
+        for name in resolutions:
+            load[name] += sizes
+        tested = _divide(people, sizes, rng)
         for fold in range(1, folds + 1):
-            rest = subjects[tested != fold - 1]
-            held_out = max(1, round(validation * len(rest))) if validation > 0 else 0
-            if len(subjects) < folds or len(rest) - held_out < 1:
-                raise DataError(
-                    f"resolution {resolution}: {len(subjects)} patients are too few for {folds} folds"
-                    f"{' with validation subjects' * bool(held_out)}. "
-                    "Ask for fewer folds (--folds), or leave this resolution out of the participants' table."
-                )
+            rest = people[tested != fold - 1]
+            of = table["resolution"].isin(resolutions).to_numpy()
+            lacking = not (roles.loc[of, fold] == "validation").any()
+            held_out = _held_out(len(rest), validation, lacking)
             validates = _divide(rest, np.array([len(rest) - held_out, held_out]), rng) == 1
-            roles.loc[subjects["participant_id"], fold] = "test"
-            roles.loc[rest["participant_id"], fold] = np.where(validates, "validation", "train")
+            role = pd.Series("test", index=people["person_id"])
+            role[rest["person_id"]] = np.where(validates, "validation", "train")
+            mine = patients[patients["person_id"].isin(role.index)]
+            roles.loc[mine["participant_id"], fold] = mine["person_id"].map(role).to_numpy()
+    _check_sets(roles, patients, validation)
     long = roles.rename_axis("participant_id").reset_index()
     long = long.melt("participant_id", var_name="fold", value_name="role")
     return long.sort_values(["fold", "participant_id"], ignore_index=True)[["fold", "participant_id", "role"]]
@@ -99,7 +110,7 @@ def make_scanner_folds(table: pd.DataFrame, validation: float, seed: int) -> pd.
     DataFrame
         fold (``scanner-`` and the scanner's label), participant_id, role, sorted. Validation subjects come out of the
         training scanner. Where a resolution has too few patients on a scanner to train on, all of its patients are
-        tested in that fold.
+        tested in that fold. Scans on other scanners of a person who is learned from are excluded.
 
     Raises
     ------
@@ -109,10 +120,10 @@ def make_scanner_folds(table: pd.DataFrame, validation: float, seed: int) -> pd.
         As :func:`make_folds`, and if the patients are all of one scanner or two labels make the same name.
     """
     _check_share(validation)
-    table = table[_COLUMNS].sort_values("participant_id", ignore_index=True)
-    _check(table)
+    table = _checked(table)
     scanner = table["scanner"].fillna("unknown").astype(str)
-    names = scanner_folds(scanner[table["group"] == "patient"])
+    patient = (table["group"] == "patient") & table["read"]
+    names = scanner_folds(scanner[patient])
     if len(names) < 2:
         raise DataError(
             f"all patients were scanned on {', '.join(names)}, so there is no other scanner to test on. "
@@ -120,15 +131,25 @@ def make_scanner_folds(table: pd.DataFrame, validation: float, seed: int) -> pd.
         )
     parts = []
     for label, name in names.items():
-        role = pd.Series(np.where(table["group"] == "control", "control", "test"), index=table.index)
-        mine = table[(table["group"] == "patient") & (scanner == label)]
-        for resolution, subjects in mine.groupby("resolution", sort=True):
-            held_out = max(1, round(validation * len(subjects))) if validation > 0 else 0
-            if len(subjects) <= held_out:
+        role: pd.Series[Any] = pd.Series(
+            np.where(patient, "test", np.where(table["read"], "control", EXCLUDED)), index=table.index
+        )
+        mine = table[patient & (scanner == label)]
+        for stratum, people in _people(mine).groupby("stratum", sort=True):
+            of = table["resolution"].isin(str(people["resolutions"].iloc[0]).split())
+            held_out = _held_out(len(people), validation, not (role[of] == "validation").any())
+            if len(people) <= held_out:
                 continue
-            rng = np.random.default_rng([seed, zlib.crc32(f"{resolution} {label}".encode())])
-            validates = _divide(subjects, np.array([len(subjects) - held_out, held_out]), rng) == 1
-            role[subjects.index] = np.where(validates, "validation", "train")
+            rng = np.random.default_rng([seed, zlib.crc32(f"{stratum} {label}".encode())])
+            validates = _divide(people, np.array([len(people) - held_out, held_out]), rng) == 1
+            chosen = pd.Series(np.where(validates, "validation", "train"), index=people["person_id"])
+            scans = mine[mine["person_id"].isin(chosen.index)]
+            role[scans.index] = scans["person_id"].map(chosen)
+        # nobody is tested who was learned from, on whatever scanner, nor on the scanner that was learned from
+        learned = table[role.isin(["train", "validation"])]
+        known = table["person_id"].isin(learned["person_id"])
+        alike = (scanner == label) & table["resolution"].isin(learned["resolution"])
+        role[(role == "test") & (known | alike)] = EXCLUDED
         parts.append(pd.DataFrame({"fold": name, "participant_id": table["participant_id"], "role": role}))
     return pd.concat(parts).sort_values(["fold", "participant_id"], ignore_index=True)
 
@@ -159,7 +180,10 @@ def _check_share(validation: float) -> None:
         raise UsageError(f"--validation {validation:g}: expected a part between 0 and 0.5 of the training subjects.")
 
 
-def _check(table: pd.DataFrame) -> None:
+def _checked(table: pd.DataFrame) -> pd.DataFrame:
+    """The table sorted by subject, with person_id and read filled in, if all of it can be."""
+    table = table.reindex(columns=[*_COLUMNS, *(name for name in ("person_id", "read") if name in table)])
+    table = table.sort_values("participant_id", ignore_index=True)
     twice = table["participant_id"][table["participant_id"].duplicated()].unique()
     if len(twice):
         raise DataError(f"subject {', '.join(twice)} stands more than once; keep one row per subject.")
@@ -172,15 +196,73 @@ def _check(table: pd.DataFrame) -> None:
             f"control {', '.join(marked)} has microbleeds. Make it a `patient` in the participants' table, or remove "
             "its marks."
         )
+    if "person_id" not in table:
+        table["person_id"] = table["participant_id"]
+    if "read" not in table:
+        table["read"] = True
+    groups = table.groupby("person_id")["group"].nunique()
+    for person in groups.index[groups > 1]:
+        scans = table[table["person_id"] == person]
+        listed = ", ".join(
+            f"{name} ({group})" for name, group in zip(scans["participant_id"], scans["group"], strict=True)
+        )
+        raise DataError(
+            f"{listed} are scans of one person, {person}, who cannot be patient and control at once: a control is "
+            "tested in every fold. Give these scans one group in the participants' table."
+        )
     if not (table["group"] == "patient").any():
         raise DataError("no patients in the participants' table: there is nothing to train on.")
+    if not ((table["group"] == "patient") & table["read"]).any():
+        raise DataError(
+            "no patient's scans were read: there is no mark, and nobody says that there is nothing to mark. Add marks, "
+            "or write `yes` in the column `read` of the patients who were read."
+        )
+    return table
 
 
-def _sizes(subjects: int, load: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.int_]:
-    """Equal test sets; what does not divide goes to the folds that other resolutions filled least."""
-    sizes = np.full(load.size, subjects // load.size)
-    shuffled = rng.permutation(load.size)
-    sizes[shuffled[np.argsort(load[shuffled], kind="stable")][: subjects % load.size]] += 1
+def _people(scans: pd.DataFrame) -> pd.DataFrame:
+    """One row a person, in the order of their first scans: person_id, resolutions (in one string, sorted), stratum (the
+    same as a name), microbleeds (of all scans), scanners (tuple, one for each scan)."""
+    scanners = scans["scanner"].fillna("unknown").astype(str)
+    own: dict[str, list[tuple[str, int, str]]] = {}
+    for person, *scan in zip(scans["person_id"], scans["resolution"], scans["microbleeds"], scanners, strict=True):
+        own.setdefault(person, []).append(tuple(scan))
+    rows = []
+    for person, found in own.items():
+        resolutions, microbleeds, labels = zip(*found, strict=True)
+        rows.append((person, " ".join(sorted(set(resolutions))), sum(microbleeds), labels))
+    table = pd.DataFrame(rows, columns=["person_id", "resolutions", "microbleeds", "scanners"])
+    return table.assign(stratum=table["resolutions"].str.replace(" ", "+"))
+
+
+def _held_out(people: int, validation: float, lacking: bool) -> int:
+    """How many of so many persons validate; `lacking` where nobody does yet, so that one has to."""
+    return max(int(validation > 0 and lacking), round(validation * people)) if people else 0
+
+
+def _too_few(resolution: str, patients: int, folds: int, validation: float) -> DataError:
+    return DataError(
+        f"resolution {resolution}: {patients} patients are too few for {folds} folds"
+        f"{' with validation subjects' * (validation > 0)}. "
+        "Ask for fewer folds (--folds), or leave this resolution out of the participants' table."
+    )
+
+
+def _check_sets(roles: pd.DataFrame, patients: pd.DataFrame, validation: float) -> None:
+    """Refuse folds that lack somebody to train on, to validate on or to test."""
+    needed = {"train", "test", *(["validation"] if validation > 0 else [])}
+    for resolution, scans in patients.groupby("resolution"):
+        mine = roles.loc[scans["participant_id"]]
+        if any(not needed <= set(mine[fold]) for fold in mine):
+            raise _too_few(str(resolution), scans["person_id"].nunique(), roles.shape[1], validation)
+
+
+def _sizes(people: int, own: NDArray[np.int_], total: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.int_]:
+    """Equal test sets; what does not divide goes to the folds that have fewest of these resolutions (`own`), and of
+    these to those that all resolutions together filled least."""
+    sizes = np.full(total.size, people // total.size)
+    shuffled = rng.permutation(total.size)
+    sizes[shuffled[np.lexsort((total[shuffled], own[shuffled]))][: people % total.size]] += 1
     return sizes
 
 
@@ -194,7 +276,7 @@ def _divide(subjects: pd.DataFrame, sizes: NDArray[np.int_], rng: np.random.Gene
     Parameters
     ----------
     subjects : DataFrame
-        n rows with ``microbleeds`` and ``scanner``.
+        n rows with ``microbleeds`` and ``scanners``, from :func:`_people`.
     sizes : (m,) integer array
         Sum n.
     rng : Generator
@@ -226,11 +308,11 @@ def _divide(subjects: pd.DataFrame, sizes: NDArray[np.int_], rng: np.random.Gene
 
 
 def _features(subjects: pd.DataFrame) -> NDArray[np.float64]:
-    """What is balanced: microbleeds relative to the mean, then one column a scanner."""
+    """What is balanced: microbleeds relative to the mean, then scans on each scanner."""
     microbleeds = subjects["microbleeds"].to_numpy(float)
-    scanners = subjects["scanner"].fillna("unknown").astype(str)
     columns = [microbleeds / (microbleeds.mean() or 1.0)]
-    columns += [np.sqrt(_SCANNER_WEIGHT) * (scanners == name) for name in sorted(scanners.unique())]
+    for name in sorted({label for labels in subjects["scanners"] for label in labels}):
+        columns.append(np.sqrt(_SCANNER_WEIGHT) * np.array([labels.count(name) for labels in subjects["scanners"]]))
     return np.stack(columns, axis=1)
 
 

@@ -229,3 +229,97 @@ def test_labels_become_names_of_folds():
 def test_one_scanner_cannot_be_tested_on_another():
     with pytest.raises(DataError, match="all patients were scanned on Verio"):
         make_scanner_folds(cohort([1] * 6), 0.2, 0)
+
+
+# --- one person, several scans ---------------------------------------------------------------------------------------
+
+
+def scans_of(people, scanners=("Verio",), rng=None):
+    """Scans of persons, given as (person, resolution, resolution, ...), each scan with microbleeds of its own."""
+    rng = rng or np.random.default_rng(0)
+    rows = [
+        (f"{person}_ses-{n}", person, resolution, str(rng.choice(scanners)), "patient", int(rng.integers(0, 9)))
+        for person, *resolutions in people
+        for n, resolution in enumerate(resolutions, 1)
+    ]
+    columns = ["participant_id", "person_id", "resolution", "scanner", "group", "microbleeds"]
+    return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
+
+
+@given(
+    st.tuples(*[st.integers(0, 12)] * 5),
+    st.integers(2, 4),
+    st.tuples(st.sampled_from([0.0, 0.2, 0.4]), st.integers(0, 1000)),
+    st.sampled_from([("A",), ("A", "B", "C")]),
+)
+@settings(max_examples=25, deadline=None)
+def test_all_scans_of_a_person_are_in_one_set(numbers, n, parts, scanners):
+    kinds = (("HR",), ("LR",), ("HR", "HR"), ("HR", "LR"), ("HR", "LR", "LR"))
+    people = [
+        (f"sub-{kind}x{m}", *resolutions)
+        for kind, (count, resolutions) in enumerate(zip(numbers, kinds, strict=True))
+        for m in range(count)
+    ]
+    table = scans_of([*people, *((f"sub-9{r}{m}", r) for r in ("HR", "LR") for m in range(6))], scanners)
+    validation, seed = parts
+    folds = make_folds(table, n, validation, seed).merge(table, on="participant_id")
+    assert len(folds) == n * len(table)
+    assert folds.groupby(["fold", "person_id"])["role"].nunique().max() == 1, "over sessions and over resolutions"
+    tested = folds[folds["role"] == "test"]
+    assert sorted(tested["participant_id"]) == sorted(table["participant_id"]), "every scan is tested once"
+    for _, rows in folds.groupby(["fold", "resolution"]):
+        assert {"train", "test", *(["validation"] if validation else [])} == set(rows["role"])
+    for scanner_folds_of in [make_scanner_folds(table, validation, seed)] if table["scanner"].nunique() > 1 else []:
+        merged = scanner_folds_of.merge(table, on="participant_id")
+        for fold, rows in merged.groupby("fold"):
+            sets = {role: set(rows["person_id"][rows["role"] == role]) for role in ("train", "validation", "test")}
+            assert not sets["train"] & sets["test"]
+            assert not sets["validation"] & (sets["train"] | sets["test"])
+            assert set(rows["scanner"][rows["role"].isin(["train", "validation"])]) <= {fold.removeprefix("scanner-")}
+
+
+def test_persons_are_balanced_in_number_and_microbleeds():
+    table = scans_of([(f"sub-{m:02d}", *("HR",) * (1 + m % 3)) for m in range(30)])
+    merged = make_folds(table, 5, 0.2, 0).merge(table, on="participant_id").query("role == 'test'")
+    people = merged.groupby("fold").agg(
+        people=("person_id", "nunique"), scans=("role", "size"), marks=("microbleeds", "sum")
+    )
+    assert people["people"].tolist() == [6] * 5
+    assert people["scans"].max() - people["scans"].min() <= 2
+    assert people["marks"].max() - people["marks"].min() <= 6
+
+
+def test_a_person_on_both_scanners_is_learned_from_or_left_out_never_tested_as_well():
+    people = [(f"sub-{m}", "HR") for m in range(8)] + [("sub-both", "HR", "HR")]
+    table = scans_of(people).sort_values("participant_id", ignore_index=True)
+    table["scanner"] = ["A" if n % 2 else "B" for n in range(len(table))]
+    of_both = table["person_id"] == "sub-both"
+    assert sorted(table["scanner"][of_both]) == ["A", "B"]
+    folds = make_scanner_folds(table, 0.2, 0)
+    for _, rows in folds[folds["participant_id"].isin(table["participant_id"][of_both])].groupby("fold"):
+        assert "excluded" in set(rows["role"])
+        assert set(rows["role"]) <= {"train", "validation", "excluded"}
+
+
+def test_controls_scanned_twice_stay_controls_and_nobody_is_patient_and_control():
+    table = cohort([1] * 10, controls=2).assign(person_id=[*(f"p{n}" for n in range(10)), "healthy", "healthy"])
+    assert set(make_folds(table, 5, 0.2, 0).query("role == 'control'")["participant_id"]) == {"sub-011", "sub-012"}
+    table.loc[10, "person_id"] = "p3"
+    with pytest.raises(DataError, match=r"sub-004 \(patient\), sub-011 \(control\) are scans of one person, p3"):
+        make_folds(table, 5, 0.2, 0)
+
+
+def test_persons_are_counted_not_scans():
+    with pytest.raises(DataError, match="resolution HR: 3 patients are too few for 4 folds"):
+        make_folds(scans_of([("a", "HR", "HR"), ("b", "HR", "HR"), ("c", "HR", "HR")]), 4, 0.0, 0)
+
+
+def test_patients_who_were_not_read_are_excluded_from_every_fold():
+    table = cohort([3, 0, 2, 1, 0, 4, 2, 0], scanners=("A", "B"), controls=1).assign(read=True)
+    table.loc[[1, 4], "read"] = False
+    folds = pd.concat([make_folds(table, 3, 0.2, 0), make_scanner_folds(table, 0.2, 0)])
+    excluded = folds[folds["role"] == "excluded"]
+    assert set(excluded["participant_id"]) == {"sub-002", "sub-005"}
+    assert len(excluded) == 2 * folds["fold"].nunique()
+    with pytest.raises(DataError, match="no patient's scans were read"):
+        make_folds(table.assign(read=False), 3, 0.2, 0)
