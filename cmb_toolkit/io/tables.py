@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
+import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..errors import DataError, MissingError
+from ..errors import DataError, MissingError, Problems
+from ..names import nfc
 
-__all__ = ["read_tsv", "tsv_text", "write_tsv"]
+__all__ = ["as_number", "read_tsv", "tsv_text", "write_tsv"]
 
-_TEXT = {"resolution", "scanner", "group", "role", "magnitude", "phase", "swi", "mask"}
+_PATHS = {"magnitude", "phase", "swi", "mask", "real", "imaginary"}
+_TEXT = {"resolution", "scanner", "group", "role", *_PATHS}
 """Columns that stay text even where every value looks like a number or all are missing."""
 
 _TEXT_ENDINGS = ("_id", "_stage1", "_stage2", "_overall")
 """Endings of more of them: identifiers, and what became of microbleeds and candidates."""
+
+_FLAGS = {"kept"}
+"""Columns of True and False, which are words in every other."""
+
+_PLACES = {"i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"}
+"""Columns that hold numbers, in every table."""
+
+_NOTHING = {"n/a", ""}
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|inf)", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_FARTHEST = 1e9
 
 
 def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -31,42 +47,87 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Identifiers, names and paths are text; ``n/a`` and empty cells become NaN.
+        Identifiers, names and paths are text; another column is numbers if it holds nothing else. ``n/a`` and empty
+        cells become NaN, and nothing else does: NA, null and None are names. Text other than paths is
+        in composed form (:func:`cmb_toolkit.names.nfc`).
 
     Raises
     ------
     MissingError
         If there is no such file or it may not be read.
     DataError
-        If it is not a table, or a column is missing.
+        If it is not a table, a column is missing or stands twice, or a place is not a number.
     """
     if not path.is_file():
         raise MissingError(f"{path}: table not found. Run the step that makes it, or check the folder's name.")
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
-        head = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
-        text = {name: str for name in head if name.endswith(_TEXT_ENDINGS) or name in _TEXT}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header's would be dropped
-            frame = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=text, index_col=False, encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter="\t", strict=True)
+            lines = [(reader.line_num, cells) for cells in reader]
     except OSError as error:
         raise MissingError(f"{path}: cannot be read ({error.strerror}). Check the file's permissions.") from error
-    except pd.errors.ParserWarning as error:
-        raise DataError(
-            f"{path}: rows have more cells than the header's {len(head)}. "
-            "Name every column in the first line, or remove what follows the last one (a trailing tab, for instance)."
-        ) from error
-    except ValueError as error:
-        raise DataError(
-            f"{path}: not a tab-separated table ({error}). Write it again as TSV with one header line."
-        ) from error
-    missing = [name for name in columns if name not in frame.columns]
+    except (ValueError, csv.Error) as error:
+        raise _no_table(path, str(error)) from error
+    while lines and not any(cell.strip() for cell in lines[-1][1]):  # spreadsheets leave rows of tabs at the end
+        lines.pop()
+    if not lines:
+        raise _no_table(path, "it is empty")
+    names = [nfc(name.strip()) for name in lines[0][1]]
+    for line, cells in lines[1:]:
+        if len(cells) != len(names):
+            raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {', '.join(map(repr, twice))} stands twice. Name every column differently.")
+    missing = [name for name in columns if name not in names]
     if missing:
         raise DataError(
-            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {', '.join(frame.columns)}. "
+            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {', '.join(names)}. "
             "The file must be tab-separated with these names in its first line."
         )
-    return frame
+    problems = Problems()
+    values = {
+        name: [cells[n] if name in _PATHS else cells[n].strip() for _, cells in lines[1:]]
+        for n, name in enumerate(names)
+    }
+    for name in _PLACES.intersection(values):
+        for (line, _), text in zip(lines[1:], values[name], strict=True):
+            if text not in _NOTHING and not (_NUMBER.fullmatch(text) and abs(float(text)) <= _FARTHEST):
+                problems.add(
+                    f"{path}: line {line}: {name} is {text!r}; expected a number with a decimal point, or n/a. "
+                    "Correct it."
+                )
+    problems.raise_if_any()
+    return pd.DataFrame({name: _column(name, texts) for name, texts in values.items()})
+
+
+def _column(name: str, texts: list[str]) -> pd.Series[Any]:
+    given = [text for text in texts if text not in _NOTHING]
+    if name in _TEXT or name.endswith(_TEXT_ENDINGS):
+        pass
+    elif name in _FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
+        return pd.Series([text == "True" for text in texts], dtype=bool)
+    elif texts and all(_NUMBER.fullmatch(text) for text in given):
+        if len(given) == len(texts) and all(_WHOLE.fullmatch(text) for text in texts):
+            return pd.Series([int(text) for text in texts], dtype=np.int64)
+        return pd.Series([np.nan if text in _NOTHING else float(text) for text in texts], dtype=np.float64)
+    form = str if name in _PATHS else nfc
+    return pd.Series([np.nan if text in _NOTHING else form(text) for text in texts], dtype="str")
+
+
+def _no_table(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path}: not a tab-separated table ({why}). Write it again as TSV in UTF-8, with one header line that names "
+        "every column and as many cells in each line."
+    )
+
+
+def as_number(cell: object) -> float:
+    """The finite number that a cell of :func:`read_tsv` holds; NaN where it holds none."""
+    text = str(cell)
+    number = float(text) if _NUMBER.fullmatch(text) else np.nan
+    return number if np.isfinite(number) else np.nan
 
 
 def tsv_text(frame: pd.DataFrame) -> str:

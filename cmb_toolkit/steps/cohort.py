@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
+from ..io.spelling import on_disk
 from ..io.tables import read_tsv
 from ..model import ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
@@ -195,4 +196,4 @@ def cell_parameters(cell: Cell) -> dict[str, Any]:
 
 def located(study: Study, path: str) -> Path:
     """A path of the participants table: absolute, or relative to the study folder."""
-    return study.root / path
+    return on_disk(study.root / path)

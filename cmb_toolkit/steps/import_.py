@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +36,8 @@ from ..io.marks import (
 )
 from ..io.nifti import AFFINE_TOLERANCE, Grid, read_grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
-from ..io.tables import read_tsv, tsv_text
+from ..io.spelling import on_disk
+from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
 from ..names import RESOLUTION, SCANNER, safe_id, shown
 
@@ -281,7 +281,7 @@ def import_table(
             f"{marks}: marks of {', '.join(strangers[:10])}, who {'is' if len(strangers) == 1 else 'are'} not in "
             f"{table.name}. Add the subject or remove its marks."
         )
-    files = [table.parent / str(row[kind]) for row in rows for kind in _VOLUMES if kind in row]
+    files = [on_disk(table.parent / str(row[kind])) for row in rows for kind in _VOLUMES if kind in row]
     study, record = _begin(
         out,
         {"layout": "table", "label_base": label_base, "scans": _digest(out, files)},
@@ -295,7 +295,7 @@ def import_table(
     on_progress(0, len(rows), "")
     for done, row in enumerate(rows, 1):
         subject = row["participant_id"]
-        volumes = {kind: table.parent / str(row[kind]) for kind in _VOLUMES if kind in row}
+        volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in _VOLUMES if kind in row}
         try:
             shape, affine, _ = _common_grid(volumes)
         except CmbError as error:
@@ -359,11 +359,11 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
         if column in row and not grammar.fits(row[column]):
             yield column, grammar.expected
-    if "phase_sign" in row and _as_number(row["phase_sign"]) not in (1, -1):
+    if "phase_sign" in row and as_number(row["phase_sign"]) not in (1, -1):
         yield "phase_sign", "1 or -1 or n/a"
-    if "phase_range" in row and row["phase_range"] != "radians" and not _as_number(row["phase_range"]) > 0:
+    if "phase_range" in row and row["phase_range"] != "radians" and not as_number(row["phase_range"]) > 0:
         yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
-    if "echo_time_ms" in row and not _as_number(row["echo_time_ms"]) > 0:
+    if "echo_time_ms" in row and not as_number(row["echo_time_ms"]) > 0:
         yield "echo_time_ms", "a time in milliseconds, or n/a"
 
 
@@ -382,13 +382,6 @@ def _expected_files(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "phase", path
     if "magnitude" not in row and "swi" not in row:
         yield "magnitude", f"{path} (only where there is an swi it may lack)"
-
-
-def _as_number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
 
 
 # -- what both share --------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ..io.bids import echo_time_ms, part_of, read_acquisition
 from ..io.layout import Study
 from ..io.nifti import Volume, check_same_grid, read_volume
 from ..io.publish import sidecar
+from ..io.tables import as_number
 from .cohort import located
 
 __all__ = ["Images", "Scan", "Settings", "acquisition", "check_files", "complex_parts", "read_images", "scan_of"]
@@ -194,20 +195,20 @@ def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
 def _range_of(study: Study, name: str, value: Any) -> str | float | None:
     if value is None or str(value) == "radians":
         return value if value is None else "radians"
-    try:
-        return float(value)
-    except ValueError as error:
+    number = as_number(value)
+    if np.isnan(number):
         raise DataError(
             f"{study.participants}: {name} has phase_range {value!r}; expected `radians`, the file units of one full "
             "cycle, or n/a."
-        ) from error
+        )
+    return number
 
 
 def _number(study: Study, name: str, column: str, value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except ValueError as error:
-        raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a number or n/a.") from error
+    number = None if value is None else as_number(value)
+    if number is not None and np.isnan(number):
+        raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a number or n/a.")
+    return number
 
 
 def check_files(scan: Scan) -> None:

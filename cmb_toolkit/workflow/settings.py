@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from ..errors import DataError, MissingError
 from ..model import INPUTS
+from ..names import nfc
 from .options import OPTIONS, TEXT, Kind, choice, number, whole
 from .work import work
 
@@ -181,7 +182,7 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
             resolutions=content["resolutions"],
             input=experiment["input"],
             fold=experiment["fold"],
-            scanner=experiment["scanner"],
+            scanner=nfc(experiment["scanner"]),
             tables=tuple(sorted(set(experiment["tables"]))),
             best_fold=experiment["best-fold"],
             repeats=experiment["repeats"],

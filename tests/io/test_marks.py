@@ -136,10 +136,10 @@ def test_marks_by_voxel_or_world(tmp_path):
         ("participant_id\ti\tj\n1\t2\t3\n", "expected participant_id and either i, j, k"),
         ("id\ti\tj\tk\n", "column participant_id missing"),
         ("participant_id\ti\tj\tk\n1\t2\t3\t4\n1\t2\t3.5\t4\n", "line 3 holds 1, 2.*3.5.*whole voxel"),
-        ("participant_id\ti\tj\tk\n1\t2\tx\t4\n", "line 2 holds 1, 2, x, 4"),
+        ("participant_id\ti\tj\tk\n1\t2\tx\t4\n", "line 2: j is 'x'"),
         ("participant_id\ti\tj\tk\nn/a\t2\t3\t4\n", "line 2 holds nan, 2, 3, 4"),
         ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tn/a\t4\n", "line 2 holds .*millimetres"),
-        ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tinf\t4\n", "line 2 holds .*inf"),
+        ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tinf\t4\n", "line 2: y_mm is 'inf'"),
     ],
 )
 def test_bad_marks_are_named(tmp_path, text, expected):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from cmb_toolkit.errors import DataError, MissingError
-from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.io.tables import as_number, read_tsv, write_tsv
 
 
 @pytest.fixture
@@ -47,15 +47,61 @@ def test_identifiers_and_names_stay_text(path):
     assert list(row) == ["007", "01", "3", "15", 2]
 
 
-@pytest.mark.parametrize("nothing", ["n/a", "", "NaN"])
+@pytest.mark.parametrize("nothing", ["n/a", "", " "])
 def test_nothing_is_nan(path, nothing):
     path.write_text(f"participant_id\techo_time_ms\nsub-1\t{nothing}\nsub-2\t20\n")
     assert read_tsv(path)["echo_time_ms"].isna().tolist() == [True, False]
 
 
+NAMES = ["NA", "null", "None", "nan", "NaN", "N/A", "True", "False", "<NA>", "#N/A", "-nan", "NULL"]
+
+
+def test_names_that_other_programs_take_for_nothing(path):
+    frame = pd.DataFrame({"participant_id": NAMES, "scanner": NAMES, "group": "patient", "person_id": NAMES})
+    write_tsv(frame, path)
+    pd.testing.assert_frame_equal(read_tsv(path), frame, check_dtype=False)
+
+
+@pytest.mark.parametrize("text", ["True", "nan", "NA", "1,5", "1 5", "1_0", "0x10", "inf", "1e300", "１", "3 mm"])
+@pytest.mark.parametrize("column", ["i", "x_mm", "left"])
+def test_a_place_is_a_number(path, column, text):
+    path.write_text(f"participant_id\t{column}\nsub-1\t4\nsub-2\t{text}\n")
+    with pytest.raises(DataError, match=rf"table\.tsv: line 3: {column} is '{text}'; expected a number"):
+        read_tsv(path)
+
+
+@pytest.mark.parametrize("text", ["True", "1,5", "nan"])
+def test_what_is_no_number_makes_no_column_of_numbers(path, text):
+    path.write_text(f"participant_id\techo_time_ms\nsub-1\t{text}\nsub-2\t{text}\n")
+    assert read_tsv(path)["echo_time_ms"].tolist() == [text, text]
+
+
+def test_true_and_false_where_they_belong(path):
+    path.write_text("candidate_id\tkept\na\tTrue\nb\tFalse\n")
+    assert read_tsv(path)["kept"].dtype == bool
+    path.write_text("candidate_id\tkept\na\tTrue\nb\tn/a\n")
+    assert read_tsv(path)["kept"].dtype != bool
+
+
+def test_a_name_in_two_unicode_forms_is_one(path):
+    """But a path stays as the disk has it."""
+    path.write_text(
+        "participant_id\tscanner\tphase\nsub-1\tZu\u0308rich\tu\u0308.nii\nsub-2\tZ\u00fcrich\t\u00fc.nii\n"
+    )
+    frame = read_tsv(path)
+    assert frame["scanner"].nunique() == 1
+    assert frame["phase"].tolist() == ["u\u0308.nii", "\u00fc.nii"]
+
+
+def test_a_column_that_stands_twice(path):
+    path.write_text("participant_id\ti\ti \nsub-1\t4\t5\n")
+    with pytest.raises(DataError, match="column 'i' stands twice"):
+        read_tsv(path)
+
+
 def test_tables_from_spreadsheets(path):
-    """Byte order mark and Windows line ends."""
-    path.write_bytes(b"\xef\xbb\xbfparticipant_id\tk\r\nsub-1\t4\r\n")
+    """Byte order mark, Windows line ends, empty rows at the end."""
+    path.write_bytes(b"\xef\xbb\xbfparticipant_id\tk\r\nsub-1\t4\r\n\t\r\n\r\n")
     assert read_tsv(path, ["participant_id", "k"])["k"].tolist() == [4]
 
 
@@ -76,7 +122,17 @@ def test_missing_columns_are_named_beside_what_was_found(path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"a\tb\n1\t2\t3\n", b"a\tb\n1\t2\t3\n4\t5\t6\n", b"a\n\xff\xfe\x00\n", b"PK\x03\x04\x00\x00\x08"],
+    [
+        b"",
+        b"\n\n",
+        b"a\tb\n1\t2\t3\n",
+        b"a\tb\n1\t2\t3\n4\t5\t6\n",
+        b"a\tb\n1\t2\n3\n",
+        b"a\tb\n1\t2\n\n3\t4\n",
+        b'a\tb\n1\t"2\n',
+        b"a\n\xff\xfe\x00\n",
+        b"PK\x03\x04\x00\x00\x08",
+    ],
 )
 def test_what_is_no_table_is_refused(path, content):
     path.write_bytes(content)
@@ -97,3 +153,8 @@ def test_what_became_of_microbleeds_is_text_even_where_nothing_was_found(path):
     candidates = found.iloc[:0][["centre_stage1"]].assign(candidate_id=found["participant_id"].iloc[:0])
     assert found.merge(candidates, left_on="centre_overall", right_on="candidate_id").empty
     assert found["centre_stage1"].isna().all()
+
+
+def test_the_number_of_a_cell():
+    assert [as_number(cell) for cell in (20, 2.5, "-1", "4096", "1e3")] == [20, 2.5, -1, 4096, 1000]
+    assert np.isnan([as_number(cell) for cell in (True, "True", np.nan, "nan", "inf", "1_0", "1,5", "", None)]).all()

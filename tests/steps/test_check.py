@@ -269,7 +269,7 @@ def test_marks_that_are_no_voxels(study):
     edit(study.microbleeds, set_cell(0, "i", 8.5))
     found(check(study), "error", "line 2", "(8.5, 17, 1) is no voxel")
     edit(study.microbleeds, set_cell(0, "i", "x"))
-    found(check(study), "error", "line 2", "(x, 17, 1) is no voxel")
+    found(check(study), "error", "line 2: i is 'x'; expected a number")
 
 
 def test_world_positions_of_another_grid(study):

@@ -411,6 +411,9 @@ def test_marks_changed_import_again(table, tmp_path):
         ("\tpatient\t", "\tHealthy\t", "line 2: group is 'Healthy'; expected patient or control"),
         ("\t-1\t", "\t2\t", "line 2: phase_sign is 2.0; expected 1 or -1"),
         ("radians", "degrees", "line 2: phase_range is 'degrees'; expected radians, or"),
+        ("\t-1\t", "\tTrue\t", "line 2: phase_sign is 'True'; expected 1 or -1"),
+        ("radians", "inf", "line 2: phase_range is inf; expected radians, or"),
+        ("\t20\n", "\t20,5\n", "line 2: echo_time_ms is '20,5'; expected a time"),
         ("\t20\n", "\t-3\n", "line 2: echo_time_ms is -3.0; expected a time"),
         ("p1.nii.gz", "n/a", "line 2: phase is 'n/a'; expected the path"),
         ("m2.nii.gz", "n/a", "line 3: magnitude is 'n/a'; expected the path"),
@@ -422,6 +425,24 @@ def test_bad_lines_are_named(table, tmp_path, old, new, expected):
         import_table(table, tmp_path / "study", on_progress=quiet)
     assert expected in str(caught.value)
     assert not (tmp_path / "study").exists()
+
+
+def test_initials_that_look_like_nothing(table, tmp_path):
+    text = table.read_text().replace("01\tKim", "NA\tKim").replace("sub-02", "null").replace("Verio", "NA")
+    table.write_text(text)
+    marks = marks_file(table, "participant_id\ti\tj\tk\nNA\t0\t0\t0\nnull\t5\t7\t3\nnull\t5\t6\t3\n")
+    study = Study(import_table(table, tmp_path / "study", marks=marks, on_progress=quiet))
+    assert read_participants(study)["scanner"].to_dict() == {"sub-NA": "NA", "sub-null": "unknown"}
+    assert read_microbleeds(study)["participant_id"].value_counts().to_dict() == {"sub-null": 2, "sub-NA": 1}
+
+
+def test_paths_and_labels_in_another_unicode_form(table, tmp_path):
+    (table.parent / "m1.nii.gz").rename(table.parent / "u\u0308.nii.gz")
+    text = table.read_text().replace("m1.nii.gz", "\u00fc.nii.gz").replace("Verio", "Zu\u0308rich")
+    table.write_text(text.replace("p2.nii.gz\tn/a", "p2.nii.gz\tZ\u00fcrich"))
+    frame = read_participants(study := Study(import_table(table, tmp_path / "study", on_progress=quiet)))
+    assert frame["scanner"].nunique() == 1
+    assert located(study, frame.loc["sub-01", "magnitude"]).is_file()
 
 
 def test_all_bad_lines_are_named_at_once(table, tmp_path):
