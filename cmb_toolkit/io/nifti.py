@@ -8,7 +8,7 @@ geometry is copied to an output: descriptions and extensions may hold names.
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import DTypeLike, NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from .nifti_file import NiftiFile, open_nifti
 
 __all__ = [
     "AFFINE_TOLERANCE",
@@ -108,9 +109,9 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
     DataError
         If the file is damaged, is no NIfTI, or does not hold one volume of axial slices with some signal.
     """
-    image = _open(path)
-    values, codes = _load(path, image, echo, part), (int(image.header["qform_code"]), int(image.header["sform_code"]))
-    volume = _canonical(path, values, np.asarray(image.affine, float), codes, _header_notes(image, codes))
+    file = open_nifti(path)
+    values, notes = _load(file, echo, part)
+    volume = _canonical(file, values, (*_header_notes(file), *notes))
     invalid = ~np.isfinite(volume.data)
     notes = volume.notes
     if invalid.any():
@@ -132,10 +133,10 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
         volume.affine,
         path,
         volume.file_affine,
-        codes,
+        volume.codes,
         invalid if invalid.any() else None,
         notes,
-        image.get_data_dtype().kind == "c",
+        file.dtype.kind == "c",
     )
 
 
@@ -167,13 +168,12 @@ def read_grid(path: Path) -> Grid:
     DataError
         If it is no NIfTI file of at least three axes, or its geometry cannot be.
     """
-    image = _open(path)
-    affine = np.asarray(image.affine, float)
-    if len(image.shape) < 3 or 0 in image.shape:
-        raise DataError(f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes).")
-    _check_geometry(path, affine)
-    i, j, k = (int(n) for n in image.shape[:3])
-    return Grid((i, j, k), affine, int(np.prod(image.shape[3:], dtype=int)))
+    file = open_nifti(path)
+    if len(file.shape) < 3 or 0 in file.shape:
+        raise DataError(f"{path}: has shape {_times(file.shape)}; a volume needs three axes (four with echoes).")
+    _check_geometry(path, file.affine)
+    i, j, k = file.shape[:3]
+    return Grid((i, j, k), file.affine, math.prod(file.shape[3:]))
 
 
 def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
@@ -183,9 +183,8 @@ def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
     ------
     MissingError, DataError
     """
-    image = _open(path)
-    codes = (int(image.header["qform_code"]), int(image.header["sform_code"]))
-    volume = _canonical(path, _load(path, image, None, None), np.asarray(image.affine, float), codes, ())
+    file = open_nifti(path)
+    volume = _canonical(file, _load(file, None, None).values, ())
     check_same_grid(like, volume)
     mask: NDArray[np.bool_] = np.nan_to_num(volume.data) > 0
     if not mask.any():
@@ -252,38 +251,19 @@ def check_same_grid(first: Volume, second: Volume) -> None:
         )
 
 
-def _open(path: Path) -> Any:
-    if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "not found"
-        raise MissingError(f"{path}: {what}. Check the path; a NIfTI file (.nii or .nii.gz) is needed.")
-    try:
-        image = nib.load(path, mmap=False)  # arrays must outlive the file, which may be replaced
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, ValueError) as error:
-        raise DataError(f"{path}: not a NIfTI file. Convert the scan with a converter such as dcm2niix.") from error
-    except (EOFError, OSError, zlib.error) as error:
-        raise _damaged(path, error) from error
-    if not isinstance(image, nib.Nifti1Pair):
-        raise DataError(
-            f"{path}: a {type(image).__name__}, not a NIfTI file. Convert the scan with a converter such as dcm2niix."
-        )
-    return image
+class _Loaded(NamedTuple):
+    values: NDArray[np.float32]
+    notes: tuple[str, ...]
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path}: damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__}). "
-        "Copy or export the file again."
-    )
-
-
-def _load(path: Path, image: Any, echo: int | None, part: Literal["magnitude", "phase"] | None) -> NDArray[np.float32]:
-    """The values of one volume in the file's order of axes, slope and intercept applied."""
-    shape = tuple(image.shape)
+def _load(file: NiftiFile, echo: int | None, part: Literal["magnitude", "phase"] | None) -> _Loaded:
+    """The values of one volume in the file's order of axes."""
+    path, shape = file.path, file.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) not in (3, 4) or 0 in shape:
         raise DataError(
-            f"{path}: has shape {_times(image.shape)}; a volume needs three axes (four with echoes). Coils must be "
+            f"{path}: has shape {_times(file.shape)}; a volume needs three axes (four with echoes). Coils must be "
             "combined first, other series split."
         )
     count = shape[3] if len(shape) == 4 else 1
@@ -297,33 +277,23 @@ def _load(path: Path, image: Any, echo: int | None, part: Literal["magnitude", "
         raise DataError(
             f"{path}: has no echo {echo}; it holds {count} volume{'s' * (count > 1)}. Give --echo 1 to {count}."
         )
-    kind = image.get_data_dtype()
-    if kind.fields is not None:
+    if file.dtype.fields is not None:
         raise DataError(f"{path}: holds colours, not measured values. Export the scan itself, not a screenshot.")
-    if kind.kind == "c" and part is None:
+    if file.dtype.kind == "c" and part is None:
         raise DataError(f"{path}: holds complex values where real ones are needed. Split it into magnitude and phase.")
-    index = (slice(None), slice(None), slice(None), *([(echo or 1) - 1] if len(shape) == 4 else []))
-    try:
-        values = np.asarray(image.dataobj[(*index, *[0] * (len(image.shape) - len(index)))])
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise _damaged(path, error) from error
+    values, notes = file.values((echo or 1) - 1)
     if values.dtype.kind == "c":
         values = np.abs(values) if part == "magnitude" else np.angle(values)
-    return np.asarray(values, np.float32)
+    return _Loaded(values, notes)
 
 
-def _canonical(
-    path: Path,
-    values: NDArray[np.float32],
-    affine: NDArray[np.float64],
-    codes: tuple[int, int],
-    notes: tuple[str, ...],
-) -> Volume:
-    _check_geometry(path, affine)
-    orientation = io_orientation(affine)
+def _canonical(file: NiftiFile, values: NDArray[np.float32], notes: tuple[str, ...]) -> Volume:
+    path = file.path
+    _check_geometry(path, file.affine)
+    orientation = io_orientation(file.affine)
     data = np.ascontiguousarray(apply_orientation(values, orientation), np.float32)
-    canonical = affine @ inv_ornt_aff(orientation, values.shape)
-    volume = Volume(data, canonical, path, affine, codes, None, notes)
+    canonical = file.affine @ inv_ornt_aff(orientation, values.shape)
+    volume = Volume(data, canonical, path, file.affine, file.codes, None, notes)
     i, j, k = volume.zooms
     if max(i, j) > _THICKER * k:
         plane = "sagittal" if i > j else "coronal"
@@ -336,23 +306,28 @@ def _canonical(
 
 
 def _check_geometry(path: Path, affine: NDArray[np.float64]) -> None:
-    sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    with np.errstate(all="ignore"):
+        sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    if not np.isfinite([*affine.flat, *sizes]).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise DataError(f"{path}: its header has no usable geometry (affine). Convert the scan again.")
     if not np.all((sizes > 0.01) & (sizes < 100)):
         raise DataError(f"{path}: voxels of {_times(sizes.round(4))} mm cannot be. Check the header's voxel size.")
 
 
-def _header_notes(image: Any, codes: tuple[int, int]) -> tuple[str, ...]:
+def _header_notes(file: NiftiFile) -> tuple[str, ...]:
     notes = []
-    if not any(codes):
+    if not any(file.codes):
         notes.append("its header gives no orientation (qform and sform codes are 0); nibabel's default was taken")
-    if all(codes):
-        difference = float(np.abs(image.get_qform() - image.get_sform()).max())
-        if difference > 0.1:
-            notes.append(f"its qform and sform differ by {difference:.3g} mm; the sform was taken")
-    sizes = np.sqrt((np.asarray(image.affine)[:3, :3] ** 2).sum(0))
-    declared = np.asarray(image.header.get_zooms()[:3], float)
+    if all(file.codes):
+        try:
+            difference = float(np.abs(file.header.get_qform() - file.affine).max())
+        except (ValueError, nib.spatialimages.HeaderDataError):
+            difference = math.nan
+        if not difference <= 0.1:
+            differ = "is none" if math.isnan(difference) else f"and sform differ by {difference:.3g} mm"
+            notes.append(f"its qform {differ}; the sform was taken")
+    sizes = np.sqrt((file.affine[:3, :3] ** 2).sum(0))
+    declared = np.asarray(file.header.get_zooms()[:3], float)
     if np.any(np.abs(sizes - declared) > 0.02 * sizes):
         notes.append(
             f"its header gives voxels of {_times(declared.round(4))} mm, its affine {_times(sizes.round(4))} mm; "

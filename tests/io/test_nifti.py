@@ -158,7 +158,7 @@ def test_not_nifti(tmp_path, name, content):
 
 def test_other_formats_are_named(tmp_path):
     nib.save(nib.MGHImage(np.ones((3, 3, 3), np.float32), np.eye(4)), tmp_path / "a.mgz")
-    with pytest.raises(DataError, match="MGHImage, not a NIfTI"):
+    with pytest.raises(DataError, match="not a NIfTI file, but a FreeSurfer volume"):
         read_volume(tmp_path / "a.mgz")
 
 
