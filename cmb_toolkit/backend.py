@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported and set up for the detector; stage 2 runs on any of Keras' backends.
+"""Keras, imported and set up once for both stages: quietly, fast, and as it comes, whatever its user has set.
 
 Importing this module takes seconds; only modules that are themselves imported late may do it at their top.
 
@@ -11,32 +11,28 @@ from __future__ import annotations
 
 import os
 
-from .errors import MissingError, UsageError
+from .errors import MissingError
+from .keras_settings import keras_backend, without_users_settings
 from .silence import silence
 
-__all__ = ["engine_versions", "keras", "tf"]
+__all__ = ["keras", "layers", "ops"]
 
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+_BACKEND = keras_backend()
 try:
-    with silence():
+    with silence(), without_users_settings():
         import keras
-        import tensorflow as tf
+        from keras import layers, ops
 except ImportError as error:
     raise MissingError(
-        f"TensorFlow or Keras cannot be imported ({error}). Install the package's dependencies again: `make setup`."
+        f"Keras or what it computes with ({_BACKEND}) cannot be imported ({error}). "
+        "Install the package's dependencies again: `make setup`; or unset KERAS_BACKEND."
     ) from error
 
-if keras.backend.backend() != "tensorflow":
-    raise UsageError(
-        f"Keras is set to the backend {keras.backend.backend()!r}, but the networks here train with TensorFlow. "
-        "Unset KERAS_BACKEND, or set it to tensorflow."
-    )
-
-
-def engine_versions() -> str:
-    """What computes, for provenance: ``keras 3.15.1 (tensorflow 2.21.0)``."""
-    return f"keras {keras.__version__} (tensorflow {tf.__version__})"
+# whoever imported it before us
+keras.config.set_floatx("float32")
+keras.config.set_dtype_policy("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend import keras, tf
 from .cfg import Cfg, Convolutional, Maxpool, Reorg, Route
+from .tensors import keras, tf
 from .weights import ConvWeights, Weights
 
 __all__ = ["BN_EPSILON", "BN_MOMENTUM", "BatchNormalization", "Network", "detector", "folded"]

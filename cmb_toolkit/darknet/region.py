@@ -18,7 +18,7 @@ from ..model import Box
 from .cfg import Region
 
 if TYPE_CHECKING:
-    from ..backend import tf
+    from .tensors import tf
 
 __all__ = ["WARM_UP_IMAGES", "decode", "region_delta", "select_boxes"]
 
@@ -117,7 +117,7 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
     -------
     tensor of the output's shape
     """
-    from ..backend import tf
+    from .tensors import tf
 
     n, rows, columns, _ = output.shape
     num, features = len(region.anchors), 5 + region.classes
@@ -154,7 +154,7 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
 
 def _background_delta(t: Any, truths: Any, seen: Any, region: Region) -> Any:
     """What every cell and anchor gets: no object where no truth overlaps enough, and the warm-up."""
-    from ..backend import tf
+    from .tensors import tf
 
     n, rows, columns, num, _ = t.shape
     grid = tf.constant([columns, rows], tf.float32)
@@ -181,7 +181,7 @@ def _background_delta(t: Any, truths: Any, seen: Any, region: Region) -> Any:
 
 def _truth_delta(mine: Any, anchor: Any, truths: Any, place: tuple[Any, Any], region: Region) -> Any:
     """What the responsible anchors get: `mine` is their output, `anchor` their relative size, `place` cell and grid."""
-    from ..backend import tf
+    from .tensors import tf
 
     cell, grid = place
     s, objectness = tf.sigmoid(mine[..., :2]), tf.sigmoid(mine[..., 4])
@@ -199,7 +199,7 @@ def _truth_delta(mine: Any, anchor: Any, truths: Any, place: tuple[Any, Any], re
 
 
 def _iou(centre_a: Any, size_a: Any, centre_b: Any, size_b: Any) -> Any:
-    from ..backend import tf
+    from .tensors import tf
 
     low = tf.maximum(centre_a - size_a / 2, centre_b - size_b / 2)
     high = tf.minimum(centre_a + size_a / 2, centre_b + size_b / 2)

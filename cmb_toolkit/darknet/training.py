@@ -58,8 +58,8 @@ class Trainer:
     """
 
     def __init__(self, cfg: Cfg, weights: Weights) -> None:
-        from ..backend import tf
         from .network import Network
+        from .tensors import tf
 
         self.cfg = cfg
         self.network = Network(cfg, weights)
@@ -88,7 +88,7 @@ class Trainer:
         float
             Darknet's loss: the sum of the squared deltas per image.
         """
-        from ..backend import tf
+        from .tensors import tf
 
         net = self.cfg.net
         size = (images.shape[1], images.shape[2])
@@ -105,8 +105,8 @@ class Trainer:
         return loss / net.batch
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
-        from ..backend import tf
         from .region import region_delta
+        from .tensors import tf
 
         model = self.network.model((images.shape[1], images.shape[2]))
         x = tf.cast(images, tf.float32) / 255
@@ -127,7 +127,7 @@ class Trainer:
             buffer.assign(net.momentum * u)
 
     def _adam(self, rate: Any, iteration: Any) -> None:
-        from ..backend import tf
+        from .tensors import tf
 
         net = self.cfg.net
         correction = 1 - tf.pow(net.b1, iteration), 1 - tf.pow(net.b2, iteration)

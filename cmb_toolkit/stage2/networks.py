@@ -14,21 +14,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+from ..backend import keras, layers, ops
 from ..errors import DataError, MissingError, UsageError
-from ..silence import silence
-
-with silence():
-    import keras
-    from keras import layers, ops
 
 __all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "load", "save"]
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..errors import DataError, StorageError, UsageError
+from ..keras_settings import keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
@@ -86,7 +87,7 @@ class Recipe:
 
 def engine() -> str:
     """What trains and predicts, for the provenance; does not import it."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = keras_backend()
     return f"keras {version('keras')} ({backend} {version(backend)})"
 
 
@@ -255,7 +256,7 @@ def train(
 
 
 def _compile(model: Any, recipe: Recipe) -> None:
-    import keras
+    from ..backend import keras
 
     # graph mode, whatever was set before: eager gradients are slow, and XLA is four times slower on CPUs
     model.compile(
