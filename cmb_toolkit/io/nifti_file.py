@@ -25,6 +25,7 @@ from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError
+from .foreign import describe_file, describe_folder
 
 __all__ = ["NiftiFile", "open_nifti"]
 
@@ -43,7 +44,6 @@ _KINDS: dict[tuple[int, bool], Any] = {  # by length, and whether values follow 
     (540, True): nib.nifti2.Nifti2Header,
     (540, False): nib.nifti2.Nifti2PairHeader,
 }
-_FOREIGN = {".mgz": "a FreeSurfer volume", ".mgh": "a FreeSurfer volume"}
 _SILENT = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
 _CONVERT = "Convert or export the scan again."
 
@@ -189,8 +189,7 @@ def _length_and_order(path: Path, block: bytes) -> tuple[int, str]:
         place = _HEADERS.get(length)
         if place is not None and len(block) >= length and block[place : place + 4] in (*_SINGLE, *_PAIR):
             return length, mark
-    known = f", but {_FOREIGN[path.suffix.lower()]}" if path.suffix.lower() in _FOREIGN else ""
-    raise DataError(f"{path}: not a NIfTI file{known}. Convert the scan with a converter such as dcm2niix.")
+    raise DataError(f"{path}: {describe_file(path, block)}")
 
 
 def _shape(path: Path, header: Any) -> tuple[int, ...]:
@@ -265,8 +264,9 @@ def _reading(path: Path) -> Iterator[None]:
     """Say what keeps a file from being read in one line."""
     try:
         if not path.is_file():
-            what = "is a folder, not a file" if path.is_dir() else "not found"
-            what = "is no regular file" if path.exists() and not path.is_dir() else what
+            if path.is_dir():
+                raise MissingError(f"{path}: {describe_folder(path)}")
+            what = "is no regular file" if path.exists() else "not found"
             raise MissingError(f"{path}: {what}. Check the path; a NIfTI file (.nii or .nii.gz) is needed.")
         yield
     except MissingError:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
 from ..io.bids import echo_time_ms, part_of, read_acquisition
+from ..io.foreign import describe_folder
 from ..io.layout import Study
 from ..io.nifti import Volume, check_same_grid, read_volume
 from ..io.publish import sidecar
@@ -219,6 +220,8 @@ def check_files(scan: Scan) -> None:
     MissingError, UsageError
     """
     for role, path in scan.files.items():
+        if path.is_dir():
+            raise MissingError(f"{path}: the {role} of {scan.name} {describe_folder(path)}")
         if not path.is_file():
             raise MissingError(
                 f"{path}: the {role} of {scan.name} was not found. Check the path (in a study: participants.tsv)."
