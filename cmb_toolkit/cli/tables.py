@@ -27,7 +27,7 @@ from .progress import progress
 def command(study: Path | None, rule: str, audit: bool) -> None:
     """Print the results of every evaluated cell of a STUDY, by fold and in all, beside the paper's printed values.
 
-    Stage 1, stage 2 and both together, with 95 % intervals over subjects; healthy controls are counted apart. The
+    Stage 1, stage 2 and both together, with 95 % intervals over persons; healthy controls are counted apart. The
     paper's row is its own data under its own rule: compare with care. Writes STUDY/tables (TSV and Markdown).
 
     \b

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..model import Counts
-from .metrics import interval, pooled_rates
+from .intervals import (
+    NOTHING,
+    SAME,
+    Interval,
+    by_person,
+    counted_persons,
+    draw,
+    interval,
+    poisson,
+    pooled_rates,
+    wilson,
+)
 
 __all__ = ["RATES", "Comparison", "compare", "pool_seeds"]
 
@@ -47,16 +59,19 @@ class Comparison:
 def compare(
     first: pd.DataFrame, second: pd.DataFrame, *, samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """Differences of the pooled rates of two detectors, with intervals by drawing subjects with replacement.
+    """Differences of the pooled rates of two detectors, with intervals by drawing persons with replacement.
 
-    The same subjects are drawn for both, so that what makes a subject hard for both does not widen the interval.
+    The same persons are drawn for both, so that what makes a person hard for both does not widen the interval. Where
+    every sample says the same, the interval reaches as far to both sides as could have been missed: as far as that of 0
+    of as many persons.
 
     Parameters
     ----------
     first, second : DataFrame
-        From :func:`cmb_toolkit.evaluation.metrics.per_subject`, of the same subjects under the same rule.
+        From :func:`cmb_toolkit.evaluation.metrics.per_subject`, of the same subjects under the same rule; with
+        ``person_id`` where a person has several scans.
     samples, level, seed
-        As for :func:`cmb_toolkit.evaluation.metrics.bootstrap`.
+        As for :func:`cmb_toolkit.evaluation.intervals.bootstrap`.
 
     Returns
     -------
@@ -68,7 +83,7 @@ def compare(
     DataError
         If the tables are not of the same subjects with the same microbleeds.
     """
-    one, other = (table.set_index("participant_id").sort_index() for table in (first, second))
+    one, other = (table.set_index("participant_id", drop=False).sort_index() for table in (first, second))
     if not one.index.is_unique or not one.index.equals(other.index):
         different = sorted(set(one.index) ^ set(other.index)) or sorted(set(one.index[one.index.duplicated()]))
         raise DataError(
@@ -84,16 +99,29 @@ def compare(
         )
     if one.empty:
         raise DataError("there is no subject to compare on.")
-    draws = np.random.default_rng(seed).integers(len(one), size=(samples, len(one)))
-    numbers = [table[["tp", "fp", "fn"]].to_numpy(float) for table in (one, other)]
+    numbers = [by_person(table) for table in (one, other)]
+    draws = draw(len(numbers[0]), samples, seed)
     own = [pooled_rates(each[None]) for each in numbers]
     drawn = [pooled_rates(each[draws]) for each in numbers]
     rows = []
     for rate in RATES:
         a, b = (float(each[rate][0]) for each in own)
         low, high = interval(drawn[1][rate] - drawn[0][rate], level)
+        if high - low <= SAME:
+            low, high = _alike(rate, b - a, numbers, level)
         rows.append((rate, a, b, b - a, low, high))
     return pd.DataFrame(rows, columns=["rate", "first", "second", "difference", "low", "high"])
+
+
+def _alike(rate: str, difference: float, numbers: Sequence[NDArray[np.float64]], level: float) -> Interval:
+    """Of a difference that is the same in every sample."""
+    if rate == "fp_per_subject":
+        if len(numbers[0]) == 1 and any(each[:, 1].any() for each in numbers):
+            return NOTHING
+        reach = poisson(0, float(numbers[0][:, 3].sum()), level)[1]
+        return difference - reach, difference + reach
+    reach = wilson(0, max(counted_persons(each)[rate] for each in numbers), level)[1]
+    return max(difference - reach, -1.0), min(difference + reach, 1.0)
 
 
 def pool_seeds(results: Sequence[Counts]) -> pd.DataFrame:

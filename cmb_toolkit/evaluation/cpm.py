@@ -8,7 +8,7 @@ sensitivity there: its lowest threshold is a point like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .metrics import froc_steps, interval
+from .intervals import draw, interval, wilson
+from .metrics import froc_steps
 from .rules import Rule
 
 __all__ = ["RATES", "Cpm", "cpm"]
@@ -39,7 +40,7 @@ class Cpm:
     value : float
         Average over RATES, 0..1; NaN where there is no microbleed.
     low, high : float
-        95 % bootstrap interval over subjects.
+        95 % bootstrap interval over persons.
     sensitivity : tuple of float
         At each of RATES.
     """
@@ -57,18 +58,21 @@ def cpm(
     subjects: Sequence[str],
     score: str = "confidence",
     *,
+    persons: Mapping[str, str] | None = None,
     samples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Cpm:
-    """Average sensitivity at RATES, with an interval by drawing subjects with replacement.
+    """Average sensitivity at RATES, with an interval by drawing persons with replacement.
 
     Parameters
     ----------
     candidates, truth, rule, subjects, score
         As for :func:`cmb_toolkit.evaluation.metrics.froc`.
+    persons : mapping, optional
+        Subject -> person, where some are scans of one.
     samples, level, seed
-        As for :func:`cmb_toolkit.evaluation.metrics.bootstrap`: the same seed draws the same subjects. Samples without
+        As for :func:`cmb_toolkit.evaluation.intervals.bootstrap`: the same seed draws the same persons. Samples without
         a microbleed are left out.
     """
     steps = froc_steps(candidates, truth, rule, subjects, score)
@@ -78,11 +82,14 @@ def cpm(
     own = _sensitivities(steps, place, marks, np.ones((1, len(names)), int))[0]
     low = high = float("nan")
     if names:
-        draws = np.random.default_rng(seed).integers(len(names), size=(samples, len(names)))
-        times = np.stack([(draws == n).sum(axis=1) for n in range(len(names))], axis=1)
+        person = pd.factorize(pd.Series(names).replace(dict(persons or {})))[0]
+        draws = draw(person.max() + 1, samples, seed)
+        times = np.stack([(draws == n).sum(axis=1) for n in person], axis=1)
         parts = np.array_split(times, max(1, samples * len(steps) // _CHUNK))
         drawn = np.concatenate([_sensitivities(steps, place, marks, part) for part in parts])
         low, high = interval(drawn.mean(axis=1), level)
+        if low == high:
+            low, high = wilson(low, len(set(person[marks > 0])), level)
     return Cpm(float(own.mean()), low, high, tuple(float(each) for each in own))
 
 

@@ -18,15 +18,12 @@ from ..model import Counts
 from .rules import WITH_DUPLICATES, Matching, Rule, match, rows_by_subject, units
 
 __all__ = [
-    "bootstrap",
     "choose_threshold",
     "counts",
     "froc",
     "froc_steps",
-    "interval",
     "per_subject",
     "pool_froc",
-    "pooled_rates",
     "threshold_within",
 ]
 
@@ -297,68 +294,6 @@ def threshold_within(
             f"threshold of {score} yourself."
         )
     return float(within["threshold"].min())
-
-
-def bootstrap(
-    table: pd.DataFrame, *, samples: int = 1000, level: float = 0.95, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals by drawing subjects with replacement.
-
-    Microbleeds of one person are not independent, so subjects are drawn, not microbleeds.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`per_subject`.
-    samples : int
-    level : float
-        Probability that the interval should cover.
-    seed : int
-
-    Returns
-    -------
-    dict
-        ``sensitivity``, ``precision``, ``f1`` and ``fp_per_subject`` -> (low, high). NaN where there is nothing to
-        draw from; samples without a denominator are left out.
-    """
-    numbers = table[["tp", "fp", "fn"]].to_numpy(float)
-    if not len(numbers):
-        return dict.fromkeys(("sensitivity", "precision", "f1", "fp_per_subject"), (float("nan"), float("nan")))
-    draws = np.random.default_rng(seed).integers(len(numbers), size=(samples, len(numbers)))
-    rates = pooled_rates(numbers[draws])
-    return {name: interval(values, level) for name, values in rates.items()}
-
-
-def pooled_rates(numbers: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Rates of subjects together, for many sets of subjects at once.
-
-    Parameters
-    ----------
-    numbers : (s, n, 3) array
-        tp, fp, fn of each of n > 0 subjects in each of s sets.
-
-    Returns
-    -------
-    dict
-        As :func:`bootstrap` has it -> (s,) array, NaN without a denominator.
-    """
-    tp, fp, fn = numbers.sum(axis=1).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "sensitivity": tp / (tp + fn),
-            "precision": tp / (tp + fp),
-            "f1": 2 * tp / (2 * tp + fp + fn),
-            "fp_per_subject": fp / numbers.shape[1],
-        }
-
-
-def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """Percentiles that hold the middle part `level` of the values that are finite; NaN where none is."""
-    usable = values[np.isfinite(values)]
-    if not len(usable):
-        return float("nan"), float("nan")
-    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _one_to_one(near: NDArray[np.float64]) -> NDArray[np.int_]:

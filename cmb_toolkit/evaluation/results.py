@@ -17,9 +17,10 @@ import pandas as pd
 from ..errors import DataError
 from ..model import Counts
 from .cpm import Cpm, cpm
+from .intervals import Interval, bootstrap
 from .leaks import LeakCheck
 from .merging import merge_boxes
-from .metrics import bootstrap, froc, per_subject
+from .metrics import froc, per_subject
 from .patients import Average, averages, burden_classes
 from .rules import Matching, Rule, match
 from .strata import strata
@@ -27,8 +28,6 @@ from .strata import strata
 __all__ = ["STAGES", "CellResult", "Evaluation", "StageResult", "Threshold", "evaluate"]
 
 STAGES: tuple[str, ...] = ("stage1", "stage2", "overall")
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class StageResult:
     duplicates : int
         Candidates that are neither hits nor false positives (rules ``centre`` and ``overlap``).
     intervals : mapping
-        Rate -> 95 % bootstrap interval over subjects.
+        Rate -> 95 % bootstrap interval over persons.
     cpm : Cpm or None
         Average sensitivity at 1/8 to 8 false positives a subject; None for stage 2 by itself, and where there is no
         microbleed.
@@ -81,7 +80,8 @@ class Evaluation:
     ----------
     stages : tuple of StageResult
     subjects : DataFrame
-        rule, role, stage, participant_id, microbleeds, candidates, tp, fn, fp, duplicates.
+        rule, role, stage, participant_id, person_id (where persons were given), microbleeds, candidates, tp, fn, fp,
+        duplicates.
     candidates : DataFrame
         The candidates with ``<rule>_stage1`` and ``<rule>_overall``: one of
         :data:`cmb_toolkit.evaluation.rules.OUTCOMES`, or NaN where thrown out; with ``lesion`` where boxes were merged.
@@ -109,6 +109,7 @@ def evaluate(
     rules: Sequence[Rule],
     *,
     link_mm: float | None = None,
+    persons: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Count everything for one cell.
 
@@ -126,6 +127,8 @@ def evaluate(
         Boxes no further apart than this on neighbouring slices count as one lesion, see
         :func:`cmb_toolkit.evaluation.merging.merge_boxes`; None counts boxes, as the paper does. A lesion is kept
         when stage 2 keeps any of its boxes.
+    persons : mapping, optional
+        Subject -> person, where some are scans of one; intervals are then over persons.
 
     Returns
     -------
@@ -153,7 +156,7 @@ def evaluate(
             outcomes[f"{rule.name}_{stage}"] = matching.candidates["outcome"]
             hits[f"{rule.name}_{stage}"] = _hits(matching, candidates)
         for role, names in subjects.items():
-            counted = {stage: _count(matching, names) for stage, matching in matchings.items()}
+            counted = {stage: _count(matching, names, persons) for stage, matching in matchings.items()}
             if classified:
                 counted["stage2"] = _by_itself(counted["stage1"], counted["overall"])
             mine, marks = _of(counted_as, names), _of(truth, names)
@@ -161,7 +164,7 @@ def evaluate(
             for stage, score in (("stage1", "confidence"), ("overall", "probability")):
                 if stage in counted and len(marks):
                     curves.append(_tagged(froc(mine, marks, rule, names, score), rule, role, stage))
-                    averaged[stage] = cpm(mine, marks, rule, names, score)
+                    averaged[stage] = cpm(mine, marks, rule, names, score, persons=persons)
             for stage in STAGES:
                 if stage in counted:
                     stages.append(_result(rule, role, stage, counted, averaged.get(stage)))
@@ -265,9 +268,12 @@ class CellResult:
         return cls(**plain, thresholds=thresholds, stages=stages)
 
 
-def _count(matching: Matching, names: Sequence[str]) -> pd.DataFrame:
+def _count(matching: Matching, names: Sequence[str], persons: Mapping[str, str] | None) -> pd.DataFrame:
     mine = Matching(matching.rule, _of(matching.candidates, names), _of(matching.truth, names))
-    return per_subject(mine, names)
+    table = per_subject(mine, names)
+    if persons is not None:
+        table.insert(1, "person_id", table["participant_id"].replace(dict(persons)))
+    return table
 
 
 def _by_itself(stage1: pd.DataFrame, overall: pd.DataFrame) -> pd.DataFrame:

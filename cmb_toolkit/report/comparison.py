@@ -31,7 +31,7 @@ def comparison_page(comparison: Comparison) -> Page:
         tuple(blocks),
         (
             f"{comparison.subjects} test subjects with {comparison.microbleeds} microbleeds, {folds}; "
-            f"{comparison.label}. Difference: second less first. 95 %: bootstrap over subjects, the same for both.",
+            f"{comparison.label}. Difference: second less first. 95 %: bootstrap over persons, the same for both.",
         ),
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..evaluation.metrics import bootstrap
+from ..evaluation.intervals import bootstrap
 from ..evaluation.published import TABLES, published_table
 from ..evaluation.results import CellResult
 from ..model import INPUTS
@@ -498,7 +498,7 @@ def _notes(study: StudyResults, *, counted: bool = True) -> tuple[str, ...]:
     if counted:
         notes.append(
             f"This study: hits by the {study.label}; beside the rates their 95 % intervals, bootstrap over "
-            "subjects. The paper: its own patients, IoU > 0.8 on the labelled slice."
+            "persons. The paper: its own patients, IoU > 0.8 on the labelled slice."
         )
     other = [name for name, ours in study.resolutions.items() if ours != name]
     if other:

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import DataError
-from ..evaluation.metrics import bootstrap
+from ..evaluation.intervals import bootstrap
 from ..evaluation.published import audit, published_table
 from ..evaluation.results import STAGES, CellResult
 from ..model import Counts
@@ -38,7 +38,7 @@ _TITLES = {
 
 _LEGEND = (
     "CMBs: microbleeds. FPavg: false positives per subject. dupl.: further candidates at a microbleed, neither hits "
-    "nor false positives. 95 %: bootstrap over subjects."
+    "nor false positives. 95 %: bootstrap over persons."
 )
 
 _SLIPS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
@@ -175,7 +175,7 @@ def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     -------
     DataFrame
         resolution, input, repeat, fold, rule, stage; subjects, microbleeds, tp, fn, fp, duplicates; sensitivity,
-        precision, f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over subjects);
+        precision, f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over persons);
         controls, controls_fp, controls_fp_per_subject and, for stage 2, specificity. Controls are scanned in every
         fold, so that the row of all folds counts each of them once per fold. NaN where there is no denominator.
     """

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import MissingError
-from ..evaluation.metrics import bootstrap, pool_froc
+from ..evaluation.intervals import bootstrap
+from ..evaluation.metrics import pool_froc
 from ..evaluation.results import CellResult
 from ..evaluation.rules import Rule
 from ..io.layout import Cell, Study

@@ -6,7 +6,7 @@ import pytest
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.evaluation.comparison import compare, pool_seeds
-from cmb_toolkit.evaluation.metrics import bootstrap
+from cmb_toolkit.evaluation.intervals import bootstrap
 from cmb_toolkit.model import Counts
 
 
@@ -31,7 +31,33 @@ def test_differences_of_pooled_rates():
 
 def test_the_same_twice_differs_by_nothing_and_order_does_not_matter():
     same = compare(FIRST, FIRST.iloc[::-1])
-    assert (same[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (same["difference"] == 0).all()
+    pd.testing.assert_frame_equal(compare(FIRST, SECOND), compare(FIRST.iloc[::-1], SECOND))
+
+
+def test_no_difference_in_few_persons_is_not_known_to_be_none():
+    few = compare(FIRST, FIRST).set_index("rate")
+    more = pd.concat([FIRST] * 5, ignore_index=True)
+    more["participant_id"] = [f"sub-{n}" for n in range(len(more))]
+    many = compare(more, more).set_index("rate")
+    assert (few["low"] == -few["high"]).all()
+    assert (many["high"] < few["high"]).all()
+    assert few.loc["sensitivity", "high"] == pytest.approx(3.8415 / (3.8415 + 6), abs=1e-4)
+    one = compare(FIRST.iloc[:1], SECOND.iloc[:1]).set_index("rate")
+    assert np.isnan(one.loc["fp_per_subject", ["low", "high"]].to_numpy(float)).all()
+    assert one.loc["sensitivity", "low"] < 0 < one.loc["sensitivity", "high"] <= 1
+
+
+def test_scans_of_one_person_are_one_draw():
+    people = [f"p{n // 2}" for n in range(6)]
+    apart, together = compare(FIRST, SECOND), compare(FIRST.assign(person_id=people), SECOND.assign(person_id=people))
+    pd.testing.assert_frame_equal(apart.iloc[:, :4], together.iloc[:, :4])
+    summed = [
+        each.groupby(people).sum(numeric_only=True).reset_index(names="participant_id") for each in (FIRST, SECOND)
+    ]
+    expected = compare(*summed)
+    assert together.loc[:2, "low"].tolist() == expected.loc[:2, "low"].tolist()
+    assert together.loc[3, "high"] == pytest.approx(expected.loc[3, "high"] / 2), "per scan, of which each has two"
 
 
 def test_pairing_makes_the_interval_narrower():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.evaluation.cpm import RATES, cpm
+from cmb_toolkit.evaluation.intervals import wilson
 from cmb_toolkit.evaluation.metrics import counts
 from cmb_toolkit.evaluation.rules import RULES, Rule, match
 
@@ -58,7 +59,8 @@ def test_without_microbleeds_or_candidates():
     nothing = cpm(table([("a", 0, 0)], [0.5]), table([]), Rule("centre"), ["a"])
     assert np.isnan([nothing.value, nothing.low, nothing.high, *nothing.sensitivity]).all()
     missed = cpm(table([], []), table([("a", 0, 0)]), Rule("centre"), ["a", "b"])
-    assert (missed.value, missed.low, missed.high) == (0, 0, 0)
+    assert (missed.value, missed.low) == (0, 0)
+    assert missed.high == wilson(0.0, 1)[1] > 0.7, "one person's microbleeds missed say little about others'"
 
 
 spots = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 2))
@@ -97,3 +99,15 @@ def test_the_interval_is_that_of_resampled_subjects():
         values.append(np.mean(slow_cpm(found, marks, rule, [f"s{n}" for n in range(len(names))])))
     result = cpm(candidates, truth, rule, names, samples=30, seed=7)
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
+def test_scans_of_one_person_are_drawn_together():
+    marks = table([(subject, 0, 0) for subject in "abcdef"])
+    found = table([(subject, 0, 0) for subject in "abc"], [0.9, 0.8, 0.7])
+    apart = cpm(found, marks, Rule("centre"), list("abcdef"))
+    two = cpm(
+        found, marks, Rule("centre"), list("abcdef"), persons=dict.fromkeys("abc", "x") | dict.fromkeys("def", "y")
+    )
+    assert two.value == apart.value
+    assert (two.low, two.high) == (0, 1), "one person of two was found"
+    assert 0 < apart.low < apart.high < 1

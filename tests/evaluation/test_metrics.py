@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.evaluation.metrics import (
-    bootstrap,
     choose_threshold,
     counts,
     froc,
@@ -181,29 +180,6 @@ def test_the_lowest_threshold_within_a_budget_of_false_positives(most_false):
 def test_a_budget_within_which_nothing_is_found_says_so():
     with pytest.raises(DataError, match=r"no microbleed of the 3 validation subjects is found at 0\.1 false"):
         threshold_within(CANDIDATES.iloc[1:2], TRUTH.iloc[:0], CENTRE, ["a", "b", "c"], most_false=0.1)
-
-
-def test_bootstrap_is_seeded_and_covers_the_pooled_rate():
-    lines = pd.DataFrame({"tp": [9, 3, 0, 7], "fp": [1, 0, 6, 2], "fn": [0, 1, 0, 2]})
-    interval = bootstrap(lines)
-    assert interval == bootstrap(lines)
-    assert bootstrap(lines, level=0.3) != bootstrap(lines, level=0.3, seed=1)
-    low, high = interval["sensitivity"]
-    assert 0.5 < low < 19 / 22 < high <= 1
-    low, high = interval["fp_per_subject"]
-    assert 0 <= low < 9 / 4 < high <= 6
-    wide, narrow = (np.diff(bootstrap(lines, level=level)["f1"])[0] for level in (0.95, 0.5))
-    assert wide > narrow
-
-
-def test_bootstrap_of_one_kind_of_subject_has_no_width_and_of_nobody_is_nan():
-    same = pd.DataFrame({"tp": [2] * 5, "fp": [1] * 5, "fn": [0] * 5})
-    assert bootstrap(same)["sensitivity"] == (1, 1)
-    assert bootstrap(same)["fp_per_subject"] == (1, 1)
-    assert np.isnan(bootstrap(same.iloc[:0])["sensitivity"]).all()
-    controls = bootstrap(same.assign(tp=0))
-    assert np.isnan(controls["sensitivity"]).all()
-    assert controls["fp_per_subject"] == (1, 1)
 
 
 def test_pooled_curves_stand_at_one_threshold():
