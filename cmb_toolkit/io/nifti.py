@@ -8,6 +8,7 @@ geometry is copied to an output: descriptions and extensions may hold names.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,20 +24,23 @@ from ..errors import DataError
 from .nifti_file import NiftiFile, open_nifti
 
 __all__ = [
-    "AFFINE_TOLERANCE",
+    "GRID_TOLERANCE",
     "Grid",
     "Volume",
     "check_same_grid",
+    "grids_apart",
     "read_grid",
     "read_mask",
     "read_volume",
     "write_volume",
 ]
 
-AFFINE_TOLERANCE = 1e-3
-"""Largest difference of two affines' entries [mm] that still counts as the same grid."""
+GRID_TOLERANCE = 0.1
+"""How far apart the corners of two grids may lie [voxel] and still count as the same grid."""
 
-_THICKER = 1.25  # the slice axis may not be thinner than the others by more than this
+_THICKER = 1.25  # how much thicker along one axis a voxel is before it counts as thicker
+_MASK_TOLERANCE = 1e-5  # share of a mask's value that rounding and scaling may leave
+_MOST_LABELS = 256
 _FEW_FINITE = 0.01
 _STEPS = 32767  # on either side of 0: the largest int16, so that 0 is one of them
 _CANONICAL = np.array([[0, 1], [1, 1], [2, 1]])
@@ -112,6 +116,7 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
     file = open_nifti(path)
     values, notes = _load(file, echo, part)
     volume = _canonical(file, values, (*_header_notes(file), *notes))
+    _check_axial(volume, file.slice_axis)
     invalid = ~np.isfinite(volume.data)
     notes = volume.notes
     if invalid.any():
@@ -177,19 +182,47 @@ def read_grid(path: Path) -> Grid:
 
 
 def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
-    """Read a mask (voxels that are not 0) and check that it lies on the grid of `like`.
+    """Read a mask and check that it lies on the grid of `like`.
+
+    A mask has 0 outside and one other, positive value inside; NaN is outside. What it would mean to be above 0 in a
+    map of probabilities, of distances or of labels depends on who made it, so these are not taken for masks.
 
     Raises
     ------
     MissingError, DataError
     """
     file = open_nifti(path)
+    if math.prod(file.shape[3:]) > 1:
+        raise DataError(f"{path}: has shape {_times(file.shape)}; a mask is one volume. Save the one that is meant.")
     volume = _canonical(file, _load(file, None, None).values, ())
     check_same_grid(like, volume)
-    mask: NDArray[np.bool_] = np.nan_to_num(volume.data) > 0
+    values = np.nan_to_num(volume.data, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    inside = float(values.max())
+    mask: NDArray[np.bool_] = values > _MASK_TOLERANCE * inside
+    negative = (values < -_MASK_TOLERANCE * abs(inside)).any()
+    if negative or math.isinf(inside) or (values[mask] < (1 - _MASK_TOLERANCE) * inside).any():
+        raise DataError(
+            f"{path}: is no mask but {_kind_of_map(values)}. A mask has 0 outside the brain and one other value "
+            "inside: threshold it as its makers mean it, and save that."
+        )
     if not mask.any():
         raise DataError(f"{path}: the mask is empty; voxels of the brain must be above 0.")
     return mask
+
+
+def _kind_of_map(values: NDArray[np.float32]) -> str:
+    """What values that are no mask look like, in words."""
+    low, high = float(values.min()), float(values.max())
+    span = f"{low:.4g} to {high:.4g}"
+    different = np.unique(values)
+    if low < 0:
+        return f"values of {span}, as signed distances are"
+    if np.isfinite(high) and len(different) <= _MOST_LABELS and np.array_equal(different, np.rint(different)):
+        shown = ", ".join(f"{value:g}" for value in different[:5])
+        return f"the labels {shown}{' ...' * (len(different) > 5)}"
+    if high <= 1:
+        return f"values of {span}, as probabilities are"
+    return f"{len(different)} different values of {span}, as an image has them"
 
 
 def write_volume(path: Path, data: NDArray[Any], like: Volume, dtype: DTypeLike = np.float32) -> None:
@@ -235,20 +268,38 @@ def check_same_grid(first: Volume, second: Volume) -> None:
     Raises
     ------
     DataError
-        Naming both files, if shapes differ or affines do by more than `AFFINE_TOLERANCE`.
+        Naming both files, if shapes differ or any corners lie more than `GRID_TOLERANCE` apart.
     """
     if first.shape != second.shape:
         raise DataError(
             f"{first.path} and {second.path}: shapes {_times(first.shape)} and {_times(second.shape)} disagree. "
             "Both must come from the same scan on the same grid; resample or export one of them again."
         )
-    difference = float(np.abs(first.affine - second.affine).max())
-    if not difference <= AFFINE_TOLERANCE:
+    apart = grids_apart(first.shape, first.affine, second.affine)
+    if not apart <= GRID_TOLERANCE:
         raise DataError(
-            f"{first.path} and {second.path}: their affines differ by {difference:.3g} mm (at most "
-            f"{AFFINE_TOLERANCE:g} allowed), so their voxels are not in the same places. Export both from the same "
-            "scan with the same converter."
+            f"{first.path} and {second.path}: their corners lie up to {apart:.3g} voxels apart (at most "
+            f"{GRID_TOLERANCE:g} allowed), so their voxels are not in the same places. Export both from the same scan "
+            "with the same converter."
         )
+
+
+def grids_apart(shape: Sequence[int], first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """How far apart the same voxels of two grids lie at most, which is at a corner [voxel of the first].
+
+    What an affine's entries differ by does not tell: a turn too small to see in them moves the far end of a large
+    volume, and an offset rounded to a hundredth of a millimetre moves nothing.
+
+    Parameters
+    ----------
+    shape : three ints
+        Of both.
+    first, second : (4, 4) array
+        From voxel indices to world coordinates [mm].
+    """
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in shape))], float)
+    voxels = np.linalg.solve(first[:3, :3], ((second - first) @ corners.T)[:3])
+    return float(np.abs(voxels).max())
 
 
 class _Loaded(NamedTuple):
@@ -293,16 +344,40 @@ def _canonical(file: NiftiFile, values: NDArray[np.float32], notes: tuple[str, .
     orientation = io_orientation(file.affine)
     data = np.ascontiguousarray(apply_orientation(values, orientation), np.float32)
     canonical = file.affine @ inv_ornt_aff(orientation, values.shape)
-    volume = Volume(data, canonical, path, file.affine, file.codes, None, notes)
+    return Volume(data, canonical, path, file.affine, file.codes, None, notes)
+
+
+def _check_axial(volume: Volume, slice_axis: int | None) -> None:
+    """Refuse sagittal and coronal slices.
+
+    Where the voxels are not thickest from bottom to top, the slices are still axial if they are stacked that way, which
+    the header says or the order of the axes, and their pixels are square.
+
+    Parameters
+    ----------
+    volume : Volume
+    slice_axis : int or None
+        Which of the file's axes the header says they are stacked along; by the format's custom the third.
+
+    Raises
+    ------
+    DataError
+    """
     i, j, k = volume.zooms
-    if max(i, j) > _THICKER * k:
-        plane = "sagittal" if i > j else "coronal"
-        raise DataError(
-            f"{path}: its voxels are thickest along the {'left-right' if i > j else 'front-back'} axis "
-            f"({i:.3g} x {j:.3g} x {k:.3g} mm), so it is a {plane} scan. The method works on axial slices; "
-            "use an axial scan."
-        )
-    return volume
+    if max(i, j) <= _THICKER * k:
+        return
+    stacked = int(io_orientation(volume.file_affine)[2 if slice_axis is None else slice_axis, 0])
+    square = max(i, j) <= _THICKER * min(i, j)
+    if stacked == 2 and square:
+        return
+    if stacked == 2:
+        axis, why = (0 if i > j else 1), "its voxels are thickest"
+    else:
+        axis, why = stacked, "its slices are stacked"
+    raise DataError(
+        f"{volume.path}: {why} along the {('left-right', 'front-back')[axis]} axis ({i:.3g} x {j:.3g} x {k:.3g} mm), "
+        f"so it is a {('sagittal', 'coronal')[axis]} scan. The method works on axial slices; use an axial scan."
+    )
 
 
 def _check_geometry(path: Path, affine: NDArray[np.float64]) -> None:

@@ -31,7 +31,7 @@ from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, Rule
 from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
 from ..io.layout import Cell, Study
-from ..io.nifti import read_volume
+from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import ROLES, OnProgress
@@ -274,8 +274,8 @@ def _natures(study: Study, candidates: pd.DataFrame, subjects: Sequence[str]) ->
         if not mine.any():
             continue
         things, kinds = _things(study.simulated_truth(subject))
-        mask = read_volume(study.mask(subject))
-        rim = rim_voxels(mask.data > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+        swi = read_volume(study.swi(subject))
+        rim = rim_voxels(read_mask(study.mask(subject), swi)) @ swi.affine[:3, :3].T + swi.affine[:3, 3]
         nature[mine] = natures(candidates.loc[mine, ["x_mm", "y_mm", "z_mm"]].to_numpy(float), things, kinds, rim)
     return nature
 

@@ -34,7 +34,7 @@ from ..io.marks import (
     voxels_to_canonical,
     world_to_canonical,
 )
-from ..io.nifti import AFFINE_TOLERANCE, Grid, read_grid
+from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.spelling import on_disk
 from ..io.tables import as_number, read_tsv, tsv_text
@@ -414,10 +414,10 @@ def _common_grid(volumes: Mapping[str, Path]) -> Grid:
                 f"{' x '.join(map(str, other.shape))} disagree. "
                 "Volumes of a subject must lie on one grid; resample or export one of them again."
             )
-        if not np.allclose(one[1], two[1], rtol=0, atol=AFFINE_TOLERANCE):
+        if not (apart := grids_apart(*one, two[1])) <= GRID_TOLERANCE:
             raise DataError(
-                f"{first} and {path}: their affines differ by {np.abs(one[1] - two[1]).max():.3g} mm, so their voxels "
-                "are not in the same places. Export both from the same scan with the same converter."
+                f"{first} and {path}: their corners lie up to {apart:.3g} voxels apart, so their voxels are not in the "
+                "same places. Export both from the same scan with the same converter."
             )
     return grid
 

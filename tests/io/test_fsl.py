@@ -118,7 +118,7 @@ def test_not_installed(environment, said):
         ("fails", CmbError, r"wrote no mask.*\n  cannot open volume\n"),
         ("empty", DataError, "cannot be used .*the mask is empty"),
         ("other grid", DataError, "cannot be used .*shapes 6 x 7 x 8 and 5 x 7 x 8 disagree"),
-        ("moved", DataError, "cannot be used .*affines differ by 1 mm"),
+        ("moved", DataError, "cannot be used .*corners lie up to .* voxels apart"),
         ("damaged", DataError, "cannot be used .*(damaged|not a NIfTI)"),
     ],
 )

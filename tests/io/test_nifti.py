@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import re
+from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, MissingError
-from cmb_toolkit.io.nifti import check_same_grid, read_mask, read_volume, write_volume
+from cmb_toolkit.io.nifti import GRID_TOLERANCE, check_same_grid, grids_apart, read_mask, read_volume, write_volume
 
 AXES = ["".join(c) for p in itertools.permutations(("RL", "AP", "SI")) for c in itertools.product(*p)]
 SIZE = {"R": 0.5, "L": 0.5, "A": 0.6, "P": 0.6, "S": 2.0, "I": 2.0}
@@ -250,6 +252,46 @@ def test_other_planes_are_refused(tmp_path, sizes, plane):
         read_volume(path)
 
 
+def coded(sizes, axes="RAS", slices=None):
+    """Voxels of these sizes [mm] along right, anterior and superior, stored in the order `axes`."""
+    data = np.random.default_rng(0).normal(0, 1, (5, 6, 7))
+    image = nib.Nifti1Image(data, np.diag([*sizes, 1]))
+    target = nib.orientations.axcodes2ornt(axes)
+    image = image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), target))
+    if slices is not None:
+        image.header.set_dim_info(slice=axes.index(slices))
+    return image
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 0.5), (0.43, 0.43, 0.3), (1, 1, 0.75), (0.9, 0.8, 0.6)])
+@pytest.mark.parametrize(("axes", "slices"), [("RAS", None), ("LPS", None), ("PLI", "I"), ("SRA", "S")])
+def test_thin_axial_slices_are_axial(tmp_path, sizes, axes, slices):
+    path = save(coded(sizes, axes, slices), tmp_path / "thin.nii.gz")
+    assert read_volume(path).zooms == pytest.approx(sizes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "axes", "slices", "why"),
+    [
+        ((1, 1, 0.5), "PSR", None, "its slices are stacked along the left-right axis .* a sagittal scan"),
+        ((1, 1, 0.5), "RSA", None, "its slices are stacked along the front-back axis .* a coronal scan"),
+        ((1, 1, 0.5), "RAS", "A", "its slices are stacked along the front-back axis .* a coronal scan"),
+        ((0.5, 2, 0.5), "RAS", None, "its voxels are thickest along the front-back axis .* a coronal scan"),
+        ((2, 0.5, 0.5), "PSR", None, "its slices are stacked along the left-right axis .* a sagittal scan"),
+    ],
+)
+def test_other_planes_are_refused_for_what_they_are(tmp_path, sizes, axes, slices, why):
+    with pytest.raises(DataError, match=why):
+        read_volume(save(coded(sizes, axes, slices), tmp_path / "plane.nii.gz"))
+
+
+def test_a_mask_lies_as_its_scan_does_in_whatever_order_it_is_stored(tmp_path):
+    like = read_volume(save(coded((1, 1, 0.5)), tmp_path / "like.nii.gz"))
+    mask = coded((1, 1, 0.5), "PSR")
+    mask = nib.Nifti1Image((mask.get_fdata() > 0).astype(np.uint8), mask.affine)
+    np.testing.assert_array_equal(read_mask(save(mask, tmp_path / "mask.nii.gz"), like), like.data > 0)
+
+
 def test_isotropic_voxels_are_taken(tmp_path):
     data = np.random.default_rng(0).normal(0, 1, (5, 6, 7))
     assert read_volume(save(nib.Nifti1Image(data, np.diag([1, 1, 0.9, 1])), tmp_path / "iso.nii.gz")).shape == (5, 6, 7)
@@ -283,9 +325,39 @@ def test_two_grids(tmp_path):
     with pytest.raises(DataError, match=r"one\.nii\.gz and .*two\.nii\.gz: shapes 7 x 6 x 5 and 7 x 6 x 4"):
         check_same_grid(first, smaller)
     moved = ras_image()
-    moved = nib.Nifti1Image(moved.get_fdata(), moved.affine + np.eye(4, k=3) * 0.01)
-    with pytest.raises(DataError, match=r"one\.nii\.gz and .*three\.nii\.gz: their affines differ by 0\.01 mm"):
+    moved = nib.Nifti1Image(moved.get_fdata(), moved.affine + np.eye(4, k=3) * 0.1)
+    with pytest.raises(DataError, match=r"one\.nii\.gz and .*three\.nii\.gz: their corners lie up to 0\.2 voxels"):
         check_same_grid(first, read_volume(save(moved, tmp_path / "three.nii.gz")))
+
+
+@pytest.mark.parametrize("shape", [(40, 48, 6), (448, 512, 6)])
+@pytest.mark.parametrize("voxel", [0.5, 2.0])
+def test_grids_are_the_same_within_a_tenth_of_a_voxel_at_their_corners(shape, voxel):
+    affine = np.diag([voxel, voxel, 3, 1])
+    affine[:3, 3] = (-90, 100, 20)
+
+    def turned(angle):
+        turn = np.eye(4)
+        turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        return affine @ turn
+
+    def stretched(far):
+        other = affine.copy()
+        other[0, 0] += far * voxel / (shape[0] - 1)
+        return other
+
+    def moved(by, axis):
+        other = affine.copy()
+        other[axis, 3] += by * affine[axis, axis]
+        return other
+
+    apart = partial(grids_apart, shape, affine)
+    assert apart(affine) == 0
+    assert apart(moved(0.05, 0)) == pytest.approx(0.05)
+    assert apart(moved(-0.4, 2)) == pytest.approx(0.4)
+    assert apart(stretched(0.3)) == pytest.approx(0.3)  # an entry differs by 0.0003 to 0.015 mm
+    assert apart(turned(0.001)) == pytest.approx(0.001 * (shape[1] - 1), rel=0.01)  # the longer side's far end
+    assert (apart(turned(0.001)) <= GRID_TOLERANCE) == (shape[0] == 40)
 
 
 def test_same_grid_in_another_order_of_axes_is_the_same_grid(tmp_path):
@@ -300,9 +372,49 @@ def test_masks(tmp_path):
     empty = save(with_data(lambda d: d * 0), tmp_path / "empty.nii.gz")
     with pytest.raises(DataError, match=r"empty\.nii\.gz: the mask is empty"):
         read_mask(empty, like)
-    other = save(with_data(lambda d: d, (7, 6, 4)), tmp_path / "other.nii.gz")
+    other = save(with_data(lambda d: np.float32(d > 100), (7, 6, 4)), tmp_path / "other.nii.gz")
     with pytest.raises(DataError, match=r"like\.nii\.gz and .*other\.nii\.gz: shapes"):
         read_mask(other, like)
+
+
+WHERE = ras_image().get_fdata() > 300
+
+
+@pytest.mark.parametrize(
+    "values",
+    [WHERE * 1, WHERE * 255, WHERE * 0.7, np.where(WHERE, 1, np.nan), WHERE + WHERE * 1e-6 * np.mgrid[:7, :6, :5][0]],
+)
+def test_a_mask_has_one_value_inside(tmp_path, values):
+    like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
+    path = save(nib.Nifti1Image(values.astype(np.float32), like.affine), tmp_path / "mask.nii.gz")
+    np.testing.assert_array_equal(read_mask(path, like), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda d: d / 1000, "values of 0.001 to 0.655, as probabilities are"),
+        (lambda d: np.clip((d - 300) / 100, 0, 1), "values of 0 to 1, as probabilities are"),
+        (lambda d: (d - 300) / 100, "values of -2.99 to 3.55, as signed distances are"),
+        (lambda d: 1 - 2.0 * (d > 300), "values of -1 to 1, as signed distances are"),
+        (lambda d: d * 0 - 1, "values of -1 to -1, as signed distances are"),
+        (lambda d: d // 100, "the labels 0, 1, 2, 3, 4 ...;"),
+        (lambda d: d // 400 + 1, "the labels 1, 2;"),
+        (lambda d: d + 0.5, "210 different values of 1.5 to 655.5, as an image has them"),
+        (lambda d: np.where(d > 300, np.inf, 0), "2 different values of 0 to inf"),
+    ],
+)
+def test_maps_are_not_taken_for_masks(tmp_path, change, kind):
+    like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
+    path = save(with_data(change), tmp_path / "map.nii.gz")
+    with pytest.raises(DataError, match=r"map\.nii\.gz: is no mask but " + re.escape(kind.removesuffix(";"))):
+        read_mask(path, like)
+
+
+def test_a_mask_of_several_volumes(tmp_path):
+    like = read_volume(save(ras_image(), tmp_path / "like.nii.gz"))
+    with pytest.raises(DataError, match=r"shape 7 x 6 x 5 x 3; a mask is one volume"):
+        read_mask(save(echoes(), tmp_path / "mask.nii.gz"), like)
 
 
 def test_writing_another_shape_is_a_mistake_of_ours(tmp_path):

@@ -169,7 +169,7 @@ def test_shapes_and_affines_that_disagree(study):
     save(phase_of(study, "sub-002"), phase_values(rng), AFFINE + np.diag([0, 0, 0.1, 0]))
     report = check(study)
     found(report, "error", "sub-001", "shapes", "disagree")
-    found(report, "error", "sub-002", "affines differ")
+    found(report, "error", "sub-002", "voxels apart")
 
 
 def test_phase_in_unknown_units(study):
