@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -89,6 +90,16 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _said(error: Exception) -> str:
+    """What an error says; without names of scans where it goes into a log that lies in their study."""
+    study = os.environ.get("CMBTK_LOG_OF")
+    if study is None:
+        return str(error)
+    from ..steps.nameless import kept_text
+
+    return kept_text(Path(study), str(error))
+
+
 def main() -> None:
     """Run the command line: errors become one message and the documented exit code."""
     # a scheduler's or the system's request to end is obeyed like Ctrl-C: what was begun is tidied up
@@ -103,7 +114,7 @@ def main() -> None:
         click.echo("Interrupted. Run the same command again to go on.", err=True)
         sys.exit(130)
     except CmbError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {_said(error)}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,7 +123,7 @@ def main() -> None:
         if os.environ.get("CMBTK_DEBUG"):
             raise
         click.echo(
-            f"Error: unexpected {type(error).__name__}: {error}\n"
+            f"Error: unexpected {type(error).__name__}: {_said(error)}\n"
             "This is a bug in cmb_toolkit. Run again with CMBTK_DEBUG=1 for the traceback and report it.",
             err=True,
         )

@@ -296,6 +296,8 @@ def _head(path: Path) -> bytes:
         if _is_packed(path):
             if any(block[place : place + 4] in (*_SINGLE, *_PAIR) for place in _HEADERS.values()):
                 raise DataError(f"{path}: is not compressed, though its name says so. Rename it to end without .gz.")
+            if not block.startswith(_GZIP):
+                return block  # no NIfTI file either: what it is tells its content
             stream.seek(0)
             return bytes(_pull(_unpacked(stream), _LONGEST_HEADER))
     if block.startswith(_GZIP) and path.suffix.lower() in (".nii", ".hdr"):

@@ -46,15 +46,16 @@ class Record:
         The command's name, for example ``stage2-crop``.
     parameters : mapping
         Keyword parameters of the step, JSON-able, without paths (they may hold people's names).
-    sources : tuple of Path
-        Files read; recorded by file name, size and sha256.
+    sources : tuple of Path, or mapping of str to Path
+        Files read; recorded by file name, size and sha256. A mapping says under what they are recorded instead of their
+        names: those of scans and of tables that somebody brings may be people's.
     engine : str or None
         What did the heavy work, for example ``keras 3.15.1 (tensorflow 2.21.0)``.
     """
 
     step: str
     parameters: Mapping[str, Any]
-    sources: tuple[Path, ...] = ()
+    sources: tuple[Path, ...] | Mapping[str, Path] = ()
     engine: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,27 +71,33 @@ class Record:
             return False
         if old["parameters"] != json.loads(json.dumps(dict(self.parameters))) or old["engine"] != self.engine:
             return False
-        if [entry["file"] for entry in old["sources"]] != self._names():
+        named = self._named()
+        if [entry.get("role", entry.get("file")) for entry in old["sources"]] != [name for name, _ in named]:
             return False
         if target.is_dir() and len(_files(target)) < old.get("files", 0):
             return False
-        return all(_unchanged(source, entry) for source, entry in zip(self.sources, old["sources"], strict=True))
+        return all(_unchanged(source, entry) for (_, source), entry in zip(named, old["sources"], strict=True))
 
-    def _names(self) -> list[str]:
-        """File names of the sources, with their folder where a bare name would not be unique."""
+    def _named(self) -> list[tuple[str, Path]]:
+        """The sources by role, or by file name, with their folder where a bare name would not be unique."""
+        if isinstance(self.sources, Mapping):
+            return list(self.sources.items())
         names = [source.name for source in self.sources]
         return [
-            name if names.count(name) == 1 else f"{source.parent.name}/{name}"
+            (name if names.count(name) == 1 else f"{source.parent.name}/{name}", source)
             for name, source in zip(names, self.sources, strict=True)
         ]
 
     def as_json(self, seconds: float) -> dict[str, Any]:
         """The sidecar's content."""
+        called = "role" if isinstance(self.sources, Mapping) else "file"
+        named = self._named()
+        facts = {source: _fingerprint(source) for source in dict.fromkeys(source for _, source in named)}
         return {
             "step": self.step,
             "version": __version__,
             "parameters": dict(self.parameters),
-            "sources": [_fingerprint(n, s) for n, s in zip(self._names(), self.sources, strict=True)],
+            "sources": [{called: name, **facts[source]} for name, source in named],
             "engine": self.engine,
             **self.extra,
             "seconds": round(seconds, 3),
@@ -246,9 +253,9 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint(name: str, source: Path) -> dict[str, Any]:
+def _fingerprint(source: Path) -> dict[str, Any]:
     size, modified = _stat(source)
-    return {"file": name, "bytes": size, "modified_ns": modified, "sha256": sha256(source)}
+    return {"bytes": size, "modified_ns": modified, "sha256": sha256(source)}
 
 
 def _unchanged(source: Path, known: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
 
 __all__ = [
     "NO_FOLD",
+    "VOLUMES",
     "cell_parameters",
     "choose_resolution",
     "choose_resolutions",
@@ -28,6 +29,9 @@ __all__ = [
     "roles_in",
     "wrong_names",
 ]
+
+VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
+"""Columns of the participants' table that hold paths."""
 
 NO_FOLD = "none"
 """Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""

@@ -40,6 +40,7 @@ from ..io.spelling import on_disk
 from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
 from ..names import RESOLUTION, SCANNER, safe_id, shown
+from .cohort import VOLUMES
 
 __all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
 
@@ -67,7 +68,6 @@ _MICROBLEED_COLUMNS = {
     "y_mm": "[mm]",
     "z_mm": "[mm]",
 }
-_VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
 
 # the paper's protocols (section 2.1): in-plane and slice [mm]
 _PROTOCOLS = {"HR": (0.5, 0.5, 2.0), "LR": (0.8, 0.8, 2.0)}
@@ -152,10 +152,12 @@ def import_authors(
             "scans": _digest(out, [path for kinds in files.volumes.values() for path in kinds.values()]),
             "labels": _sheets_digest(out, files.sheets.values()),
         },
-        (),
+        {},
         {"left_out": files.left_out},
     )
     if key is not None:
+        if out.resolve() in key.resolve().parents:
+            raise UsageError(f"--key {key}: lies in the study, which is to be free of names. Write it elsewhere.")
         rows = pd.DataFrame({"participant_id": identifiers.values(), "name": identifiers.keys()})
         write_text(key, tsv_text(rows))
     if _is_done(study, record):
@@ -281,11 +283,11 @@ def import_table(
             f"{marks}: marks of {', '.join(strangers[:10])}, who {'is' if len(strangers) == 1 else 'are'} not in "
             f"{table.name}. Add the subject or remove its marks."
         )
-    files = [on_disk(table.parent / str(row[kind])) for row in rows for kind in _VOLUMES if kind in row]
+    files = [on_disk(table.parent / str(row[kind])) for row in rows for kind in VOLUMES if kind in row]
     study, record = _begin(
         out,
         {"layout": "table", "label_base": label_base, "scans": _digest(out, files)},
-        (table, *([marks] if marks is not None else [])),
+        {"table": table, **({"marks": marks} if marks is not None else {})},
         {"left_out": sorted(set(frame.columns) - set(PARTICIPANT_COLUMNS))},
     )
     if _is_done(study, record):
@@ -295,7 +297,7 @@ def import_table(
     on_progress(0, len(rows), "")
     for done, row in enumerate(rows, 1):
         subject = row["participant_id"]
-        volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in _VOLUMES if kind in row}
+        volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
         try:
             shape, affine, _ = _common_grid(volumes)
         except CmbError as error:
@@ -438,7 +440,7 @@ def _mark_problems(places: Sequence[str], voxels: NDArray[np.int_], shape: Seque
 
 
 def _begin(
-    out: Path, parameters: Mapping[str, Any], sources: tuple[Path, ...], extra: Mapping[str, Any]
+    out: Path, parameters: Mapping[str, Any], sources: Mapping[str, Path], extra: Mapping[str, Any]
 ) -> tuple[Study, Record]:
     """Open or create the study, and refuse one whose tables this step did not write.
 

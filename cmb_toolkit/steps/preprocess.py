@@ -30,6 +30,7 @@ from ..io.nifti import Volume, read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
 from .cohort import read_participants
+from .nameless import without_names
 from .parallel import for_each
 from .scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
 
@@ -218,6 +219,12 @@ class _Findings:
     phase_sign: str = ""
     warnings: list[str] = field(default_factory=list)
 
+    def without_names(self, scan: Scan) -> None:
+        """Speak of the scan's files by their role."""
+        self.phase_unit, self.phase_sign, *self.warnings = (
+            without_names(text, scan.files) for text in (self.phase_unit, self.phase_sign, *self.warnings)
+        )
+
 
 def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = None) -> Record:
     """What is about to be done to a scan; `facts` may be filled until it is published."""
@@ -227,10 +234,9 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
             **asdict(settings),
             "phase_range": _range(scan, settings),
             "phase_sign": _sign(scan, settings),
-            "files": {role: path.name for role, path in scan.files.items()},
             "echo_time_ms": scan.echo_time_ms,
         },
-        sources=tuple(dict.fromkeys((*scan.files.values(), *scan.sidecars.values()))),
+        sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
         extra={} if facts is None else facts,
     )
 
@@ -253,6 +259,7 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
             facts["acquisition"], doubts = acquisition(scan, settings)
             findings = _write(scan, folder, names, settings)
             findings.warnings += doubts
+            findings.without_names(scan)
             facts["found"] = asdict(findings)
     else:
         found = (read_record(out) or {}).get("found", {})

@@ -21,7 +21,7 @@ from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.layout import Study
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv
-from ..steps.cohort import located, read_participants
+from ..steps.cohort import VOLUMES, located, read_participants
 from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .engine import gpus as found_gpus
@@ -32,7 +32,6 @@ from .work import work
 
 __all__ = ["Experiment", "Outcome", "Plan", "State", "place_for", "plan", "read_experiment", "run", "status"]
 
-_SCANS = ("magnitude", "phase", "swi", "mask")
 _LOCK_WAIT_S = 5.0
 _WORDS = 300
 
@@ -209,7 +208,7 @@ def _fingerprint(study: Study, participants: pd.DataFrame) -> str:
         If one is not there.
     """
     digest = hashlib.sha256()
-    columns = [name for name in _SCANS if name in participants]
+    columns = [name for name in VOLUMES if name in participants]
     for subject, row in participants[columns].iterrows():
         for path in row.dropna():
             try:

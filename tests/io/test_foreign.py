@@ -1,11 +1,12 @@
 """A file of another kind is named by what it is, with what to do."""
 
+import gzip
 import struct
 
 import pytest
 
 from cmb_toolkit.errors import CmbError, DataError
-from cmb_toolkit.io.foreign import describe_file, describe_folder
+from cmb_toolkit.io.foreign import describe_folder
 from cmb_toolkit.io.nifti import read_grid, read_volume
 
 ANALYZE = struct.pack("<i", 348) + bytes(344)
@@ -27,6 +28,8 @@ DICOM = bytes(128) + b"DICM" + bytes(400)
         ("phase.mat", b"\x89HDF\r\n\x1a\n" + bytes(400), "an HDF5 file"),
         ("scan.nii", b"\x89PNG\r\n\x1a\n" + bytes(400), "a picture"),
         ("scan.nii", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        ("scan.nii.gz", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        ("scan.nii.gz", gzip.compress(DICOM), "a DICOM file"),
         ("scan.nii", b"\n<!DOCTYPE HTML><html>404</html>", "a web page"),
         ("scan.nii", b"", "an empty one"),
         ("scan.npy", b"\x93NUMPY" + bytes(400), "a numpy array"),
@@ -36,7 +39,6 @@ DICOM = bytes(128) + b"DICM" + bytes(400)
 )
 def test_foreign_files_are_named(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
-    assert said in describe_file(tmp_path / name, content)
     for read in (read_volume, read_grid):
         with pytest.raises(DataError) as caught:
             read(tmp_path / name)

@@ -526,7 +526,7 @@ def test_nan_outside_the_brain_is_harmless_and_inside_is_left_out(tmp_path):
     phase[:4] = np.nan
     report = preprocess_scan(pair(tmp_path / "a", phase=phase), tmp_path / "a/out", on_progress=quiet).scans[0]
     assert len(report.warnings) == 1
-    assert "pha.nii.gz: 4.17% of its values were NaN" in report.warnings[0]
+    assert "phase: 4.17% of its values were NaN" in report.warnings[0]
     phase[48:50] = np.nan
     report = preprocess_scan(pair(tmp_path / "b", phase=phase), tmp_path / "b/out", on_progress=quiet).scans[0]
     assert any("of the brain is NaN and was left out" in warning for warning in report.warnings)
@@ -793,7 +793,7 @@ def test_command_prints_warnings_with_the_name(tmp_path):
     study = make_study(tmp_path / "s", subjects=1, phase_sign=-1)
     result = run(study.root)
     assert result.exit_code == 0, result.output
-    assert "Warning: sub-001: pha.nii.gz: the phase sign looks wrong" in result.output
+    assert "Warning: sub-001: phase: the phase sign looks wrong" in result.output
 
 
 def test_command_refuses_a_span_that_is_no_number():
