@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from .gaussian import in_plane_mean
+from .gaussian import in_plane_trend
+from .rim import without_rim
 
 __all__ = ["HOMODYNE_WIDTH", "SIGMA_MM", "gaussian_highpass", "homodyne_highpass"]
 
@@ -22,11 +22,20 @@ SIGMA_MM = 2.5
 HOMODYNE_WIDTH = 0.25
 """Full width of the homodyne window [cycles/mm]: the classic 64 samples of a 256 mm field of view (Haacke 2004)."""
 
+_RIM_MM = 3.0  # how far a brain mask reaches into the skull, and partial voxels into the brain
+_DARK = 0.5  # of the median magnitude
+_DARK_WEIGHT = 0.1  # not 0: where a whole tongue of the mask is dark, its own phase is all there is
 _MIRROR_MM = 16.0  # the low-pass reaches no farther
 
 
-def gaussian_highpass(unwrapped: Float, mask: Mask, zooms: Sequence[float], *, sigma_mm: float = SIGMA_MM) -> Float:
-    """Subtract from an unwrapped phase its in-plane Gaussian mean over the mask: ``u - G(u m) / G(m)``.
+def gaussian_highpass(
+    unwrapped: Float, mask: Mask, zooms: Sequence[float], *, magnitude: Float | None = None, sigma_mm: float = SIGMA_MM
+) -> Float:
+    """Subtract from an unwrapped phase the plane that fits each voxel's surroundings in its slice best.
+
+    The weights are Gaussian. Deep inside the mask this is ``u - G(u)``; at its edge, where all voxels around lie to one
+    side, a mean would leave a share of the field's slope as a bright or dark rim. A brain mask holds some skull and air
+    at its rim, whose phase is noise: with the magnitude known, dark voxels there hardly count in the fit.
 
     Parameters
     ----------
@@ -36,6 +45,7 @@ def gaussian_highpass(unwrapped: Float, mask: Mask, zooms: Sequence[float], *, s
         Voxels outside neither count nor get a value.
     zooms : three floats
         Voxel size [mm].
+    magnitude : (i, j, k) array, optional
     sigma_mm : float, default=2.5
 
     Returns
@@ -44,16 +54,22 @@ def gaussian_highpass(unwrapped: Float, mask: Mask, zooms: Sequence[float], *, s
         High-passed phase within -pi..pi [rad], 0 outside the mask. Stronger values, which only artefacts have, are
         cut at the ends rather than wrapped, so that their sign stays.
     """
-    result = np.zeros(unwrapped.shape, np.float32)
-    found = ndimage.find_objects(mask.astype(np.uint8))
-    if not found:
-        return result
-    box = found[0]
-    weight = mask[box].astype(np.float32)
-    part = unwrapped[box].astype(np.float32) * weight
-    mean = in_plane_mean(part, weight, zooms, sigma_mm)
-    result[box] = np.clip((part - mean) * weight, -np.pi, np.pi)
-    return result
+    values = np.asarray(unwrapped, np.float32)
+    weight = mask.astype(np.float32) if magnitude is None else _trusted(magnitude, mask, zooms)
+    rest = np.clip(values - in_plane_trend(values, weight, zooms, sigma_mm), -np.pi, np.pi)
+    return np.where(mask, rest, np.float32(0))
+
+
+def _trusted(magnitude: Float, mask: Mask, zooms: Sequence[float]) -> Float:
+    """How much the phase of each voxel counts: 1 in the mask, but little where it is dark near the mask's edge.
+
+    Inside the brain what is dark counts in full: a vein is no noise.
+    """
+    weight = mask.astype(np.float32)
+    if mask.any():
+        dark = magnitude < _DARK * float(np.median(magnitude[mask]))
+        weight[mask & dark & ~without_rim(mask, _RIM_MM, zooms)] = _DARK_WEIGHT
+    return weight
 
 
 def homodyne_highpass(

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import DataError
 from .gaussian import in_plane_mean
+from .rim import without_rim
 
 __all__ = [
     "PhaseScale",
@@ -263,7 +263,7 @@ def sign_evidence(highpassed: Float, magnitude: Float, mask: Mask, zooms: Sequen
     around = in_plane_mean(signal, weight, zooms, 2.0)
     darkness = 1 - signal / np.maximum(around, np.float32(1e-6) * signal.max())
     disturbed = in_plane_mean((np.abs(phase) > 1).astype(np.float32), np.ones_like(weight), zooms, 3.0)
-    core = _without_rim(inside, 6.0, zooms) & (disturbed < 0.05)
+    core = without_rim(inside, 6.0, zooms) & (disturbed < 0.05)
     if core.sum() < 1000:
         return SignEvidence(0, float("nan"), float("nan"), 0)
     dark = core & (darkness > max(0.1, float(np.quantile(darkness[core], 0.995))))
@@ -273,16 +273,6 @@ def sign_evidence(highpassed: Float, magnitude: Float, mask: Mask, zooms: Sequen
     positive = float((chosen > 0).mean())
     verdict: Literal[1, 0, -1] = 1 if positive >= 0.6 else -1 if positive <= 0.4 else 0
     return SignEvidence(int(chosen.size), positive, float(np.median(chosen)), verdict)
-
-
-def _without_rim(mask: Mask, rim_mm: float, zooms: Sequence[float]) -> Mask:
-    """The mask less a rim, in-plane only: a slab's end slices are not a rim."""
-    core = np.zeros_like(mask)
-    for k in range(mask.shape[2]):
-        plane = np.pad(mask[:, :, k], 1).astype(np.uint8)
-        distance = cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
-        core[:, :, k] = distance * min(zooms[:2]) > rim_mm
-    return core
 
 
 def alternating_slices(radians: Float, mask: Mask) -> bool:

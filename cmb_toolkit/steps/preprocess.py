@@ -341,7 +341,7 @@ def _filtered(
         unwrapped = unwrap_laplacian(wrapped, mask, structure.zooms)
     elif is_wrapped:
         unwrapped = unwrap_path(wrapped, mask)
-    filtered = gaussian_highpass(unwrapped, mask, structure.zooms)
+    filtered = gaussian_highpass(unwrapped, mask, structure.zooms, magnitude=structure.data)
     return steps | {"unwrapped": np.where(mask, unwrapped, 0).astype(np.float32), "phase": filtered}
 
 

@@ -54,7 +54,7 @@ def steps_and_sign(folder: Path) -> None:
     k = round(float(np.median([lesion.voxel[2] for lesion in head.microbleeds])))
     near = slice(k - 2, k + 3)
     unwrapped = unwrap_path(head.phase, mask)
-    gaussian = gaussian_highpass(unwrapped, mask, zooms)
+    gaussian = gaussian_highpass(unwrapped, mask, zooms, magnitude=head.magnitude)
     homodyne = homodyne_highpass(head.magnitude[:, :, near], head.phase[:, :, near], mask[:, :, near], zooms)
     weighted = np.where(mask, swi(head.magnitude, phase_mask(gaussian)), 0)
     wrong = np.where(mask, swi(head.magnitude, phase_mask(-gaussian)), 0)

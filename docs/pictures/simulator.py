@@ -41,7 +41,7 @@ class Images:
         """With the true inside of the skull as mask, by the functions and settings of `cmbtk preprocess`."""
         zooms = tuple(np.linalg.norm(scan.affine[:3, :3], axis=0).tolist())
         mask = scan.intracranial
-        phase = gaussian_highpass(unwrap_path(scan.phase, mask), mask, zooms)
+        phase = gaussian_highpass(unwrap_path(scan.phase, mask), mask, zooms, magnitude=scan.magnitude)
         weighted = swi(scan.magnitude, phase_mask(phase)) * mask
         return cls(scan, zooms, weighted, phase * mask, minip(weighted, 5, mask))
 
