@@ -16,10 +16,9 @@ from .progress import progress
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--threshold",
-    default="0.01",
-    show_default=True,
     type=NumberOr("auto"),
-    help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.",
+    help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.  "
+    "[default: auto where there are such subjects, else 0.01]",
 )
 @click.option(
     "--most-false",
@@ -73,7 +72,7 @@ from .progress import progress
 def command(
     *,
     cell: Path,
-    threshold: float | Literal["auto"],
+    threshold: float | Literal["auto"] | None,
     most_false: float,
     distance: float,
     nms: float,

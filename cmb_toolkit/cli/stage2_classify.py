@@ -15,11 +15,9 @@ from .progress import progress
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--threshold",
-    default="validation",
-    show_default=True,
     type=NumberOr("validation"),
     help="Keep candidates of at least this probability, 0 to 1; validation takes the greatest F1 over the validation "
-    "subjects' microbleeds.",
+    "subjects' microbleeds.  [default: validation, or 0.5 where that cannot be chosen]",
 )
 @click.option(
     "--most-false",
@@ -28,7 +26,9 @@ from .progress import progress
     "positives per validation subject (the paper had 1.42 in HR, 1.89 in LR).",
 )
 @click.option("--batch", type=click.IntRange(1), default=256, show_default=True, help="Patches at a time.")
-def command(*, cell: Path, threshold: float | Literal["validation"], most_false: float | None, batch: int) -> None:
+def command(
+    *, cell: Path, threshold: float | Literal["validation"] | None, most_false: float | None, batch: int
+) -> None:
     """Say of every candidate of CELL how probably it is a microbleed, and keep the probable ones.
 
     The result is findings.tsv in the cell: the candidates with the columns probability and kept.
@@ -44,7 +44,14 @@ def command(*, cell: Path, threshold: float | Literal["validation"], most_false:
     from ..steps.stage2_classify import stage2_classify
 
     with progress("Classifying") as on_progress:
-        path = stage2_classify(cell, threshold=threshold, most_false=most_false, batch=batch, on_progress=on_progress)
+        path = stage2_classify(
+            cell,
+            threshold=threshold,
+            most_false=most_false,
+            batch=batch,
+            on_note=on_progress.note,
+            on_progress=on_progress,
+        )
     record = read_record(path) or {}
     _, files = Study.of_cell(cell)
     table = read_tsv(files.findings, ["participant_id", "role", "kept"])

@@ -7,6 +7,7 @@ ignores (``absolute``, ``angle`` and a few more, listed in the code).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -202,6 +203,13 @@ class Cfg:
             2 * layer.filters * channels * layer.size**2 * self.shapes[index][1] * self.shapes[index][2]
             for index, layer, channels in self.convolutions()
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what decides the boxes beside the weights: layers and anchors, not how the network is trained."""
+        layers = [repr(layer) for layer in self.layers[:-1]]
+        found = hashlib.sha256(repr((self.net.channels, layers, self.region.anchors, self.region.classes)).encode())
+        return found.hexdigest()[:12]
 
     @property
     def weights_bytes(self) -> int:

@@ -82,14 +82,14 @@ def select_boxes(
     most : int, optional
         Keep so many boxes at most, the strongest.
     """
-    strong = confidence >= threshold
-    boxes, confidence = boxes[strong], confidence[strong]
+    clipped = np.clip(boxes, 0, (*size, *size))
+    # an empty box is nobody's rival, and must not take one of the places
+    strong = (confidence >= threshold) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    boxes, confidence, clipped = boxes[strong], confidence[strong], clipped[strong]
     kept = nms(boxes, confidence, overlap, most)
-    corners = np.clip(boxes[kept], 0, (*size, *size))
     return [
         Box(float(left), float(top), float(right), float(bottom), float(score))
-        for (left, top, right, bottom), score in zip(corners, confidence[kept], strict=True)
-        if right > left and bottom > top
+        for (left, top, right, bottom), score in zip(clipped[kept], confidence[kept], strict=True)
     ]
 
 

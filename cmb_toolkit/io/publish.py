@@ -28,7 +28,7 @@ from typing import Any
 from .. import __version__
 from ..errors import CmbError, MissingError, StorageError
 
-__all__ = ["Record", "publish", "read_record", "sha256", "sidecar", "write_text"]
+__all__ = ["Record", "fingerprint", "publish", "read_record", "sha256", "sidecar", "unchanged", "write_text"]
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG}
@@ -76,7 +76,7 @@ class Record:
             return False
         if target.is_dir() and len(_files(target)) < old.get("files", 0):
             return False
-        return all(_unchanged(source, entry) for (_, source), entry in zip(named, old["sources"], strict=True))
+        return all(unchanged(source, entry) for (_, source), entry in zip(named, old["sources"], strict=True))
 
     def _named(self) -> list[tuple[str, Path]]:
         """The sources by role, or by file name, with their folder where a bare name would not be unique."""
@@ -92,7 +92,7 @@ class Record:
         """The sidecar's content."""
         called = "role" if isinstance(self.sources, Mapping) else "file"
         named = self._named()
-        facts = {source: _fingerprint(source) for source in dict.fromkeys(source for _, source in named)}
+        facts = {source: fingerprint(source) for source in dict.fromkeys(source for _, source in named)}
         return {
             "step": self.step,
             "version": __version__,
@@ -253,12 +253,14 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint(source: Path) -> dict[str, Any]:
+def fingerprint(source: Path) -> dict[str, Any]:
+    """Size, time and sha256 of a file, as records have them."""
     size, modified = _stat(source)
     return {"bytes": size, "modified_ns": modified, "sha256": sha256(source)}
 
 
-def _unchanged(source: Path, known: dict[str, Any]) -> bool:
+def unchanged(source: Path, known: Mapping[str, Any]) -> bool:
+    """Whether a file is still what its fingerprint says; it is read only where size is the same and time is not."""
     size, modified = _stat(source)
     if size != known["bytes"]:
         return False

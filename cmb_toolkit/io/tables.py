@@ -23,7 +23,7 @@ _TEXT = {"resolution", "scanner", "group", "role", *_PATHS}
 _TEXT_ENDINGS = ("_id", "_stage1", "_stage2", "_overall")
 """Endings of more of them: identifiers, and what became of microbleeds and candidates."""
 
-_FLAGS = {"kept"}
+_FLAGS = {"best", "kept"}
 """Columns of True and False, which are words in every other."""
 
 _PLACES = {"i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"}

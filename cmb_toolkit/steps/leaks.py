@@ -17,8 +17,7 @@ from ..io.patches import TABLE
 from ..io.publish import read_record, sha256, sidecar
 from ..io.tables import read_tsv
 from .cohort import cell_parameters
-from .stage1_train import project_digest
-from .stage2_crop import patches_digest
+from .made_from import patches_digest, project_digest
 
 __all__ = ["check_cell"]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from ..darknet.engine import engine_to_detect
@@ -20,10 +23,15 @@ from ..model import ROLES, Detection, OnProgress
 from ..stage1.candidates import candidate_table
 from .cohort import cell_parameters, read_microbleeds
 from .machine import stopwatch
-from .stage1_train import project_digest
+from .made_from import changed_since_training, project_digest
+from .purposes import check_detector
 from .truth import read_geometry
+from .warned import Warned
 
-__all__ = ["FLOOR", "stage1_detect"]
+__all__ = ["DEFAULT", "FLOOR", "MOST_BOXES", "stage1_detect"]
+
+DEFAULT = 0.01
+"""Threshold where none is given and there are no validation subjects to choose one on: the paper's for HR."""
 
 FLOOR = 0.005
 """Least confidence that is looked at when the threshold is to be found."""
@@ -38,7 +46,7 @@ _DETECTIONS = ["participant_id", "role", "k", "left", "top", "right", "bottom", 
 def stage1_detect(
     cell: Path,
     *,
-    threshold: float | Literal["auto"] = 0.01,
+    threshold: float | Literal["auto"] | None = None,
     most_false: float = 50.0,
     distance_mm: float = 3.0,
     nms: float = 0.45,
@@ -56,9 +64,11 @@ def stage1_detect(
     ----------
     cell : Path
         A cell whose detector is trained (or given by `weights`).
-    threshold : float or "auto"
+    threshold : float or "auto", optional
         Least confidence of a box, 0..1; the paper's are 0.01 (HR) and 0.05 (LR). ``auto`` takes the lowest one that
-        leaves at most `most_false` false positives per *validation* subject.
+        leaves at most `most_false` false positives per *validation* subject. By default ``auto`` where validation
+        subjects are looked at (`most_false` candidates on each, with a warning, where no microbleed of theirs is
+        found so), else :data:`DEFAULT`.
     most_false : float
         For ``auto``. Stage 1 should miss nothing, so it gets as many false positives as stage 2 can be given; the
         paper's detector had 52 per subject (HR) and 155 (LR).
@@ -77,7 +87,7 @@ def stage1_detect(
     darknet : Path, optional
         A Darknet binary.
     on_note : callable
-        Given one line before the work begins: which engine it is, and why.
+        Given lines: which engine it is, and why; and what may be wrong, which stands in the provenance as well.
     on_progress : callable
         Called with the number of slices done.
 
@@ -89,12 +99,9 @@ def stage1_detect(
     Raises
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
+        Among others a DataError if the weights were trained for other images.
     """
-    _check(threshold, most_false, nms, merge_mm)
-    if not roles or not set(roles) <= set(ROLES):
-        raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
-    if threshold == "auto" and "validation" not in roles:
-        raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
+    _check(threshold, most_false, nms, merge_mm, roles)
     study, files = Study.of_cell(cell)
     parameters, project = cell_parameters(files), project_digest(files)
     trained = weights or files.weights
@@ -103,6 +110,10 @@ def stage1_detect(
     role_of = {subject: role for role in roles for subject in parameters["roles"][role]}
     if not role_of:
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
+    warned = Warned(on_note)
+    warned.add(*check_detector(study, files, trained, role_of), *changed_since_training(files, trained))
+    by_default = threshold is None
+    threshold = threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
     floor = FLOOR if threshold == "auto" else float(threshold)
     chosen = engine_to_detect(engine, darknet, floor, nms)
     automatic: dict[str, Any] = {}
@@ -111,10 +122,12 @@ def stage1_detect(
         automatic = {"most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
-    asked["project"] = project
-    detections = Record("stage1-detect", asked, tuple(sources), chosen.describe())
-    candidates = Record("stage1-detect", {**asked, "merge_mm": merge_mm}, tuple(sources), chosen.describe())
+    asked |= {"project": project, **({"by_default": True} if by_default else {})}
+    extra: dict[str, Any] = {}
+    detections = Record("stage1-detect", asked, tuple(sources), chosen.describe(), extra)
+    candidates = replace(detections, parameters={**asked, "merge_mm": merge_mm})
     if detections.is_current(files.detections) and candidates.is_current(files.candidates):
+        warned.again(files.candidates)
         return files.candidates
     check_project(files.project, training=False)
     images = [image for image in read_list(files.project / SLICES_LIST) if split_stem(Path(image).stem)[0] in role_of]
@@ -127,43 +140,44 @@ def stage1_detect(
     found = chosen.detect(
         files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
     )
-    work = timed(len(role_of))
+    extra["work"] = timed(len(role_of))
     boxes = _detection_table(found, role_of)
-    frames = {subject: one.frame for subject, one in geometry.items()}
-    affines = {subject: one.affine for subject, one in geometry.items()}
-    value = floor
+    in_volume = partial(
+        candidate_table,
+        frames={subject: one.frame for subject, one in geometry.items()},
+        affines={subject: one.affine for subject, one in geometry.items()},
+        merge_mm=merge_mm,
+    )
+    value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
     if threshold == "auto":
-        validation = boxes[boxes["role"] == "validation"]
-        marks = read_microbleeds(study)
-        value = _threshold(
-            candidate_table(validation, frames, affines, merge_mm=merge_mm),
-            marks[marks["participant_id"].isin(parameters["roles"]["validation"])],
-            parameters["roles"]["validation"],
-            most_false,
-            distance_mm,
-        )
+        validation = in_volume(boxes[boxes["role"] == "validation"])
+        choose = partial(_by_itself, warned=warned) if by_default else _chosen
+        subjects = parameters["roles"]["validation"]
+        value, origin = choose(validation, read_microbleeds(study), subjects, most_false, distance_mm)
         boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
-    table = candidate_table(boxes, frames, affines, merge_mm=merge_mm)
-    extra = {
-        "threshold": {"value": value, "chosen": "on the validation subjects" if automatic else "given", **automatic},
+    warned.add(*_capped(boxes))
+    table = in_volume(boxes)
+    extra |= {
+        "threshold": {"value": value, "chosen": origin, **automatic},
+        "warnings": warned.lines,
         "slices": len(images),
         "boxes": len(boxes),
         "candidates": {role: int((table["role"] == role).sum()) for role in roles},
         "subjects": {role: len(parameters["roles"][role]) for role in roles},
-        "work": work,
     }
     for record, target, frame in (
         (detections, files.detections, boxes[_DETECTIONS]),
         (candidates, files.candidates, table),
     ):
-        noted = Record(record.step, record.parameters, record.sources, record.engine, extra)
-        with publish(target, noted) as temporary:
+        with publish(target, record) as temporary:
             write_tsv(frame, temporary)
     return files.candidates
 
 
-def _check(threshold: float | str, most_false: float, nms: float, merge_mm: float | None) -> None:
-    if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < 1):
+def _check(
+    threshold: float | str | None, most_false: float, nms: float, merge_mm: float | None, roles: Sequence[str]
+) -> None:
+    if threshold not in ("auto", None) and not (isinstance(threshold, int | float) and 0 < threshold < 1):
         raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
     if not most_false > 0:
         raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
@@ -171,6 +185,10 @@ def _check(threshold: float | str, most_false: float, nms: float, merge_mm: floa
         raise UsageError(f"non-maximum suppression at IoU {nms}: must be above 0 and at most 1.")
     if merge_mm is not None and not merge_mm > 0:
         raise UsageError(f"merging distance {merge_mm} mm: must be above 0.")
+    if not roles or not set(roles) <= set(ROLES):
+        raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
+    if threshold == "auto" and "validation" not in roles:
+        raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
 
 
 def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.DataFrame:
@@ -183,10 +201,11 @@ def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.
     return table.astype({"k": int} | dict.fromkeys(_DETECTIONS[3:], float))
 
 
-def _threshold(
-    candidates: pd.DataFrame, truth: pd.DataFrame, subjects: Sequence[str], most_false: float, distance_mm: float
-) -> float:
-    """The lowest threshold with at most `most_false` false positives per subject."""
+def _chosen(
+    candidates: pd.DataFrame, marks: pd.DataFrame, subjects: Sequence[str], most_false: float, distance_mm: float
+) -> tuple[float, str]:
+    """The lowest threshold with at most `most_false` false positives per validation subject; how it was chosen."""
+    truth = marks[marks["participant_id"].isin(subjects)]
     if not len(truth) or not len(candidates):
         what = "a microbleed to find" if not len(truth) else f"a box above {FLOOR:g}"
         raise DataError(
@@ -194,4 +213,46 @@ def _threshold(
             "or take more validation subjects (`cmbtk split`)."
         )
     rule = Rule("centre", distance_mm=distance_mm)
-    return threshold_within(candidates, truth, rule, subjects, most_false=most_false)
+    value = threshold_within(candidates, truth, rule, subjects, most_false=most_false)
+    return value, "on the validation subjects"
+
+
+def _by_itself(
+    candidates: pd.DataFrame,
+    marks: pd.DataFrame,
+    subjects: Sequence[str],
+    most_false: float,
+    distance_mm: float,
+    *,
+    warned: Warned,
+) -> tuple[float, str]:
+    """The same where nobody asked for it: nobody is stopped because a detector finds nothing."""
+    try:
+        return _chosen(candidates, marks, subjects, most_false, distance_mm)
+    except DataError as error:
+        warned.add(
+            f"{str(error).rstrip('.')}. The threshold was set to leave {most_false:g} candidates per validation subject"
+        )
+        value = _within(candidates["confidence"], most_false * len(subjects))
+        return value, "by the number of candidates on the validation subjects"
+
+
+def _within(confidence: pd.Series[float], most: float) -> float:
+    """The least threshold that leaves at most so many candidates; :data:`DEFAULT` where there are none."""
+    scores = np.sort(confidence.to_numpy())[::-1]
+    if not scores.size:
+        return DEFAULT
+    allowed = int(most)
+    return FLOOR if scores.size <= allowed else float(np.nextafter(scores[allowed], 1))
+
+
+def _capped(boxes: pd.DataFrame) -> list[str]:
+    """Say where there may have been more boxes than are kept."""
+    slices = boxes.groupby(["participant_id", "k"]).size()
+    full = slices[slices >= MOST_BOXES].index.get_level_values("participant_id")
+    if not len(full):
+        return []
+    return [
+        f"{len(full)} slices of {full.nunique()} subjects have {MOST_BOXES} boxes, the most that are kept (the "
+        "strongest): the detector has not learned enough, or the threshold is too low"
+    ]

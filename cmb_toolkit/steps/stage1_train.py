@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,14 +14,16 @@ from ..darknet.engine import TrainingOptions, engine_to_train
 from ..darknet.lock import locked
 from ..darknet.project import CFG, check_project
 from ..darknet.state import first_weights
-from ..errors import MissingError, UsageError
-from ..io.layout import Cell, Study
-from ..io.publish import Record, publish, read_record
+from ..errors import DataError, MissingError, UsageError
+from ..io.layout import Study
+from ..io.publish import Record, publish, sha256
 from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..report.figures import draw_losses
+from .made_from import edited_in_project, project_digest
+from .purposes import trained_detector
 
-__all__ = ["project_digest", "stage1_train"]
+__all__ = ["stage1_train"]
 
 
 def stage1_train(
@@ -39,6 +40,8 @@ def stage1_train(
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Train the detector of a cell.
+
+    What the network is trained for (:class:`cmb_toolkit.purpose.Purpose`) is noted in the provenance of its weights.
 
     A training that was interrupted goes on at its newest checkpoint when it is called again with the same arguments,
     with another engine if need be. The embedded engine alone ends with the same weights as if it had not been
@@ -74,26 +77,36 @@ def stage1_train(
     Raises
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
+        Among others a DataError if lists, labels or images of the project were changed since they were written.
     """
     if checkpoint_every_s <= 0:
         raise UsageError(f"checkpoints every {checkpoint_every_s} s: must be above 0.")
-    _, files = Study.of_cell(cell)
-    project_digest(files)
+    study, files = Study.of_cell(cell)
+    project = project_digest(files)
+    if changed := edited_in_project(files):
+        raise DataError(
+            f"{files.project}: {', '.join(changed)} changed since `cmbtk prepare-yolo` wrote this project, and a "
+            "training on it would not be what its record says. Correct marks in microbleeds.tsv and roles in "
+            "folds.tsv, and run `cmbtk prepare-yolo` again, which writes labels and lists from these tables; if they "
+            "are right, remove this folder first."
+        )
     cfg = read_cfg(files.project / CFG)
     if weights is not None and not weights.is_file():
         raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
     first_weights(cfg, seed, weights, count_on=count_on)
     chosen = engine_to_train(engine, darknet, cfg)
+    extra: dict[str, Any] = {}
     record = Record(
         step="stage1-train",
         parameters={
             "seed": seed,
-            "project": project_digest(files),
+            "project": project,
             "iterations": cfg.net.max_batches,
             **({"count_on": True} if count_on else {}),
         },
         sources=(files.project / CFG, *([weights] if weights is not None else [])),
         engine=chosen.describe(),
+        extra=extra,
     )
     with locked(files.training_lock, f"the cell {files.name}"):
         if restart:
@@ -101,6 +114,7 @@ def stage1_train(
         elif record.is_current(files.weights):
             return files.weights
         check_project(files.project)
+        trained_for = trained_detector(study, files)
         if chosen.note:
             on_note(chosen.note)
         title = f"{files.name}: training of the detector"
@@ -119,16 +133,6 @@ def stage1_train(
                 write_tsv(history, table)
             with publish(files.yolo_loss, record) as plot:
                 draw_losses(history, None, title, plot)
+            extra |= {"trained_for": trained_for.as_json(), "sha256": sha256(temporary)}
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights
-
-
-def project_digest(cell: Cell) -> str:
-    """Identity of a cell's project: of what it was made from, the same after it was made again."""
-    note = read_record(cell.project)
-    if note is None or not cell.project.is_dir():
-        raise MissingError(
-            f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first."
-        )
-    made_from = [note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

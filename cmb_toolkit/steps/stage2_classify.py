@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import choose_threshold, threshold_within
@@ -18,18 +20,24 @@ from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from .cohort import cell_parameters
 from .machine import stopwatch
-from .stage2_crop import patches_digest
+from .made_from import check_patches, patches_digest
+from .purposes import check_classifier
 from .truth import truth_table
+from .warned import Warned
 
-__all__ = ["stage2_classify"]
+__all__ = ["DEFAULT", "stage2_classify"]
+
+DEFAULT = 0.5
+"""Threshold where none is given and none can be chosen: the likelier of two classes."""
 
 
 def stage2_classify(
     cell: Path,
     *,
-    threshold: float | Literal["validation"] = "validation",
+    threshold: float | Literal["validation"] | None = None,
     most_false: float | None = None,
     batch: int = 256,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Classify every candidate of a cell.
@@ -38,15 +46,18 @@ def stage2_classify(
     ----------
     cell : Path
         A cell with patches and a trained network.
-    threshold : float or "validation"
+    threshold : float or "validation", optional
         Candidates with at least this probability are kept. ``validation`` takes the one with the greatest F1 over the
         microbleeds of the *validation* subjects (each counts once, however many candidates lie on it), under the rule
         that the patches were labelled by; of all values that keep the same candidates it takes the middle one.
+        By default ``validation`` where one can be chosen, else :data:`DEFAULT`.
     most_false : float, optional
         For ``validation``: instead of the greatest F1, the lowest threshold that leaves at most so many false
         positives per validation subject (paper: 1.42 in HR, 1.89 in LR).
     batch : int
         Patches at a time.
+    on_note : callable
+        Given a line for each thing that may be wrong; they stand in the provenance as well.
     on_progress : callable
         Called after each batch.
 
@@ -59,9 +70,12 @@ def stage2_classify(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        Among others a DataError if the network was trained for other patches, or these were changed by hand.
     """
     from ..stage2.training import engine
 
+    by_default = threshold is None and most_false is None
+    threshold = "validation" if threshold is None else threshold
     if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise UsageError(f"threshold {threshold}: must be from 0 to 1, or validation.")
     if most_false is not None and (threshold != "validation" or not most_false > 0):
@@ -73,38 +87,34 @@ def stage2_classify(
     for path, before in ((files.cnn, "stage2-train"), (files.candidates, "stage1-detect")):
         if not path.is_file():
             raise MissingError(f"{path}: not found. Run `cmbtk {before}` on this cell first.")
+    check_patches(files)
+    candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role"])
+    warned = Warned(on_note)
+    warned.add(*check_classifier(study, files, candidates["participant_id"].unique()))
     sources = [files.cnn, files.candidates]
     if threshold == "validation":
         sources.append(study.microbleeds)
-    extra: dict[str, Any] = {}
-    asked = {"threshold": threshold, "most_false": most_false, "patches": digest}
+    extra: dict[str, Any] = {"warnings": warned.lines}
+    asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "patches": digest}
+    asked |= {"by_default": True} if by_default else {}
     record = Record("stage2-classify", asked, tuple(sources), engine(), extra)
     if record.is_current(files.findings):
+        warned.again(files.findings)
         return files.findings
-    candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role"])
-    table, patches = read_patches(files.patches)
-    first = table.iloc[: len(candidates)]
-    if list(first["candidate_id"]) != list(candidates["candidate_id"]) or (
-        list(table["origin"] == "candidate") != [n < len(candidates) for n in range(len(table))]
-    ):
-        raise DataError(
-            f"{files.patches}: not made from the present {files.candidates.name}. "
-            "Run `cmbtk stage2-crop` and `cmbtk stage2-train` again."
-        )
+    patches = _patches_of(files, candidates)
     from ..stage2 import networks
     from ..stage2.training import predict
 
     model = networks.load(files.cnn)
     timed = stopwatch()
-    probability = predict(model, patches[: len(candidates)], batch=batch, on_progress=on_progress)
+    probability = predict(model, patches, batch=batch, on_progress=on_progress)
     work = timed(sum(len(cell_parameters(files)["roles"][role]) for role in candidates["role"].unique()))
     # as many digits as the table keeps, so that kept and probability agree there
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
-    value, chosen = (
-        (_threshold(study, files, findings, most_false), "on the validation subjects")
-        if threshold == "validation"
-        else (float(threshold), "given")
-    )
+    if threshold == "validation":
+        value, chosen = _chosen(study, files, findings, most_false, warned if by_default else None)
+    else:
+        value, chosen = float(threshold), "given"
     findings["kept"] = findings["probability"] >= value
     extra["threshold"] = {"value": value, "chosen": chosen}
     extra["work"] = work
@@ -112,6 +122,34 @@ def stage2_classify(
     with publish(files.findings, record) as path:
         write_tsv(findings, path)
     return files.findings
+
+
+def _patches_of(cell: Cell, candidates: pd.DataFrame) -> NDArray[np.float32]:
+    """The patches of the candidates, row by row."""
+    table, patches = read_patches(cell.patches)
+    first = table.iloc[: len(candidates)]
+    if list(first["candidate_id"]) != list(candidates["candidate_id"]) or (
+        list(table["origin"] == "candidate") != [n < len(candidates) for n in range(len(table))]
+    ):
+        raise DataError(
+            f"{cell.patches}: not made from the present {cell.candidates.name}. "
+            "Run `cmbtk stage2-crop` and `cmbtk stage2-train` again."
+        )
+    return patches[: len(candidates)]
+
+
+def _chosen(
+    study: Study, cell: Cell, findings: pd.DataFrame, most_false: float | None, warned: Warned | None
+) -> tuple[float, str]:
+    """The threshold chosen on the validation subjects and how it was chosen; where that cannot be and nobody asked for
+    it, :data:`DEFAULT`, with a warning."""
+    try:
+        return _threshold(study, cell, findings, most_false), "on the validation subjects"
+    except DataError as error:
+        if warned is None:
+            raise
+        warned.add(f"the threshold is {DEFAULT:g}, for none could be chosen: {str(error).rstrip('.')}")
+        return DEFAULT, "by default, as none could be chosen on validation subjects"
 
 
 def _threshold(study: Study, cell: Cell, findings: pd.DataFrame, most_false: float | None) -> float:

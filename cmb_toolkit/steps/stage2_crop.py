@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +20,16 @@ from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.layout import Cell, Study
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.patches import ARRAY, COLUMNS, TABLE
-from ..io.publish import Record, publish, read_record
+from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..stage2.patches import PATCH_SIZE, beside, cut
 from .cohort import cell_parameters
+from .made_from import check_patches
 from .parallel import for_each
 from .truth import read_geometry, truth_table
 
-__all__ = ["patches_digest", "stage2_crop"]
+__all__ = ["stage2_crop"]
 
 _GEOMETRY = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 _CANDIDATES = ["candidate_id", "role", *_GEOMETRY]
@@ -99,6 +98,7 @@ def stage2_crop(
     jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
     table = pd.concat([table, marks, *jittered], ignore_index=True)
     tasks = _tasks(study, table)
+    extra: dict[str, Any] = {"patches": _counts(table)}
     record = Record(
         step="stage2-crop",
         parameters={
@@ -111,9 +111,10 @@ def stage2_crop(
             "roles": {role: list(names) for role, names in parameters["roles"].items()},
         },
         sources=(files.candidates, study.microbleeds, *(path for task in tasks for path in task.volumes)),
-        extra={"patches": _counts(table)},
+        extra=extra,
     )
     if record.is_current(files.patches):
+        check_patches(files)
         return files.patches
     with publish(files.patches, record) as folder:
         folder.mkdir()
@@ -124,22 +125,8 @@ def stage2_crop(
         work = partial(_cut_subject, array=folder / ARRAY, scale=scale)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[list(COLUMNS)], folder / TABLE)
+        extra["contents"] = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
     return files.patches
-
-
-def patches_digest(cell: Cell) -> str:
-    """Identity of a cell's patches: of what they were made from, the same after they were made again.
-
-    Raises
-    ------
-    MissingError
-        If they are not there or not complete.
-    """
-    note = read_record(cell.patches)
-    if note is None or not cell.patches.is_dir():
-        raise MissingError(f"{cell.patches}: no patches. Run `cmbtk stage2-crop` for this cell first.")
-    made_from = [note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -202,7 +189,7 @@ def _jittered(study: Study, marks: pd.DataFrame, copies: int, distance_mm: float
     direction = rng.standard_normal((len(again), 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     shift = distance_mm * rng.random((len(again), 1)) ** (1 / 3) * direction
-    places = again[["i", "j", "k"]].to_numpy(float)
+    places = again[["i", "j", "k"]].to_numpy(float, copy=True)
     for subject, rows in rows_by_subject(again).items():
         geometry = read_geometry(study, subject)
         voxel = np.sqrt((geometry.affine[:3, :3] ** 2).sum(axis=0))

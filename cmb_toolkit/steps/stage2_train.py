@@ -16,7 +16,8 @@ from ..io.patches import TABLE, read_patches
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..model import OnProgress
-from .stage2_crop import patches_digest
+from .made_from import check_patches, patches_digest
+from .purposes import trained_classifier
 
 __all__ = ["stage2_train"]
 
@@ -68,7 +69,7 @@ def stage2_train(
     from ..stage2.training import Recipe, engine
 
     recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed)
-    _, files = Study.of_cell(cell)
+    study, files = Study.of_cell(cell)
     parameters: dict[str, Any] = {
         "network": network,
         "epochs": epochs,
@@ -82,6 +83,7 @@ def stage2_train(
         "seed": seed,
         "patches": patches_digest(files),
     }
+    check_patches(files)
     extra: dict[str, Any] = {}
     record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), extra)
     checkpoint = files.scratch / "cnn.checkpoint.npz"
@@ -98,6 +100,7 @@ def stage2_train(
             "microbleed_patches": int((rows["label"] == 1).sum()),
             "other_patches": int((rows["label"] == 0).sum()),
         }
+    extra["trained_for"] = trained_classifier(study, files).as_json()
     # only now, after everything was checked: importing Keras takes seconds
     from ..report.figures import draw_losses
     from ..stage2 import networks

@@ -15,8 +15,7 @@ from cmb_toolkit.io.patches import TABLE
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.stage1_train import project_digest
-from cmb_toolkit.steps.stage2_crop import patches_digest
+from cmb_toolkit.steps.made_from import patches_digest, project_digest
 
 NAME = "slab_swi+cphase-averaged_fold-1"
 

@@ -21,7 +21,7 @@ from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, 
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.imaging.frame import make_frame, to_image
 from cmb_toolkit.io.layout import Study, slice_stem
-from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.io.publish import Record, publish, read_record, sha256
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage1.candidates import COLUMNS
 from cmb_toolkit.steps.stage1_detect import stage1_detect
@@ -425,3 +425,63 @@ def test_counting_on_from_finished_weights(make_cell, tmp_path):
     assert result.exit_code == 0, result.output
     assert read_tsv(cell.yolo_history)["iteration"].tolist() == [5, 6, 7]
     assert read_record(cell.weights)["parameters"]["count_on"] is True
+
+
+def test_without_a_threshold_the_validation_subjects_decide(make_cell, monkeypatch):
+    """An untrained network marks everything: so many candidates as were asked for are left, and it is said."""
+    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 5)
+    cell = make_cell(2)
+    give_weights(cell)
+    run = CliRunner().invoke(cli, ["stage1-detect", str(cell.folder), "--most-false", "4"], catch_exceptions=False)
+    assert run.exit_code == 0
+    record = read_record(cell.candidates)
+    assert record["threshold"]["chosen"].endswith("on the validation subjects")
+    validation = read_tsv(cell.candidates)["role"].eq("validation").sum()
+    assert validation <= 4 or record["threshold"]["chosen"] == "on the validation subjects"
+    for line in record["warnings"]:
+        assert f"Warning: {line}." in run.output
+    before = cell.candidates.stat().st_mtime_ns
+    again = CliRunner().invoke(cli, ["stage1-detect", str(cell.folder), "--most-false", "4"], catch_exceptions=False)
+    assert all(f"Warning: {line}." in again.output for line in record["warnings"])
+    assert cell.candidates.stat().st_mtime_ns == before
+
+
+def test_slices_with_the_most_boxes_that_are_kept_are_named(make_cell, monkeypatch):
+    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 2)
+    cell = make_cell(2)
+    give_weights(cell)
+    notes = []
+    stage1_detect(cell.folder, threshold=0.01, roles=["test", "control"], on_note=notes.append)
+    full = read_tsv(cell.detections).groupby(["participant_id", "k"]).size()
+    assert full.max() == 2
+    (said,) = [line for line in notes if "the most that are kept" in line]
+    assert said.startswith(f"Warning: {(full == 2).sum()} slices of 2 subjects have 2 boxes")
+    assert read_record(cell.candidates)["warnings"][-1] in said
+
+
+def test_a_default_is_never_called_given(make_cell):
+    cell = make_cell(2)
+    give_weights(cell)
+    stage1_detect(cell.folder, roles=["test"])
+    chosen = {"value": 0.01, "chosen": "by default, as no validation subject was looked at"}
+    assert read_record(cell.candidates)["threshold"] == chosen
+    stage1_detect(cell.folder, roles=["test"], threshold=0.01)
+    assert read_record(cell.candidates)["threshold"] == {"value": 0.01, "chosen": "given"}
+
+
+def test_a_training_notes_what_it_is_for_and_detection_looks(make_cell):
+    cell = make_cell(1)
+    stage1_train(cell.folder)
+    record = read_record(cell.weights)
+    assert record["trained_for"]["pixel_mm"] == [0.5, 0.5]
+    assert record["trained_for"]["mode"] == "crop"
+    assert record["sha256"] == sha256(cell.weights)
+    assert "trained_for" not in read_record(cell.yolo_loss)
+    path = cell.project / "yolo.cfg"
+    path.write_text(path.read_text().replace("anchors=2.5,2.5", "anchors=1.5,2.5"))
+    with pytest.raises(DataError, match="layers and anchors of the network"):
+        stage1_detect(cell.folder)
+    path.write_text(set_net(path.read_text().replace("1.5,2.5", "2.5,2.5"), {"max_batches": 9}))
+    notes = []
+    stage1_detect(cell.folder, threshold=0.9, roles=["test"], on_note=notes.append)
+    assert notes[0] == "Warning: yolo.cfg changed since yolo.weights was trained with it."

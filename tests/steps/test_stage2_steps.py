@@ -1,5 +1,7 @@
 """The second stage on a small study: balls among tubes in six subjects of 48 x 48 x 20 voxels."""
 
+import json
+import os
 import shutil
 
 import nibabel as nib
@@ -12,11 +14,12 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.patches import read_patches
-from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.steps.made_from import patches_digest
 from cmb_toolkit.steps.stage2_classify import stage2_classify
-from cmb_toolkit.steps.stage2_crop import patches_digest, stage2_crop
+from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.steps.stage2_train import stage2_train
 from cmb_toolkit.steps.truth import read_geometry
 
@@ -123,6 +126,13 @@ def edit(path, change):
     frame = pd.read_csv(path, sep="\t")
     change(frame)
     write_tsv(frame, path)
+
+
+def forget_contents(folder):
+    """As older versions left patches: nothing is noted of what was written."""
+    record = json.loads(sidecar(folder).read_text())
+    del record["contents"]
+    sidecar(folder).write_text(json.dumps(record))
 
 
 # --- crop
@@ -258,6 +268,7 @@ def test_train_never_reads_test_patches(trained):
         trained.patches / "patches.tsv",
         lambda t: t.__setitem__("label", t["label"].where(t["role"] != "test", 1 - t["label"])),
     )
+    forget_contents(trained.patches)
     stage2_train(trained.folder, **QUICK, restart=True)
     assert all(np.array_equal(a, b) for a, b in zip(networks.load(trained.cnn).get_weights(), first, strict=True))
 
@@ -271,6 +282,7 @@ def test_train_needs_both_kinds(cell, role, label, kind):
         folder / "patches.tsv",
         lambda t: t.__setitem__("label", t["label"].where(t["role"] != role, 1 - label)),
     )
+    forget_contents(folder)
     with pytest.raises(DataError, match=rf"patches\.tsv: no {kind} patch among the \d+ of the {role} subjects"):
         stage2_train(cell.folder, **QUICK)
 
@@ -279,6 +291,7 @@ def test_train_without_or_with_damaged_patches(cell):
     with pytest.raises(MissingError, match=r"patches: no patches.*stage2-crop"):
         stage2_train(cell.folder, **QUICK)
     folder = stage2_crop(cell.folder)
+    forget_contents(folder)
     whole = (folder / "patches.npy").read_bytes()
     (folder / "patches.npy").write_bytes(whole[:5000])
     with pytest.raises(DataError, match=r"patches\.npy: damaged"):
@@ -289,6 +302,48 @@ def test_train_without_or_with_damaged_patches(cell):
     np.save(folder / "patches.npy", np.full((len(read_tsv(folder / "patches.tsv")), 16, 32, 16), 7, np.float32))
     with pytest.raises(DataError, match=r"patches must lie in 0\.\.1"):
         stage2_train(cell.folder, **QUICK)
+
+
+def _swap(folder):
+    patches = np.load(folder / "patches.npy", mmap_mode="r+")
+    patches[[0, 1]] = patches[[1, 0]]
+    patches.flush()
+
+
+def _label(folder):
+    edit(folder / "patches.tsv", lambda t: t.__setitem__("label", 1 - t["label"]))
+
+
+@pytest.mark.parametrize(("change", "name"), [(_swap, "patches.npy"), (_label, "patches.tsv")])
+def test_patches_changed_by_hand_are_refused_by_all_that_take_them(trained, change, name):
+    before = trained.findings.exists(), trained.cnn.read_bytes()
+    change(trained.patches)
+    for step in (stage2_crop, stage2_train, stage2_classify):
+        with pytest.raises(DataError, match=rf"patches: {name} changed since `cmbtk stage2-crop` wrote.*Remove this"):
+            step(trained.folder, **(QUICK if step is stage2_train else {}))
+    assert before == (trained.findings.exists(), trained.cnn.read_bytes())
+    shutil.rmtree(trained.patches)
+    stage2_crop(trained.folder)
+    stage2_train(trained.folder, **QUICK)
+    assert trained.cnn.read_bytes() == before[1], "the same patches: the training is still that of them"
+
+
+def test_a_study_that_was_copied_is_not_one_that_was_edited(trained):
+    for path in trained.patches.iterdir():
+        os.utime(path, (1, 1))
+    stage2_train(trained.folder, **QUICK)
+
+
+def test_a_training_notes_what_it_is_for(trained):
+    assert read_record(trained.cnn)["trained_for"] == {
+        "input": "swi beside phase",
+        "channels": 1,
+        "size": 16,
+        "scale": "fixed",
+        "phase": "paramagnetic positive",
+        "pixel_mm": [1.0, 1.0],
+        "slice_mm": [2.0, 2.0],
+    }
 
 
 def test_train_refuses_wrong_options_before_reading(cell):
@@ -349,6 +404,41 @@ def test_classify_when_candidates_have_changed(trained):
     write_tsv(read_tsv(trained.candidates).iloc[1:], trained.candidates)
     with pytest.raises(DataError, match=r"not made from the present candidates\.tsv.*stage2-crop"):
         stage2_classify(trained.folder)
+
+
+def test_without_a_threshold_one_is_chosen_or_said_to_be_by_default(trained):
+    """Nobody gave it, so that nobody is said to have given it."""
+    stage2_classify(trained.folder)
+    assert read_record(trained.findings)["threshold"]["chosen"] == "on the validation subjects"
+    study, _ = Study.of_cell(trained.folder)
+    marks = read_tsv(study.microbleeds)
+    write_tsv(marks[marks["participant_id"] != "sub-004"], study.microbleeds)
+    notes = []
+    stage2_classify(trained.folder, on_note=notes.append)
+    record = read_record(trained.findings)
+    assert record["threshold"] == {"value": 0.5, "chosen": "by default, as none could be chosen on validation subjects"}
+    assert notes == [f"Warning: {line}." for line in record["warnings"]]
+    assert "the threshold is 0.5, for none could be chosen: no microbleed" in notes[0]
+    with pytest.raises(DataError, match="no microbleed"):
+        stage2_classify(trained.folder, threshold="validation")
+    stage2_classify(trained.folder, threshold=0.5)
+    assert read_record(trained.findings)["threshold"] == {"value": 0.5, "chosen": "given"}
+
+
+def test_classify_refuses_a_network_for_other_patches(trained):
+    stage2_crop(trained.folder, scale="paper")
+    with pytest.raises(DataError, match=r"cnn\.keras: was trained for something else\. scale of grey values"):
+        stage2_classify(trained.folder)
+
+
+def test_what_may_be_wrong_is_printed_and_kept(trained):
+    record = json.loads(sidecar(trained.cnn).read_text())
+    record["trained_for"] |= {"slice_mm": [1.0, 1.0]}
+    sidecar(trained.cnn).write_text(json.dumps(record))
+    for _ in range(2):  # also where nothing is to be done
+        run = CliRunner().invoke(cli, ["stage2-classify", str(trained.folder)], catch_exceptions=False)
+        assert "Warning: all 6 subjects: 2 mm from slice to slice, trained with 1: more than 20% apart." in run.output
+    assert "2 mm from slice to slice" in read_record(trained.findings)["warnings"][0]
 
 
 def test_classify_without_network(cell):

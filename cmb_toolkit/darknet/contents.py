@@ -1,0 +1,116 @@
+"""Fingerprints of a project's labels, lists and images, so that what was edited by hand later is noticed.
+
+A label is small and taken whole. Of an image the size and its end are taken: there a PNG has the checksum of all its
+pixels, and thousands of images are looked at in a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..io.layout import split_stem
+from .project import DATA, NAMES, SLICES, SLICES_LIST, TRAIN_LIST, VALID_LIST
+
+__all__ = ["edited", "fingerprints", "fingerprints_of_project"]
+
+_LISTS = (TRAIN_LIST, VALID_LIST, SLICES_LIST, DATA, NAMES)
+_END = 20
+"""Bytes at the end of a PNG: the checksum of its pixels, that of its last part, and the mark of its end."""
+
+Contents = dict[str, dict[str, str]]
+
+
+def fingerprints(folder: Path, stems: Iterable[str]) -> Contents:
+    """Fingerprints of images and the labels beside them, by subject.
+
+    Parameters
+    ----------
+    folder : Path
+    stems : iterable of str
+        Those of the files to take; a file that is not there counts as such.
+
+    Returns
+    -------
+    dict
+        ``labels`` and ``images``, each from subject to fingerprint.
+    """
+    found: dict[str, dict[str, Any]] = {"labels": {}, "images": {}}
+    for stem in sorted(set(stems)):
+        subject = split_stem(stem)[0]
+        for kind, content in (
+            ("labels", _whole(folder / f"{stem}.txt")),
+            ("images", _size_and_end(folder / f"{stem}.png")),
+        ):
+            digest = found[kind].setdefault(subject, hashlib.sha256())
+            digest.update(f"{stem} {'missing' if content is None else len(content)} ".encode() + (content or b""))
+    return {
+        kind: {subject: digest.hexdigest()[:16] for subject, digest in each.items()} for kind, each in found.items()
+    }
+
+
+def fingerprints_of_project(project: Path) -> Contents:
+    """The same of all that the lists of a project name, and of the ``lists`` themselves.
+
+    What is in the folder besides is nobody's business: it is neither trained nor detected on.
+    """
+    texts = {name: text for name in _LISTS if (text := _whole(project / name)) is not None}
+    lines = {line for name in _LISTS[:3] for line in texts.get(name, b"").decode("utf-8", "replace").split("\n")}
+    stems = [line.removeprefix(f"{SLICES}/").removesuffix(".png") for line in lines if line.startswith(f"{SLICES}/")]
+    lists = {name: hashlib.sha256(text).hexdigest()[:16] for name, text in texts.items()}
+    return {**fingerprints(project / SLICES, filter(_is_stem, stems)), "lists": lists}
+
+
+def edited(noted: object, found: Contents) -> list[str]:
+    """What is not as it was noted, for people: ``the labels of sub-001``, ``train.txt``; empty where all is.
+
+    Parameters
+    ----------
+    noted : object
+        What an older call returned, out of a record. Where there is none nothing can be told.
+    found : dict
+    """
+    if not isinstance(noted, Mapping):
+        return []
+    lines = []
+    for kind in ("lists", "labels", "images"):
+        before, now = noted.get(kind), found.get(kind, {})
+        if not isinstance(before, Mapping):
+            continue
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if kind == "lists":
+            lines += changed
+            if changed:  # other lists name other labels and images
+                break
+        elif changed:
+            more = f" and {len(changed) - 5} more subjects" if len(changed) > 5 else ""
+            lines.append(f"the {kind} of {', '.join(changed[:5])}{more}")
+    return lines
+
+
+def _is_stem(stem: str) -> bool:
+    try:
+        split_stem(stem)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _size_and_end(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _END))
+            return f"{size} ".encode() + stream.read()
+    except OSError:
+        return None
