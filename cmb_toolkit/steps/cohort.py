@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ import pandas as pd
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
-from ..io.spelling import on_disk
 from ..io.tables import read_tsv
 from ..model import ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
@@ -22,7 +20,6 @@ __all__ = [
     "cell_parameters",
     "choose_resolution",
     "choose_resolutions",
-    "located",
     "read_fold",
     "read_microbleeds",
     "read_participants",
@@ -196,8 +193,3 @@ def cell_parameters(cell: Cell) -> dict[str, Any]:
         f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "
         "(or `cmbtk frst`, which needs none)."
     )
-
-
-def located(study: Study, path: str) -> Path:
-    """A path of the participants table: absolute, or relative to the study folder."""
-    return on_disk(study.root / path)

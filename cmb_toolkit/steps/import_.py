@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
 from ..names import RESOLUTION, SCANNER, safe_id, shown
 from .cohort import VOLUMES
+from .places import places, relative
 
 __all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
 
@@ -140,6 +140,7 @@ def import_authors(
     files = find_authors_files(folder)
     names = list(files.volumes)
     identifiers = _kept_names(names) if keep_names else _numbered(names)
+    scans = [path for kinds in files.volumes.values() for path in kinds.values()]
     study, record = _begin(
         out,
         {
@@ -149,7 +150,7 @@ def import_authors(
             "resolution": resolution,
             "keep_names": keep_names,
             "unmarked": unmarked,
-            "scans": _digest(out, [path for kinds in files.volumes.values() for path in kinds.values()]),
+            "scans": _digest(out, scans),
             "labels": _sheets_digest(out, files.sheets.values()),
         },
         {},
@@ -183,7 +184,7 @@ def import_authors(
                 "resolution": resolution or guess_resolution(affine),
                 "scanner": "unknown",
                 "group": "patient" if subject in labelled else unmarked,
-                **{kind: _relative(out, path) for kind, path in volumes.items()},
+                **{kind: relative(out, path) for kind, path in volumes.items()},
             }
         )
         on_progress(done, len(names), subject)
@@ -195,7 +196,7 @@ def import_authors(
             problems.add(problem)
         marks[subject] = (voxels, canonical_affine)
     problems.raise_if_any(_fitting(list(labelled.values()), label_base, label_axes) if problems.found else "")
-    return _write(study, record, participants, marks)
+    return _write(study, record, participants, marks, scans)
 
 
 def _numbered(names: Sequence[str]) -> dict[str, str]:
@@ -303,7 +304,7 @@ def import_table(
         except CmbError as error:
             problems.add(error)
             continue
-        row.update({kind: _relative(out, path) for kind, path in volumes.items()})
+        row.update({kind: relative(out, path) for kind, path in volumes.items()})
         row.setdefault("resolution", guess_resolution(affine))
         participants.append(row)
         mine = points[points["participant_id"] == subject]
@@ -320,7 +321,7 @@ def import_table(
                 problems.add(f"{table}: control {subject} has marks in {marks}. Make it a patient, or remove them.")
         on_progress(done, len(rows), subject)
     problems.raise_if_any()
-    return _write(study, record, participants, placed)
+    return _write(study, record, participants, placed, files)
 
 
 def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -424,11 +425,11 @@ def _common_grid(volumes: Mapping[str, Path]) -> Grid:
     return grid
 
 
-def _mark_problems(places: Sequence[str], voxels: NDArray[np.int_], shape: Sequence[int]) -> Iterable[str]:
-    """What is wrong with the marks of one subject; `places` says where each of them stands."""
+def _mark_problems(where: Sequence[str], voxels: NDArray[np.int_], shape: Sequence[int]) -> Iterable[str]:
+    """What is wrong with the marks of one subject; `where` says where each of them stands."""
     size = " x ".join(map(str, shape))
     seen: dict[tuple[int, ...], str] = {}
-    for place, voxel, fits in zip(places, voxels.tolist(), inside(voxels, shape), strict=True):
+    for place, voxel, fits in zip(where, voxels.tolist(), inside(voxels, shape), strict=True):
         if not fits:
             yield (
                 f"{place} marks voxel ({', '.join(map(str, voxel))}), outside its volume of {size} (i, j, k from 0, "
@@ -474,6 +475,7 @@ def _write(
     record: Record,
     participants: Sequence[Mapping[str, Any]],
     marks: Mapping[str, tuple[NDArray[np.int_], NDArray[np.float64]]],
+    scans: Iterable[Path],
 ) -> Path:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
     unused = [column for column in ("real", "imaginary") if subjects[column].isna().all()]
@@ -499,13 +501,11 @@ def _write(
         text = tsv_text(frame)
         content = hashlib.sha256(text.encode()).hexdigest()
         extra = {**record.extra, "columns": columns, "content": content}
+        if frame is subjects:
+            extra["places"] = places(study.root, scans, content)
         with publish(table, Record(record.step, record.parameters, record.sources, extra=extra)) as path:
             path.write_text(text, "utf-8", newline="\n")
     return study.root
-
-
-def _relative(out: Path, path: Path) -> str:
-    return Path(os.path.relpath(path.absolute(), out.absolute())).as_posix()
 
 
 def _digest(out: Path, files: Iterable[Path]) -> str:
@@ -513,10 +513,10 @@ def _digest(out: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         facts = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
-        digest.update(f"{_relative(out, path)} {facts}\n".encode())
+        digest.update(f"{relative(out, path)} {facts}\n".encode())
     return digest.hexdigest()
 
 
 def _sheets_digest(out: Path, files: Iterable[Path]) -> str:
     """Label files by content; their names may be people's and stay out of the record."""
-    return hashlib.sha256("".join(f"{_relative(out, path)} {sha256(path)}\n" for path in files).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{relative(out, path)} {sha256(path)}\n" for path in files).encode()).hexdigest()

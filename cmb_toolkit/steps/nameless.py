@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..errors import CmbError
 from ..io.layout import Study
-from .cohort import VOLUMES, located, read_participants
+from .cohort import VOLUMES, read_participants
+from .places import located
 
 __all__ = ["kept_text", "without_names"]
 

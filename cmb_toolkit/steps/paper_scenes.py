@@ -19,7 +19,8 @@ from ..io.tables import read_tsv
 from ..model import BOX_SIZE
 from ..report.paper_pictures import Box, Profile, Scene
 from ..stage1.composite import average_slices
-from .cohort import cell_parameters, located, read_microbleeds, read_participants
+from .cohort import cell_parameters, read_microbleeds, read_participants
+from .places import located
 from .truth import read_geometry
 
 __all__ = ["Scenes"]

@@ -16,7 +16,7 @@ from ..io.layout import Study
 from ..io.nifti import Volume, check_same_grid, read_volume
 from ..io.publish import sidecar
 from ..io.tables import as_number
-from .cohort import located
+from .places import located
 
 __all__ = ["Images", "Scan", "Settings", "acquisition", "check_files", "complex_parts", "read_images", "scan_of"]
 

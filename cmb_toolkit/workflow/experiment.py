@@ -21,7 +21,8 @@ from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.layout import Study
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv
-from ..steps.cohort import VOLUMES, located, read_participants
+from ..steps.cohort import VOLUMES, read_participants
+from ..steps.places import located
 from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .engine import gpus as found_gpus
