@@ -122,9 +122,19 @@ def main() -> None:
     except Exception as error:  # the last line of defence: one line for people, the traceback on request
         if os.environ.get("CMBTK_DEBUG"):
             raise
-        click.echo(
-            f"Error: unexpected {type(error).__name__}: {_said(error)}\n"
-            "This is a bug in cmb_toolkit. Run again with CMBTK_DEBUG=1 for the traceback and report it.",
-            err=True,
-        )
-        sys.exit(1)
+        message, code = _unforeseen(error)
+        click.echo(f"Error: {message}", err=True)
+        sys.exit(code)
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """What to say of an error that nobody has said in words of his own, and the exit code."""
+    if isinstance(error, MemoryError):
+        return "this machine has not enough memory for it. Close other programs, or ask for less.", 1
+    if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
+        said = CmbError(f"{os.fsdecode(error.filename)}: {os.strerror(error.errno).lower()}")
+        return f"{_said(said)}. Check the path and its permissions.", 3
+    return (
+        f"unexpected {type(error).__name__}: {_said(error)}\n"
+        "This is a bug in cmb_toolkit. Run again with CMBTK_DEBUG=1 for the traceback and report it."
+    ), 1

@@ -8,13 +8,16 @@ ignores (``absolute``, ``angle`` and a few more, listed in the code).
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from ..io.files import read_text
+from ..names import shown
 
 __all__ = ["Cfg", "Convolutional", "Layer", "Maxpool", "Net", "Region", "Reorg", "Route", "parse_cfg", "read_cfg"]
 
@@ -23,6 +26,13 @@ Shape: TypeAlias = tuple[int, int, int]
 
 _BLANKS = re.compile(r"[ \t\r\n]")
 _LEFT = re.compile(r"[#;].*")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_LARGEST_FILE = 1 << 20
+_MOST_LAYERS = 1000
+_MOST_WEIGHTS = 2 << 30
+"""Of a network's weights [byte]; the paper's has 202 MB."""
+_MOST_OUTPUT = 64 << 30
+"""Of what all layers give for the images worked on at once [byte]; for eight of the paper's it is 1 GB."""
 
 
 @dataclass(frozen=True)
@@ -224,13 +234,7 @@ def read_cfg(path: Path) -> Cfg:
     ------
     MissingError, DataError
     """
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: network file not found. Give a Darknet .cfg file.") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise DataError(f"{path}: not a text file. Give a Darknet .cfg file.") from error
-    return parse_cfg(text, str(path))
+    return parse_cfg(read_text(path, "Give a Darknet .cfg file.", _LARGEST_FILE), str(path))
 
 
 def parse_cfg(text: str, name: str = "cfg") -> Cfg:
@@ -256,6 +260,8 @@ def parse_cfg(text: str, name: str = "cfg") -> Cfg:
     layers: list[Layer] = []
     shapes: list[Shape] = []
     current = (net.channels, net.height, net.width)
+    if len(sections) > _MOST_LAYERS:
+        raise DataError(f"{name}: {len(sections)} sections, more than {_MOST_LAYERS}. Correct the .cfg file.")
     for section in sections[1:]:
         if layers and isinstance(layers[-1], Region):
             raise section.error("stands after [region], which must be the last layer")
@@ -274,7 +280,22 @@ def parse_cfg(text: str, name: str = "cfg") -> Cfg:
             f"{name}: input {net.width}x{net.height} does not divide into {cfg.grid[1]}x{cfg.grid[0]} square cells. "
             "Choose width and height as multiples of the network's stride (32 for YOLOv2)."
         )
+    _check_size(cfg, name)
     return cfg
+
+
+def _check_size(cfg: Cfg, name: str) -> None:
+    """Refuse a network that no memory holds, before any is taken."""
+    output = 4 * cfg.net.minibatch * sum(map(math.prod, cfg.shapes))
+    for bytes_, most, what, cure in (
+        (cfg.weights_bytes, _MOST_WEIGHTS, "weights", "fewer filters"),
+        (output, _MOST_OUTPUT, "numbers between layers", "a smaller width and height or more subdivisions"),
+    ):
+        if bytes_ > most:
+            raise DataError(
+                f"{name}: the network's {what} would take {bytes_ / 2**30:,.0f} GiB (at most {most >> 30}). Give it "
+                f"{cure}."
+            )
 
 
 class _Section:
@@ -291,7 +312,8 @@ class _Section:
     def _wrong(self, key: str, expected: str) -> DataError:
         value, line = self.values[key]
         return DataError(
-            f"{self.name}, line {line}: {key}={value} in [{self.kind}]: expected {expected}. Correct the .cfg file."
+            f"{self.name}, line {line}: {key}={_short(value)} in [{self.kind}]: expected {expected}. "
+            "Correct the .cfg file."
         )
 
     def word(self, key: str, default: str) -> str:
@@ -302,18 +324,19 @@ class _Section:
         self._known.add(key)
         if key not in self.values:
             return default
-        try:
-            value = float(_LEFT.sub("", self.values[key][0]))
-        except ValueError:
-            raise self._wrong(key, "a number") from None
+        value = _finite(_LEFT.sub("", self.values[key][0]))
+        if value is None:
+            raise self._wrong(key, "a number")
         if not low <= value <= high:
             raise self._wrong(key, f"a number from {low:g} to {high:g}")
         return value
 
-    def integer(self, key: str, default: int, low: int = 0) -> int:
+    def integer(self, key: str, default: int, low: int = 0, high: int = 1 << 16) -> int:
         value = self.number(key, default)
-        if value != int(value) or value < low:
-            raise self._wrong(key, f"a whole number of at least {low}")
+        if value != int(value) or not low <= value <= high:
+            if key not in self.values:
+                raise self.error(f"lacks {key}")
+            raise self._wrong(key, f"a whole number from {low} to {high}")
         return int(value)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -326,17 +349,24 @@ class _Section:
         self._known.add(key)
         if key not in self.values:
             return ()
-        try:
-            return tuple(float(part) for part in _LEFT.sub("", self.values[key][0]).split(","))
-        except ValueError:
-            raise self._wrong(key, "numbers with commas between them") from None
+        found = tuple(_finite(part) for part in _LEFT.sub("", self.values[key][0]).split(","))
+        numbers = tuple(number for number in found if number is not None)
+        if len(numbers) < len(found) or len(numbers) > _MOST_LAYERS:
+            raise self._wrong(key, "numbers with commas between them")
+        return numbers
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        numbers = self.numbers(key)
+        if any(number != int(number) or abs(number) > _MOST_ITERATIONS for number in numbers):
+            raise self._wrong(key, "whole numbers with commas between them")
+        return tuple(map(int, numbers))
 
     def only(self, key: str, neutral: float, why: str) -> None:
         """A key that would change the result: accepted at its neutral value, refused by name otherwise."""
         if self.number(key, neutral) != neutral:
             value, line = self.values[key]
             raise DataError(
-                f"{self.name}, line {line}: {key}={value} in [{self.kind}] is not supported: {why}. "
+                f"{self.name}, line {line}: {key}={_short(value)} in [{self.kind}] is not supported: {why}. "
                 f"Remove the line or write {key}={neutral:g}."
             )
 
@@ -348,8 +378,8 @@ class _Section:
         for key, (value, line) in self.values.items():
             if key not in self._known:
                 raise DataError(
-                    f"{self.name}, line {line}: {key}={value} in [{self.kind}] is not known to this engine, so it "
-                    "cannot be honoured. Remove the line, or train with a Darknet binary that knows it."
+                    f"{self.name}, line {line}: {_short(key)}={_short(value)} in [{self.kind}] is not known to this "
+                    "engine, so it cannot be honoured. Remove the line, or train with a Darknet binary that knows it."
                 )
 
 
@@ -362,12 +392,12 @@ def _sections(text: str, name: str) -> Iterator[_Section]:
         if line[0] == "[":
             if section is not None:
                 yield section
-            section = _Section(line[1:].split("]")[0], number, name)
+            section = _Section(_short(line[1:].split("]")[0]), number, name)
             continue
         key, sign, value = line.partition("=")
         if not sign or section is None:
             raise DataError(
-                f"{name}, line {number}: {line!r} is neither a [section], a key=value line inside one, nor a "
+                f"{name}, line {number}: {shown(line)} is neither a [section], a key=value line inside one, nor a "
                 "comment. Correct the .cfg file."
             )
         section.values.setdefault(key, (value, number))  # Darknet, too, takes a key's first value
@@ -375,6 +405,19 @@ def _sections(text: str, name: str) -> Iterator[_Section]:
         yield section
 
 
+def _finite(text: str) -> float | None:
+    """A number in plain digits; None for anything else that a programming language would take for one."""
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _short(text: str) -> str:
+    """A key or value as a message may show it."""
+    return text if len(text) <= 40 and text.isprintable() else shown(text)
+
+
+_MOST_ITERATIONS = 10**9
+_MOST_PIXELS = 1 << 13
 _NO_AUGMENTATION = "the engine's augmentation does not have it"
 
 
@@ -388,40 +431,40 @@ def _net(s: _Section) -> Net:
     s.only("time_steps", 1, "it belongs to recurrent networks")
     s.only("resize_step", 32, "random=1 resizes in steps of 32 pixels")
     policy = s.word("policy", "constant")
-    steps, scales = s.numbers("steps"), s.numbers("scales")
+    steps, scales = s.integers("steps"), s.numbers("scales")
     net = Net(
-        width=s.integer("width", 0, 1),
-        height=s.integer("height", 0, 1),
+        width=s.integer("width", 0, 1, _MOST_PIXELS),
+        height=s.integer("height", 0, 1, _MOST_PIXELS),
         channels=s.integer("channels", 0, 1),
         batch=s.integer("batch", 1, 1),
         subdivisions=s.integer("subdivisions", 1, 1),
-        max_batches=s.integer("max_batches", 0),
-        learning_rate=s.number("learning_rate", Net.learning_rate, 0),
+        max_batches=s.integer("max_batches", 0, 0, _MOST_ITERATIONS),
+        learning_rate=s.number("learning_rate", Net.learning_rate, 0, 1e6),
         momentum=s.number("momentum", Net.momentum, 0, 1),
-        decay=s.number("decay", Net.decay, 0),
-        burn_in=s.integer("burn_in", 0),
-        power=s.number("power", Net.power),
+        decay=s.number("decay", Net.decay, 0, 1e6),
+        burn_in=s.integer("burn_in", 0, 0, _MOST_ITERATIONS),
+        power=s.number("power", Net.power, 0, 100),
         policy=policy,  # type: ignore[arg-type]  # checked below
-        steps=tuple(int(step) for step in steps),
+        steps=steps,
         scales=scales,
         adam=s.flag("adam", False),
         b1=s.number("B1", Net.b1, 0, 1),
         b2=s.number("B2", Net.b2, 0, 1),
-        eps=s.number("eps", Net.eps, 0),
+        eps=s.number("eps", Net.eps, 0, 1),
         flip=s.flag("flip", True),
-        saturation=s.number("saturation", 1.0, 1),
-        exposure=s.number("exposure", 1.0, 1),
+        saturation=s.number("saturation", 1.0, 1, 100),
+        exposure=s.number("exposure", 1.0, 1, 100),
         hue=s.number("hue", 0.0, 0, 1),
     )
     s.finish()
-    if not (net.width and net.height and net.channels):
-        raise s.error("lacks width, height or channels")
     if net.channels != 3:
         raise s.error(f"has channels={net.channels}: Darknet's loaders are right for 3 channels only")
     if policy not in {"constant", "steps", "poly"}:
-        raise s.error(f"has policy={policy}: supported are constant, steps and poly")
+        raise s.error(f"has policy={_short(policy)}: supported are constant, steps and poly")
     if policy == "steps" and (not steps or len(steps) != len(scales)):
         raise s.error(f"has {len(steps)} steps and {len(scales)} scales: policy=steps needs as many of each")
+    if not all(0 <= scale <= 1e6 for scale in scales) or not net.learning_rate * math.prod(scales) <= 1e6:
+        raise s.error("has scales that give no sane learning rate")
     if net.batch % net.subdivisions:
         raise s.error(
             f"has batch={net.batch}, which is not a multiple of subdivisions={net.subdivisions}: Darknet would "
@@ -441,7 +484,9 @@ def _convolutional(s: _Section, _: int) -> Layer:
     padding = s.integer("padding", 0)
     activation = s.word("activation", "logistic")
     if activation not in {"leaky", "linear"}:
-        raise s.error(f"has activation={activation} (Darknet's default is logistic): supported are leaky and linear")
+        raise s.error(
+            f"has activation={_short(activation)} (Darknet's default is logistic): supported are leaky and linear"
+        )
     return Convolutional(
         filters=s.integer("filters", 1, 1),
         size=size,
@@ -463,7 +508,7 @@ def _maxpool(s: _Section, _: int) -> Layer:
 def _route(s: _Section, index: int) -> Layer:
     s.only("groups", 1, "the engine does not compute it")
     s.only("group_id", 0, "the engine does not compute it")
-    layers = tuple(int(n) + index if n < 0 else int(n) for n in s.numbers("layers"))
+    layers = tuple(n + index if n < 0 else n for n in s.integers("layers"))
     if not layers or any(not 0 <= n < index for n in layers):
         raise s.error("needs layers= with earlier layers, absolute or relative (negative)")
     return Route(layers)
@@ -487,20 +532,20 @@ def _region(s: _Section, _: int) -> Layer:
         raise s.error("needs softmax=1: without it the flavours of Darknet disagree about the class probability")
     num = s.integer("num", 1, 1)
     anchors = s.numbers("anchors")
-    if len(anchors) != 2 * num or min(anchors, default=0) <= 0:
+    if len(anchors) != 2 * num or not 0 < min(anchors, default=0) <= max(anchors) <= _MOST_PIXELS:
         raise s.error(f"has num={num} and {len(anchors)} numbers in anchors: expected {2 * num} positive numbers")
     return Region(
         anchors=tuple(zip(anchors[::2], anchors[1::2], strict=True)),
         classes=s.integer("classes", Region.classes, 1),
         bias_match=s.flag("bias_match", False),
         rescore=s.flag("rescore", False),
-        object_scale=s.number("object_scale", 1.0, 0),
-        noobject_scale=s.number("noobject_scale", 1.0, 0),
-        class_scale=s.number("class_scale", 1.0, 0),
-        coord_scale=s.number("coord_scale", 1.0, 0),
-        thresh=s.number("thresh", Region.thresh, 0),
+        object_scale=s.number("object_scale", 1.0, 0, 1e6),
+        noobject_scale=s.number("noobject_scale", 1.0, 0, 1e6),
+        class_scale=s.number("class_scale", 1.0, 0, 1e6),
+        coord_scale=s.number("coord_scale", 1.0, 0, 1e6),
+        thresh=s.number("thresh", Region.thresh, 0, 1),
         jitter=s.number("jitter", Region.jitter, 0, 0.5),
-        random=s.number("random", 0.0, 0),
+        random=s.number("random", 0.0, 0, 1e6),
         max_boxes=s.integer("max", Region.max_boxes, 1),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
+from ..names import shown
 
 __all__ = ["labels_from_text", "labels_to_text"]
 
@@ -63,15 +64,15 @@ def labels_from_text(text: str, size: int, name: str, classes: int = 1) -> NDArr
         smaller than a pixel (Darknet drops such a box without a word).
     """
     boxes = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         columns = line.split()
         if not columns:
             continue
         problem = _problem(columns, size, classes)
         if problem:
             raise DataError(
-                f"{name}, line {number}: {line!r} {problem}. Expected `class x y width height`, relative to the image; "
-                "write the labels again with `cmbtk prepare-yolo`."
+                f"{name}, line {number}: {shown(line)} {problem}. Expected `class x y width height`, relative to the "
+                "image; write the labels again with `cmbtk prepare-yolo`."
             )
         x, y, w, h = (float(column) * size for column in columns[1:])
         boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
@@ -82,10 +83,10 @@ def _problem(columns: list[str], size: int, classes: int) -> str | None:
     """What is wrong with a row; None if nothing."""
     if len(columns) != 5:
         return f"has {len(columns)} columns"
-    if not columns[0].isdecimal() or int(columns[0]) >= classes:
-        return f"has class {columns[0]}, but classes are numbered from 0 to {classes - 1}"
+    if not (columns[0].isascii() and columns[0].isdecimal()) or len(columns[0]) > 9 or int(columns[0]) >= classes:
+        return f"has class {columns[0][:20]}, but classes are numbered from 0 to {classes - 1}"
     try:
-        x, y, w, h = (float(column) for column in columns[1:])
+        x, y, w, h = (_number(column) for column in columns[1:])
     except ValueError:
         return "has a column that is no number"
     if not all(math.isfinite(value) for value in (x, y, w, h)):
@@ -94,3 +95,10 @@ def _problem(columns: list[str], size: int, classes: int) -> str | None:
         return "is smaller than a pixel"
     inside = min(x - w / 2, y - h / 2) >= -_SLACK and max(x + w / 2, y + h / 2) <= 1 + _SLACK
     return None if inside else "reaches beyond the image"
+
+
+def _number(text: str) -> float:
+    """A number as other programs read it, too: Python alone takes 1_000 and digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return float(text)

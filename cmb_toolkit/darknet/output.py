@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..errors import DarknetError
 from ..model import Box
+from ..names import shown
 
 __all__ = ["Found", "Iteration", "parse_iteration", "parse_test", "parse_valid"]
 
@@ -16,6 +17,7 @@ _ITERATION = re.compile(
     r"(?P<images>\d+) images(?:, \S+ hours left)?"
 )
 
+_LONGEST_REASON = 200
 _NO_NUMBER = re.compile(r": ?(-?)(nan|inf)\b")
 _JSON = {"nan": "NaN", "inf": "1e9"}
 """What an untrained network's boxes can be, in the words of JSON; C has others."""
@@ -67,9 +69,10 @@ def parse_valid(text: str, name: str) -> dict[str, list[Box]]:
         try:
             stem, *columns = line.rsplit(" ", 5)
             confidence, left, top, right, bottom = (float(column) for column in columns)
+            _check_confidence(confidence)
         except ValueError as error:
             raise DarknetError(
-                f"{name}, line {number}: {line!r} is not a detection, so Darknet did not finish. Is the disk full?"
+                f"{name}, line {number}: {shown(line)} is not a detection, so Darknet did not finish. Is the disk full?"
             ) from error
         boxes.setdefault(stem, []).append(Box(left - 1, top - 1, right - 1, bottom - 1, confidence))
     return boxes
@@ -99,8 +102,16 @@ def parse_test(text: str, width: int, height: int, name: str) -> list[tuple[str,
                 x, y = at["center_x"] * width, at["center_y"] * height
                 w, h = at["width"] * width, at["height"] * height
                 corners = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-                boxes.append(Found(int(thing["class_id"]), Box(*corners, float(thing["confidence"]))))
+                boxes.append(Found(int(thing["class_id"]), Box(*corners, _check_confidence(thing["confidence"]))))
             found.append((str(frame["filename"]), boxes))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DarknetError(f"{name}: is not whole, so Darknet did not finish ({error}). Is the disk full?") from error
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        why = f"{error}"[:_LONGEST_REASON]
+        raise DarknetError(f"{name}: is not whole, so Darknet did not finish ({why}). Is the disk full?") from error
     return found
+
+
+def _check_confidence(value: float) -> float:
+    """A confidence; NaN is that of a network that diverged, and is dropped later."""
+    if value < 0 or value > 1:
+        raise ValueError(f"a confidence of {value:g}")
+    return float(value)

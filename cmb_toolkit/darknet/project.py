@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError, MissingError
+from ..io.files import check_file, read_text
+from ..names import shown
 from .cfg import parse_cfg
 from .labels import labels_from_text
 
@@ -52,6 +54,7 @@ _SECTION = re.compile(r"^\s*\[")
 _PATH = re.compile(r"[A-Za-z0-9._/+-]+")
 # Debian's Darknet replaces the first of these anywhere in an image's path to find its label
 _MAGIC = ("images", "JPEGImages", "raw", ".jpg", ".JPG", ".JPEG")
+_LARGEST_LABEL = 1 << 20
 _LONGEST_PATH = 200  # Darknet's buffers hold 256 bytes, some messages need part of them
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
@@ -173,7 +176,7 @@ def read_list(path: Path) -> list[str]:
         raise DataError(f"{path}: is empty; Darknet needs at least one image. {_AGAIN}")
     for number, line in enumerate(lines, 1):
         if not line or line != line.strip():
-            found = "a blank line" if not line.strip() else f"blanks around {line.strip()!r}"
+            found = "a blank line" if not line.strip() else f"blanks around {shown(line.strip())}"
             raise DataError(f"{path}, line {number}: {found}; expected one path and nothing else. {_AGAIN}")
     return lines
 
@@ -182,12 +185,7 @@ _AGAIN = "Write the project again with `cmbtk prepare-yolo`."
 
 
 def _read(path: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: not found. {_AGAIN}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file. {_AGAIN}") from error
+    text = read_text(path, _AGAIN)
     if "\r" in text:
         raise DataError(f"{path}: has Windows line ends (CR LF); Debian's Darknet needs LF alone. {_AGAIN}")
     return text
@@ -222,7 +220,7 @@ def _check_path(path: str, where: str) -> None:
         if word:
             problem = f"holds {word!r}, which Darknet replaces to find the label"
     if problem:
-        raise DataError(f"{where}: {path} {problem}. Rename the subject (sub-001, say) and run the steps again.")
+        raise DataError(f"{where}: {shown(path)} {problem}. Rename the subject (sub-001, say) and run the steps again.")
 
 
 def check_project(folder: Path, *, training: bool = True) -> None:
@@ -265,19 +263,22 @@ def check_project(folder: Path, *, training: bool = True) -> None:
                 seen.add(path)
                 _check_image(folder / path, where, size)
                 label = (folder / path).with_suffix(".txt")
-                if not label.is_file():
-                    raise MissingError(f"{label}: no label beside the image of {where}. {_AGAIN}")
-                labels_from_text(label.read_text("utf-8", errors="replace"), size, str(label), classes)
+                text = read_text(label, f"It belongs beside the image of {where}. {_AGAIN}", _LARGEST_LABEL)
+                labels_from_text(text, size, str(label), classes)
 
 
 def _check_data(folder: Path, training: bool) -> dict[str, str]:
     data: dict[str, str] = {}
-    for number, line in enumerate(_read(folder / DATA).splitlines(), 1):
+    for number, line in enumerate(_read(folder / DATA).split("\n"), 1):
         if not line or line[0] in "#;":
             continue
         key, sign, value = line.partition("=")
         if not sign or any(c.isspace() for c in line.strip()):
-            raise DataError(f"{folder / DATA}, line {number}: {line!r} is not key=value without blanks. {_AGAIN}")
+            raise DataError(f"{folder / DATA}, line {number}: {shown(line)} is not key=value without blanks. {_AGAIN}")
+        if not _PATH.fullmatch(value) or value.startswith("/") or ".." in value or len(value) > _LONGEST_PATH:
+            raise DataError(
+                f"{folder / DATA}, line {number}: {shown(value)} is no path inside the project folder. {_AGAIN}"
+            )
         data[key] = value
     if training and "train" not in data:
         raise DataError(
@@ -297,22 +298,20 @@ def _check_names(path: Path, classes: int) -> None:
     names = _read(path).removesuffix("\n").split("\n")
     if len(names) != classes or not all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names):
         raise DataError(
-            f"{path}: found {names!r}; expected {classes} name{'s' * (classes > 1)} (classes= of {CFG}), one a line, "
-            f"of letters, digits, _ and -. {_AGAIN}"
+            f"{path}: found {shown(' '.join(names))}; expected {classes} name{'s' * (classes > 1)}, as classes= "
+            f"of {CFG} says, one a line, of letters, digits, _ and -. {_AGAIN}"
         )
 
 
 def _check_image(path: Path, where: str, size: int) -> None:
     """An 8-bit grey or RGB PNG of the network's size, whole to its last chunk; the pixels are not decoded."""
-    try:
+    length = check_file(path, f"It is the image of {where}. {_AGAIN}")
+    head = end = b""
+    if length > len(_PNG_END) + 26:
         with path.open("rb") as stream:
             head = stream.read(26)
             stream.seek(-len(_PNG_END), os.SEEK_END)
             end = stream.read()
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: image of {where} not found. {_AGAIN}") from error
-    except OSError:  # shorter than its last chunk
-        head = end = b""
     if head[:8] != _PNG or end != _PNG_END:
         raise DataError(f"{path}: not a whole PNG file; Darknet would see a black image. {_AGAIN}")
     width, height, bits, colour = struct.unpack(">IIBB", head[16:26])

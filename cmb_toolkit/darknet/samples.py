@@ -14,13 +14,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from ..io.files import check_file, read_bytes, read_text
 from .augmentation import augment, is_plain, network_size
 from .cfg import Cfg
 from .labels import labels_from_text
 
 __all__ = ["Samples", "digest_of_samples", "read_boxes", "read_image"]
 
+_AGAIN = "Run `cmbtk prepare-yolo` for this cell again."
+_LARGEST_IMAGE, _LARGEST_LABEL = 1 << 28, 1 << 20
 _CACHE_BYTES = 4 << 30
 _AHEAD = 4
 
@@ -35,13 +38,10 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     DataError
         If the file is no readable image or has another size.
     """
-    try:
-        content = np.fromfile(path, np.uint8)
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: image not found. Run `cmbtk prepare-yolo` for this cell again.") from error
+    content = np.frombuffer(read_bytes(path, _AGAIN, _LARGEST_IMAGE), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
-        raise DataError(f"{path}: not a readable image. Run `cmbtk prepare-yolo` for this cell again.")
+        raise DataError(f"{path}: not a readable image. {_AGAIN}")
     if image.shape[:2] != (height, width):
         raise DataError(
             f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but the network in yolo.cfg takes {width}x{height}. "
@@ -58,13 +58,7 @@ def read_boxes(path: Path, side: int) -> NDArray[np.float32]:
     MissingError, DataError
         Darknet reads on after a bad line and trains with what comes out of it; here it is an error.
     """
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"{path}: label file not found; a slice without microbleeds needs an empty one. "
-            "Run `cmbtk prepare-yolo` for this cell again."
-        ) from error
+    text = read_text(path, f"A slice without microbleeds has an empty label file. {_AGAIN}", _LARGEST_LABEL)
     corners = labels_from_text(text, side, str(path)) / side
     low, high = corners[:, :2], corners[:, 2:]
     return np.concatenate([(low + high) / 2, high - low, np.zeros((len(low), 1))], axis=1).astype(np.float32)
@@ -152,9 +146,6 @@ def digest_of_samples(images: Sequence[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in images:
-        try:
-            size, label = path.stat().st_size, path.with_suffix(".txt").read_bytes()
-        except FileNotFoundError as error:
-            raise MissingError(f"{error.filename}: not found. Run `cmbtk prepare-yolo` for this cell again.") from error
+        size, label = check_file(path, _AGAIN), read_bytes(path.with_suffix(".txt"), _AGAIN, _LARGEST_LABEL)
         digest.update(f"{path.name} {size} {len(label)} ".encode() + label)
     return digest.hexdigest()

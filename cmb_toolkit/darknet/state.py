@@ -18,7 +18,6 @@ import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import CmbError, DarknetError, DataError, StorageError, UsageError
+from ..io.files import check_file, load_json, read_text
 from ..io.publish import write_text
 from .cfg import Cfg
 from .weights import Weights, initial_weights, read_weights, write_weights
@@ -298,19 +298,28 @@ def _claim(folder: Path, identity: str) -> None:
     """Make a folder this training's own: what it holds of another one, or of a killed save, is removed."""
     note = folder / "run.json"
     try:
-        known = json.loads(note.read_text("utf-8"))
-    except (OSError, ValueError):
+        known = load_json(note, "It is made anew.")
+    except CmbError:
         known = None
     if known != {"identity": identity}:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(note, json.dumps({"identity": identity}) + "\n")
-    for left in folder.glob(".tmp.*"):
-        left.unlink(missing_ok=True)
+    for left in list(folder.iterdir()):
+        if left.name.startswith(".tmp.") or not (left.is_file() or left.name == "darknet"):
+            _remove_any(left)
 
 
 def _remove(checkpoint: Path) -> None:
-    checkpoint.unlink(missing_ok=True)
-    checkpoint.with_suffix(".npz").unlink(missing_ok=True)
+    for path in (checkpoint, checkpoint.with_suffix(".npz")):
+        _remove_any(path)
+
+
+def _remove_any(path: Path) -> None:
+    """Remove a file, or what stands in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _line(row: Sequence[object]) -> str:
@@ -320,18 +329,19 @@ def _line(row: Sequence[object]) -> str:
 def _read_history(path: Path) -> list[Row]:
     """The rows of a history; a kill may have cut the last one off."""
     try:
-        lines = path.read_text("utf-8").split("\n")[1:-1]
+        lines = read_text(path, "It is made anew.").split("\n")[1:-1]
         cells = [line.split("\t") for line in lines]
         return [Row(int(c[0]), float(c[1]), float(c[2]), float(c[3]), int(c[4]), float(c[5]), c[6]) for c in cells]
-    except (OSError, ValueError, IndexError):
+    except (CmbError, ValueError, IndexError):
         return []
 
 
 def _read_buffers(path: Path) -> list[NDArray[np.float32]] | None:
     try:
+        check_file(path, "It is made anew.")
         with np.load(path) as saved:
             return [saved[name] for name in saved.files]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # zipfile and zlib raise what they like; without them the optimiser begins anew
         return None
 
 

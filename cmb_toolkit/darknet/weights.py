@@ -15,12 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from ..io.files import read_bytes
 from .cfg import Cfg, Convolutional
 
 __all__ = ["ConvWeights", "NotFiniteError", "Weights", "initial_weights", "read_weights", "write_weights"]
 
 Array = NDArray[np.float32]
+
+
+_LARGEST = 1 << 30
+"""A file of this size [byte] is still read, to say whose it is not."""
 
 
 class NotFiniteError(DataError):
@@ -106,10 +111,8 @@ def read_weights(path: Path, cfg: Cfg, *, partial: bool = False) -> Weights:
     MissingError, DataError
         If the file is not there, cut off, of another network, or holds NaN or infinite numbers.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: weights not found. Run `cmbtk stage1-train` or check the path.") from error
+    largest = max(_LARGEST, 2 * cfg.weights_bytes)
+    content = read_bytes(path, "Run `cmbtk stage1-train` or check the path of the weights.", largest)
     if len(content) < 16:
         raise DataError(f"{path}: {len(content)} bytes, too short for a Darknet weights file. Train or copy it again.")
     major, minor, _ = struct.unpack_from("<3i", content)
@@ -143,6 +146,8 @@ def read_weights(path: Path, cfg: Cfg, *, partial: bool = False) -> Weights:
             f"{path}: holds NaN or infinite numbers, so the training that wrote it had failed. "
             "Train again with a smaller learning_rate."
         )
+    if any(layer.variance is not None and (layer.variance < 0).any() for layer in weights.layers):
+        raise DataError(f"{path}: holds variances below 0, so it is damaged. Copy or train it again.")
     return weights
 
 

@@ -6,12 +6,14 @@ Only what describes the acquisition is taken. Names, dates, identifiers, serial 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..errors import CmbError
+from .files import load_json
 
 __all__ = ["ACQUISITION", "echo_time_ms", "part_of", "read_acquisition"]
 
@@ -43,6 +45,8 @@ ACQUISITION = (
 """What is taken of a sidecar (BIDS 1.9 names; times in s, angles in degrees, field in T)."""
 
 _LONGEST_TEXT = 100
+_LARGEST = 1 << 24
+_LARGEST_NUMBER = 1e300
 _PART = re.compile(r"(?:^|_)part-(mag|phase|real|imag)(?:_|\.|$)")
 
 
@@ -61,8 +65,8 @@ def read_acquisition(path: Path) -> dict[str, Any]:
         sidecar or it is not JSON: it is read for the record only.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = load_json(path, "It is read for the record only.", _LARGEST)
+    except CmbError:
         return {}
     if not isinstance(found, dict):
         return {}
@@ -90,4 +94,4 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(part) and not isinstance(part, list) for part in value)
     if isinstance(value, str):
         return len(value) <= _LONGEST_TEXT and value.isprintable()
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, MissingError, UsageError
 from ..names import CELL, FOLD, INPUT, RESOLUTION, SUBJECT, shown
+from .files import load_toml
 from .publish import write_text
 
 __all__ = ["Cell", "Study", "cell_name", "slice_stem", "split_stem"]
@@ -194,12 +194,8 @@ class Study:
         DataError
             If study.toml is not TOML.
         """
-        try:
-            return str(tomllib.loads(self.settings.read_text("utf-8")).get("name", self.root.name))
-        except ValueError as error:
-            raise DataError(
-                f"{self.settings}: not TOML ({error}). Correct it, or write one line: name = 'x'."
-            ) from error
+        content = load_toml(self.settings, "Correct it, or write one line: name = 'x'.")
+        return str(content.get("name", self.root.name))
 
     @property
     def settings(self) -> Path:

@@ -31,7 +31,7 @@ from ..errors import CmbError, MissingError, StorageError
 __all__ = ["Record", "fingerprint", "publish", "read_record", "sha256", "sidecar", "unchanged", "write_text"]
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
-_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG}
+_NO_PLACE = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP}
 _ALMOST_NOTHING = 1 << 16
 """A file system with less than this free [byte] is called full where a library does not say why it failed."""
 
@@ -211,7 +211,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno in _NO_SPACE | _NO_FOLDER:
+        if error.errno in _NO_SPACE | _NO_PLACE:
             raise _storage_error(folder, os.strerror(error.errno or 0)) from error
         raise
 
@@ -226,7 +226,7 @@ def _storage_reason(error: Exception, folder: Path) -> str | None:
         denied = error.errno in {errno.EACCES, errno.EPERM} and isinstance(error.filename, str | bytes | os.PathLike)
         if denied and folder.absolute() not in Path(os.fsdecode(error.filename)).absolute().parents:
             return None
-        return os.strerror(error.errno) if error.errno in _NO_SPACE else None
+        return os.strerror(error.errno) if error.errno in _NO_SPACE | _NO_PLACE else None
     try:
         full = shutil.disk_usage(folder).free < _ALMOST_NOTHING
     except OSError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..errors import DataError, StorageError, UsageError
+from ..io.files import check_file
 from ..keras_settings import keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
@@ -341,12 +341,13 @@ class _State:
     def restore(self, path: Path, recipe: Recipe) -> None:
         """Go on from a checkpoint of the same training; leave everything as it is where there is none."""
         try:
+            check_file(path, "It is made anew.")
             with np.load(path) as file:
                 note = json.loads(str(file["note"]))
                 arrays = {name: file[name] for name in file.files if name != "note"}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # none there, or damaged: scratch may be lost
+            history = note["history"]
+        except Exception:  # none there, or damaged (zipfile and zlib raise what they like): scratch may be lost
             return
-        history = note["history"]
         overrun = any(_finished(history[:n], recipe) for n in range(1, len(history)))
         if note["key"] != self.key or overrun or _shapes(arrays) != _shapes(self._arrays()):
             return

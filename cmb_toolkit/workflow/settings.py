@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from ..io.files import check_file, load_toml
 from ..model import INPUTS
 from ..names import nfc
 from .options import OPTIONS, TEXT, Kind, choice, number, whole
@@ -214,16 +214,12 @@ def _with_base(content: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _path(source: str | Path) -> Path:
     path = _FOLDER / f"experiment-{source}.toml" if source in NAMES else Path(source)
-    if not path.is_file():
-        raise MissingError(f"{source}: no such settings file, and not one of {', '.join(NAMES)}.")
+    check_file(path, f"It is no settings file, and not one of {', '.join(NAMES)}.")
     return path
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a TOML file ({error}). Correct it; cfg/experiment-paper.toml is one.") from error
+    return load_toml(path, "Correct it; cfg/experiment-paper.toml is one.")
 
 
 def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -123,6 +123,9 @@ def _raise(kind):
         "data": DataError("scan.nii: bad"),
         "interrupt": KeyboardInterrupt(),
         "bug": ZeroDivisionError("oh"),
+        "memory": MemoryError(),
+        "rights": PermissionError(13, "Permission denied", "a/b.tsv"),
+        "long": OSError(36, "File name too long", "x" * 300),
         "click": click.BadParameter("too big"),
     }
     if kind == "exit":
@@ -167,6 +170,22 @@ def test_usage_of_click(run_main):
     code, message = run_main("click")
     assert code == 2
     assert "too big" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        ("memory", 1, "not enough memory"),
+        ("rights", 3, "a/b.tsv: permission denied. Check the path"),
+        ("long", 3, "x: file name too long"),
+    ],
+)
+def test_what_no_reader_has_said_in_its_own_words(run_main, monkeypatch, kind, code, says):
+    monkeypatch.delenv("CMBTK_DEBUG", raising=False)
+    found, message = run_main(kind)
+    assert found == code
+    assert says in message
+    assert "bug" not in message
 
 
 def test_a_bug_is_one_message_too(run_main, monkeypatch):

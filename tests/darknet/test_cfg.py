@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,53 @@ def test_no_network_file(tmp_path):
             parse_cfg(text)
     with pytest.raises(DataError, match="last layer must be"):
         parse_cfg("[net]\nwidth=32\nheight=32\nchannels=3\n[maxpool]\nsize=2\nstride=2")
+
+
+ODD = ["inf", "-inf", "nan", "1e400", "1_000", "１２", "0x10", "a" * 1000, "1e9", "-1", "1.5"]
+
+
+@pytest.mark.parametrize("key", ["width", "height", "channels", "batch", "filters", "size", "stride", "num", "classes"])
+@pytest.mark.parametrize("value", ODD)
+def test_numbers_that_no_network_has(toy_cfg, key, value):
+    text = "\n".join(f"{key}={value}" if line.startswith(f"{key}=") else line for line in toy_cfg.split("\n"))
+    with pytest.raises(DataError, match=rf"cfg, line \d+: {key}=") as error:
+        parse_cfg(text)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("key", ["width", "height", "channels"])
+def test_what_is_needed_and_is_not_there(toy_cfg, key):
+    text = "\n".join(line for line in toy_cfg.split("\n") if not line.startswith(f"{key}="))
+    with pytest.raises(DataError, match=f"lacks {key}"):
+        parse_cfg(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("layers=-3", "layers=inf", "layers=inf in .route.: expected numbers"),
+        ("layers=-3", "layers=-1.5", "layers=-1.5 in .route.: expected whole numbers"),
+        ("policy=constant", "policy=steps\nsteps=nan\nscales=.1", "steps=nan"),
+        ("policy=constant", "policy=steps\nsteps=inf\nscales=.1", "steps=inf"),
+        ("policy=constant", f"policy=steps\nsteps={'1,' * 60}1\nscales={'1e6,' * 60}1", "no sane learning rate"),
+        ("policy=constant", "policy=poly\npower=-1", "power=-1"),
+        ("learning_rate=0.01", "learning_rate=1e300", "learning_rate=1e300"),
+        ("anchors=1.2,1.2,2.5,2.5", "anchors=1.2,1.2,2.5,nan", "anchors=1.2,1.2,2.5,nan"),
+        ("anchors=1.2,1.2,2.5,2.5", "anchors=1.2,1.2,2.5,1e300", "4 numbers in anchors"),
+        ("filters=8", "filters=60000", "weights would take|numbers between layers would take"),
+        ("batch=4", "batch=60000", "numbers between layers would take"),
+        ("[maxpool]", "[maxpool]\n" * 2000, "sections"),
+        ("[region]", f"[{'x' * 1000}]", "is a layer this engine does not know"),
+    ],
+)
+def test_what_would_break_later_is_refused_by_name(toy_cfg, old, new, message):
+    with pytest.raises(DataError, match=message) as error:
+        parse_cfg(toy_cfg.replace("height=64", "height=512").replace("width=64", "width=512").replace(old, new))
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/dev/zero"), os.mkfifo])
+def test_what_is_no_file(make, tmp_path):
+    make(tmp_path / "net.cfg")
+    with pytest.raises(MissingError, match=r"net\.cfg: is a .*Give a Darknet \.cfg file"):
+        read_cfg(tmp_path / "net.cfg")

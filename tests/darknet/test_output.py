@@ -101,3 +101,16 @@ def test_boxes_without_bounds():
     (_, boxes), _ = parse_test(text, 200, 100, "found.json")
     assert boxes[0].box.right > 1e9
     assert math.isnan(boxes[1].box.left)
+
+
+@pytest.mark.parametrize("confidence", ["1.5", "-0.1", "1e300", "inf"])
+def test_a_confidence_that_is_none(confidence):
+    with pytest.raises(DarknetError, match="not a detection"):
+        parse_valid(f"sub-001_slice-001 {confidence} 1 2 3 4\n", "results.txt")
+
+
+def test_messages_stay_short():
+    for read in (lambda text: parse_valid(text, "results"), lambda text: parse_test(text, 64, 64, "results")):
+        with pytest.raises(DarknetError) as error:
+            read("[" * 100_000)
+        assert len(str(error.value)) < 500

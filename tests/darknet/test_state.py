@@ -1,6 +1,8 @@
 """What is kept of an unfinished training, and what of it is believed."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,3 +133,14 @@ def test_first_weights(cfg, tmp_path):
         first_weights(cfg, 1, path, count_on=True)
     with pytest.raises(UsageError, match="needs weights"):
         first_weights(cfg, 1, None, count_on=True)
+
+
+@pytest.mark.parametrize("name", ["history.tsv", "yolo_00000002.npz", "yolo_00000002.weights", "run.json"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_made_anew(opened, cfg, tmp_path, name, make):
+    state = opened()
+    state.record(2, 1.0, 1.0)
+    state.save(2, initial_weights(cfg, 1), [])
+    (state.folder / name).unlink()
+    make(state.folder / name)
+    assert opened().start.iteration in (0, 2)

@@ -125,3 +125,18 @@ def test_first_layers_only_when_allowed(path, cfg):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(DataError, match="cut off"):
         read_weights(path, cfg, partial=True)
+
+
+def test_variances_below_0(path, cfg):
+    weights = initial_weights(cfg, 0)
+    first = replace(weights.layers[0], variance=-np.ones_like(weights.layers[0].variance))
+    write_weights(Weights((first, *weights.layers[1:])), path)
+    with pytest.raises(DataError, match="variances below 0"):
+        read_weights(path, cfg)
+
+
+def test_size_is_looked_at_before_the_file_is_read(path, cfg):
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)  # takes no room on disk
+    with pytest.raises(DataError, match=f"{path.name}: 1,099,511,627,776 bytes"):
+        read_weights(path, cfg)
