@@ -76,8 +76,9 @@ def authors(
     FOLDER holds Data and Label. In Data lie the magnitude, phase and SWI volumes (.nii or .nii.gz) of each subject,
     nested in any way, recognised by mag(nitude), pha(se) or swi in the file's or else the nearest folder's name:
     Data/<subject>/SWI.nii.gz, Data/<subject>_SWI.nii, Data/SWI/<subject>.nii.gz. In Label lies one Excel file (.xlsx)
-    a subject, of the same name, with a microbleed a row: slice, x (column), y (row). Headings and empty sheets are
-    passed over.
+    a subject, of the same name, with a microbleed a row. Headings say which column is slice (or z), x (column) and
+    y (row), in any order and beside others; without headings there are three columns, in this order. What is not
+    understood is refused; labels in files of other kinds are named.
 
     How the sheets count is not known from the data: try the defaults, then look whether `cmbtk check` finds the marks
     on dark spots.
@@ -88,6 +89,7 @@ def authors(
     """
     from ..steps.import_ import import_authors
 
+    notes: list[str] = []
     with progress("import") as on_progress:
         import_authors(
             folder,
@@ -99,7 +101,10 @@ def authors(
             unmarked=unmarked,
             key=key,
             on_progress=on_progress,
+            notes=notes,
         )
+    for note in notes:
+        click.echo(f"Note: {note}")
     _summary(out)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingError, Problems
+from ..names import nfc
+from .sheets import EXCEL
 
 __all__ = ["AuthorsFiles", "find_authors_files"]
 
@@ -17,6 +19,11 @@ _NO_NAME = re.compile(r"(?<![a-z])(swi|phase|pha|magnitude|mag|mask|brain|images
 _MINIP = re.compile(r"(?<![a-z])m(in)?ip(?![a-z])", re.IGNORECASE)
 _AROUND = " -_.()"
 """What may be left around a subject's name where a word was taken out."""
+_LABEL_WORD = re.compile(
+    r"(?<![a-z])(cmbs?(?!\d)|microbleeds?|labels?|lesions?|marks?|rois?|seg(mentation)?)(?![a-z])", re.IGNORECASE
+)
+_TABLES = (".xls", ".xlsb", ".ods", ".fods", ".csv", ".tsv", ".mat", ".numbers", ".fcsv", ".roi")
+"""Endings of files that may hold labels and cannot be read; of .txt, .json and NIfTI files the name decides."""
 _KIND_NAMES = {"pha": "phase", "mag": "magnitude"}
 
 
@@ -32,11 +39,14 @@ class AuthorsFiles:
         Subject -> label file.
     left_out : int
         NIfTI files of no known kind.
+    unread : list of Path
+        Files outside Label that may hold labels.
     """
 
     volumes: dict[str, dict[str, Path]]
     sheets: dict[str, Path]
     left_out: int
+    unread: list[Path]
 
 
 def find_authors_files(folder: Path) -> AuthorsFiles:
@@ -58,16 +68,9 @@ def find_authors_files(folder: Path) -> AuthorsFiles:
         If the layout is another, or files are not clearly one subject's one volume.
     """
     data, label = (_subfolder(folder, names) for names in (("data",), ("label", "labels")))
-    sheets: dict[str, Path] = {}
-    by_name: dict[str, str] = {}
     problems = Problems()
-    for path in sorted(label.rglob("*")):
-        if path.suffix.lower() in (".xls", ".xlsx", ".xlsm") and not path.name.startswith((".", "~$")):
-            name = re.sub(r"[-_ ]labels?$", "", path.stem, flags=re.IGNORECASE).strip(_AROUND)
-            known = by_name.setdefault(name.casefold(), name)
-            if known in sheets:
-                problems.add(f"{path}: a second label file named {name}; found {sheets[known]} as well. Keep one.")
-            sheets[known] = path
+    sheets = _sheets(label, problems)
+    by_name = {name.casefold(): name for name in sheets}
     volumes: dict[str, dict[str, Path]] = {}
     files = [p for p in sorted(data.rglob("*")) if p.name.lower().endswith((".nii", ".nii.gz")) and p.name[0] != "."]
     recognised = [(path, kinds, _name_parts(data, path)) for path in files if (kinds := _kinds(data, path))]
@@ -115,9 +118,51 @@ def find_authors_files(folder: Path) -> AuthorsFiles:
             "name, or remove the label file."
         )
     problems.raise_if_any()
+    taken = {*sheets.values(), *(path for found in volumes.values() for path in found.values())}
+    unread = [path for path in _beside(folder, label) if path not in taken and _may_be_labels(path, path.stem)]
     return AuthorsFiles(
-        {name: volumes[name] for name in sorted(volumes, key=_natural)}, sheets, len(files) - len(recognised)
+        {name: volumes[name] for name in sorted(volumes, key=_natural)}, sheets, len(files) - len(recognised), unread
     )
+
+
+def _sheets(label: Path, problems: Problems) -> dict[str, Path]:
+    """Subject -> label file. One that cannot be read is a problem: nobody may count as unmarked for it."""
+    sheets: dict[str, Path] = {}
+    by_name: dict[str, str] = {}
+    for path in sorted(label.rglob("*")):
+        if path.suffix.lower() in EXCEL and path.is_file() and not path.name.startswith((".", "~$")):
+            name = nfc(re.sub(r"[-_ ]labels?$", "", path.stem, flags=re.IGNORECASE)).strip(_AROUND)
+            known = by_name.setdefault(name.casefold(), name)
+            if known in sheets:
+                problems.add(f"{path}: a second label file named {name}; found {sheets[known]} as well. Keep one.")
+            sheets[known] = path
+        elif _may_be_labels(path, "label"):
+            problems.add(
+                f"{path}: only .xlsx can be read of labels. Open it in a spreadsheet program and save it as .xlsx, one "
+                f"file a subject, or move it out of {label.name}."
+            )
+    return sheets
+
+
+def _beside(folder: Path, label: Path) -> Iterator[Path]:
+    """Files beside the volumes, and in other folders that are named after labels."""
+    for place in sorted(folder.iterdir()):
+        if place == label:
+            continue
+        if place.is_dir() and (place.name.lower() == "data" or _LABEL_WORD.search(place.name)):
+            yield from sorted(place.rglob("*"))
+        else:
+            yield place
+
+
+def _may_be_labels(path: Path, named: str) -> bool:
+    """Whether a file may hold labels, by its ending and, where many kinds of file end so, by a name."""
+    ending = path.suffix.lower()
+    if path.name.startswith((".", "~$")) or not path.is_file():
+        return False
+    if ending in (".txt", ".json", ".xml", ".nii", ".gz"):
+        return _LABEL_WORD.search(named) is not None
+    return ending in (*_TABLES, *EXCEL)
 
 
 def _subfolder(folder: Path, names: Sequence[str]) -> Path:
@@ -151,7 +196,7 @@ def _kinds(data: Path, path: Path) -> list[str]:
 def _name_parts(data: Path, path: Path) -> list[str]:
     """Folders and stem of a volume without the words that say its kind: one of them is the subject."""
     parts = [*path.relative_to(data).parts[:-1], _stem(path)]
-    return [name for part in parts if (name := _NO_NAME.sub("", part).strip(_AROUND))]
+    return [name for part in parts if (name := _NO_NAME.sub("", nfc(part)).strip(_AROUND))]
 
 
 def _stem(path: Path) -> str:

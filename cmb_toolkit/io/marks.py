@@ -1,4 +1,4 @@
-"""Marks of readers: the authors' Excel sheets, tables of points, and the way onto the canonical voxel grid.
+"""Marks of readers: tables of points, and the way onto the canonical voxel grid.
 
 Foreign conventions end here: 1-based counting, slice first, columns and rows of a displayed image. What leaves this
 module is 0-based (i, j, k) on the closest canonical (RAS+) axes.
@@ -6,16 +6,16 @@ module is 0-based (i, j, k) on the closest canonical (RAS+) axes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
 from .tables import read_tsv
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "inside",
     "labels_to_canonical",
     "read_marks",
-    "read_sheet",
     "voxels_to_canonical",
     "world_to_canonical",
 ]
@@ -33,80 +32,6 @@ __all__ = [
 LabelAxes = Literal["voxel", "array", "image"]
 LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
 """What a label's x and y count, see :func:`labels_to_canonical`."""
-
-_SHEETS = (".xlsx", ".xlsm")
-
-
-def read_sheet(path: Path) -> pd.DataFrame:
-    """Read one subject's labels from an Excel file: slice, x (column), y (row), one microbleed a row.
-
-    Lines of headings above the first number, empty rows, empty sheets and columns beyond the third are passed over.
-
-    Parameters
-    ----------
-    path : Path
-        ``.xlsx`` or ``.xlsm``.
-
-    Returns
-    -------
-    DataFrame
-        row (as Excel counts), slice, x, y: whole numbers, counted as the reader counted. Empty where the sheet is.
-
-    Raises
-    ------
-    MissingError
-        If the file is not there.
-    DataError
-        If it is no Excel file, more than one sheet holds rows, or a row is not three whole numbers.
-    """
-    if not path.is_file():
-        raise MissingError(f"{path}: not found. Check the name of the label file.")
-    if path.suffix.lower() not in _SHEETS:
-        raise DataError(f"{path}: only .xlsx can be read. Open it in a spreadsheet program and save it as .xlsx.")
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, data_only=True)
-        sheets = {
-            sheet.title: [[cell.value for cell in row[:3]] for row in sheet.iter_rows()] for sheet in book.worksheets
-        }
-    except Exception as error:  # openpyxl lets errors of zipfile, XML and its own pass through
-        raise DataError(f"{path}: not a readable Excel file ({error}). Save it again as .xlsx.") from error
-    found = {title: rows for title, cells in sheets.items() if (rows := _rows(path, cells))}
-    if len(found) > 1:
-        raise DataError(
-            f"{path}: sheets {', '.join(found)} all hold rows, and one is expected. Remove the others, or merge them."
-        )
-    return pd.DataFrame(next(iter(found.values()), []), columns=["row", "slice", "x", "y"], dtype=int)
-
-
-def _rows(path: Path, cells: Iterable[Sequence[Any]]) -> list[tuple[int, int, int, int]]:
-    rows: list[tuple[int, int, int, int]] = []
-    for number, row in enumerate(cells, 1):
-        values = [_number(value) for value in row]
-        if all(value is None or value == "" for value in row):
-            continue
-        if not rows and all(value is None for value in values):
-            continue  # a heading
-        if len(values) < 3 or not all(value is not None and value.is_integer() for value in values):
-            content = ", ".join("empty" if value is None else repr(value) for value in row)
-            raise DataError(
-                f"{path}: row {number} holds {content}; expected three whole numbers: slice, x (column), y (row). "
-                "Correct or remove the row."
-            )
-        rows.append((number, *(int(value) for value in values if value is not None)))  # type: ignore[arg-type]
-    return rows
-
-
-def _number(value: Any) -> float | None:
-    """A cell as a number; numbers typed as text count, dates and truth values do not."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None
 
 
 def read_marks(path: Path) -> pd.DataFrame:

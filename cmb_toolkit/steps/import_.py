@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
 from ..errors import CmbError, DataError, Problems, UsageError
-from ..io.authors import find_authors_files
+from ..io.authors import AuthorsFiles, find_authors_files
 from ..io.layout import Study
 from ..io.marks import (
     LABEL_AXES,
@@ -29,12 +29,12 @@ from ..io.marks import (
     inside,
     labels_to_canonical,
     read_marks,
-    read_sheet,
     voxels_to_canonical,
     world_to_canonical,
 )
 from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
+from ..io.sheets import read_sheet
 from ..io.spelling import on_disk
 from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
@@ -100,6 +100,7 @@ def import_authors(
     unmarked: Literal["patient", "control"] = "patient",
     key: Path | None = None,
     on_progress: OnProgress,
+    notes: list[str] | None = None,
 ) -> Path:
     """Make a study from the layout in which the paper's authors gave away their data.
 
@@ -123,6 +124,9 @@ def import_authors(
         What a subject without a mark is.
     key : Path, optional
         Where to write which name became which identifier. It may name people: it belongs outside the study.
+    on_progress : callable
+    notes : list of str, optional
+        Where to gather what a person should look at. It may name files, and is not kept.
 
     Returns
     -------
@@ -138,6 +142,8 @@ def import_authors(
     if resolution is not None:
         RESOLUTION.check(resolution, "--resolution", UsageError)
     files = find_authors_files(folder)
+    if files.unread:
+        _beside_the_sheets(folder, files, unmarked, notes if notes is not None else [])
     names = list(files.volumes)
     identifiers = _kept_names(names) if keep_names else _numbered(names)
     scans = [path for kinds in files.volumes.values() for path in kinds.values()]
@@ -197,6 +203,24 @@ def import_authors(
         marks[subject] = (voxels, canonical_affine)
     problems.raise_if_any(_fitting(list(labelled.values()), label_base, label_axes) if problems.found else "")
     return _write(study, record, participants, marks, scans)
+
+
+def _beside_the_sheets(folder: Path, files: AuthorsFiles, unmarked: str, notes: list[str]) -> None:
+    """Speak of files that may be labels and are not read.
+
+    Raises
+    ------
+    DataError
+        If for want of them somebody would become a control.
+    """
+    listed = ", ".join(str(path.relative_to(folder)) for path in files.unread[:5]) + " ..." * (len(files.unread) > 5)
+    what = f"{folder}: not read, though it may hold labels: {listed}. Labels are Excel files (.xlsx) in Label."
+    if unmarked == "control" and files.volumes.keys() - files.sheets.keys():
+        raise DataError(
+            f"{what} With --unmarked control, subjects without such a file would become healthy controls. Save the "
+            "labels so, move away what is none, or leave the option out."
+        )
+    notes.append(what)
 
 
 def _numbered(names: Sequence[str]) -> dict[str, str]:

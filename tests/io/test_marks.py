@@ -1,15 +1,14 @@
-"""Readers' marks: sheets and tables as people make them, and their way onto the canonical grid."""
+"""Readers' marks: tables as people make them, and their way onto the canonical grid."""
 
 from itertools import permutations, product
 
 import hypothesis.strategies as st
 import nibabel as nib
 import numpy as np
-import openpyxl
 import pytest
 from hypothesis import given, settings
 
-from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging.frame import apply, make_frame
 from cmb_toolkit.io.marks import (
     LABEL_AXES,
@@ -17,103 +16,9 @@ from cmb_toolkit.io.marks import (
     inside,
     labels_to_canonical,
     read_marks,
-    read_sheet,
     voxels_to_canonical,
     world_to_canonical,
 )
-
-
-def sheet(path, *sheets):
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for n, rows in enumerate(sheets):
-        page = book.create_sheet(f"Sheet{n + 1}")
-        for row in rows:
-            page.append(row)
-    book.save(path)
-    return path
-
-
-# -- sheets -----------------------------------------------------------------------------------------------------
-
-
-def test_the_authors_sheet(tmp_path):
-    frame = read_sheet(sheet(tmp_path / "a.xlsx", [[34, 120, 200], [35, 7, 9]]))
-    assert frame.to_numpy().tolist() == [[1, 34, 120, 200], [2, 35, 7, 9]]
-    assert list(frame.columns) == ["row", "slice", "x", "y"]
-
-
-def test_what_people_do_to_sheets(tmp_path):
-    rows = [
-        ["Labels", "of reader 1"],
-        [],
-        ["slice", "x", "y", "remark"],
-        [34, "120", 200.0, "sure"],
-        [None, None, None],
-        ["", "", ""],
-        [35, 7, 9],
-    ]
-    frame = read_sheet(sheet(tmp_path / "a.xlsx", rows, [], [[None]]))
-    assert frame.to_numpy().tolist() == [[4, 34, 120, 200], [7, 35, 7, 9]]
-
-
-@pytest.mark.parametrize("sheets", [[[]], [[], []], [[["slice", "x", "y"]]]])
-def test_no_rows_is_no_microbleed(tmp_path, sheets):
-    frame = read_sheet(sheet(tmp_path / "a.xlsx", *sheets))
-    assert frame.empty
-    assert list(frame.columns) == ["row", "slice", "x", "y"]
-
-
-@pytest.mark.parametrize(
-    ("row", "shown"),
-    [
-        ([34, "abc", 200], "34, 'abc', 200"),
-        ([34, None, 200], "34, empty, 200"),
-        ([34, 120], "34, 120"),
-        ([34.5, 120, 200], "34.5, 120, 200"),
-        ([34, 120, True], "34, 120, True"),
-        ([34, 120, "nan"], "34, 120, 'nan'"),
-        (["total", "", ""], "'total'"),
-    ],
-)
-def test_garbage_rows_are_named(tmp_path, row, shown):
-    path = sheet(tmp_path / "kim.xlsx", [["slice", "x", "y"], [1, 2, 3], row])
-    with pytest.raises(DataError, match=r"kim\.xlsx: row 3 holds .*expected three whole numbers") as caught:
-        read_sheet(path)
-    assert shown in str(caught.value)
-
-
-def test_garbage_in_the_first_row_is_no_heading(tmp_path):
-    with pytest.raises(DataError, match="row 1 holds 34, 'abc', 200"):
-        read_sheet(sheet(tmp_path / "a.xlsx", [[34, "abc", 200], [1, 2, 3]]))
-
-
-def test_two_sheets_with_rows(tmp_path):
-    with pytest.raises(DataError, match="Sheet1, Sheet3 all hold rows"):
-        read_sheet(sheet(tmp_path / "a.xlsx", [[1, 2, 3]], [], [[1, 2, 3]]))
-
-
-@pytest.mark.parametrize("content", [b"", b"slice,x,y\n1,2,3\n", b"PK\x03\x04broken"])
-def test_files_that_only_look_like_excel(tmp_path, content):
-    (tmp_path / "a.xlsx").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.xlsx: not a readable Excel file"):
-        read_sheet(tmp_path / "a.xlsx")
-
-
-def test_truncated_excel(tmp_path):
-    path = sheet(tmp_path / "a.xlsx", [[1, 2, 3]])
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match="not a readable Excel file"):
-        read_sheet(path)
-
-
-def test_old_excel_and_no_excel(tmp_path):
-    (tmp_path / "a.xls").write_bytes(b"\xd0\xcf\x11\xe0")
-    with pytest.raises(DataError, match=r"save it as \.xlsx"):
-        read_sheet(tmp_path / "a.xls")
-    with pytest.raises(MissingError, match=r"b\.xlsx: not found"):
-        read_sheet(tmp_path / "b.xlsx")
-
 
 # -- tables -----------------------------------------------------------------------------------------------------
 

@@ -243,10 +243,39 @@ def test_two_label_files(authors, tmp_path):
 def test_labels_that_cannot_be_read_are_all_named(authors, tmp_path):
     labels(authors / "Label" / "KIM.xlsx", [[1, 1, 1], ["?", 1, 1]])
     (authors / "Label" / "LEE10.xlsx").write_bytes(b"")
-    (authors / "Label" / "LEE2.xls").write_bytes(b"")
-    refused(
-        authors, tmp_path, DataError, "KIM.xlsx: row 2 holds '?', 1, 1", "LEE10.xlsx: not a readable", "LEE2.xls: only"
-    )
+    message = refused(authors, tmp_path, DataError, "KIM.xlsx: sheet Sheet, row 2 holds '?', 1, 1")
+    assert "LEE10.xlsx: not a readable" in message
+
+
+@pytest.mark.parametrize("name", ["LEE2.csv", "LEE2.xls", "LEE2.ods", "LEE2.mat", "LEE2.txt", "all.tsv", "LEE2.nii.gz"])
+def test_labels_of_other_kinds_are_named(authors, tmp_path, name):
+    (authors / "Label" / name).write_text("slice,x,y")
+    refused(authors, tmp_path, DataError, f"{name}: only .xlsx can be read", "save it as .xlsx", unmarked="control")
+    (authors / "Label" / name).rename(authors / "Label" / "README.md")
+    import_authors(authors, tmp_path / "study", unmarked="control", on_progress=quiet)
+
+
+@pytest.mark.parametrize(
+    "place", ["Data/LEE2/marks.csv", "LEE2.ods", "Labels_csv/LEE2.csv", "Data/LEE2/cmb_label.nii.gz"]
+)
+def test_nobody_is_a_control_whose_labels_lie_elsewhere(authors, tmp_path, place):
+    (authors / place).parent.mkdir(exist_ok=True)
+    (authors / place).write_text("slice,x,y")
+    refused(authors, tmp_path, DataError, f"may hold labels: {place}", "--unmarked control", unmarked="control")
+    notes = []
+    import_authors(authors, tmp_path / "study", notes=notes, on_progress=quiet)
+    assert place in notes[0]
+    result = CliRunner().invoke(cli, ["import", "authors", str(authors), "-o", str(tmp_path / "other")])
+    assert f"Note: {authors}: not read, though it may hold labels: {place}" in result.output
+
+
+def test_names_in_two_unicode_forms_are_one_subject(authors, tmp_path):
+    for kind in ("SWI", "Phase", "Mag"):
+        volume(authors / "Data" / kind / ("Mu\u0308ller.nii.gz" if kind == "SWI" else "M\u00fcller.nii.gz"))
+    labels(authors / "Label" / "MU\u0308LLER.xlsx", [[1, 1, 1]])
+    study = Study(import_authors(authors, tmp_path / "study", on_progress=quiet))
+    assert len(ids(study)) == 4
+    assert len(read_microbleeds(study)) == 4
 
 
 def test_labels_outside_with_a_hint_how_they_may_count(authors, tmp_path):
