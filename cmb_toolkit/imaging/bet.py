@@ -25,20 +25,15 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from ..errors import DataError
+from .brain import WHOLE_HEAD_MM
 
-__all__ = ["MIN_FIELD_OF_VIEW_MM", "Extraction", "bet", "implausible_volume"]
+__all__ = ["MIN_FIELD_OF_VIEW_MM", "Extraction", "bet"]
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MIN_FIELD_OF_VIEW_MM = 100.0
 """In-plane field of view below which no head fits and brain extraction is refused."""
-
-WHOLE_HEAD_MM = 110.0
-"""Extent along the slice axis from which a volume is taken to hold a whole head."""
-
-BRAIN_ML = (600.0, 2200.0)
-"""Intracranial volumes outside this range are reported for whole heads [ml]."""
 
 _GRID_MM = 2.0  # the surface sees block means of about this size; it samples at 1 mm and more
 _EVEN_MM = 30.0
@@ -154,14 +149,6 @@ def _surface(coarse: Float, voxel: NDArray[np.float64], fraction: float, gradien
         smoothing *= 10.0
     filled = _fill(points / voxel + centre, faces, head.shape)
     return Extraction(filled[:, :, below : below + coarse.shape[2]], (below > 0, above > 0), passes, folded)
-
-
-def implausible_volume(mask: Mask, zooms: Sequence[float]) -> float | None:
-    """Volume of a whole-head mask [ml] where no brain has it; None for plausible ones and for slabs."""
-    if mask.shape[2] * zooms[2] < WHOLE_HEAD_MM:
-        return None
-    volume = float(mask.sum() * np.prod(zooms) / 1000)
-    return None if BRAIN_ML[0] <= volume <= BRAIN_ML[1] else volume
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problems, UsageError
-from ..imaging.bet import bet, implausible_volume
+from ..imaging.bet import bet
+from ..imaging.brain import BRAIN_ML, find_brain, too_large, volume_ml
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
 from ..imaging.phase import (
     SignEvidence,
@@ -397,6 +398,12 @@ def _brain(scan: Scan, images: Images, settings: Settings, findings: _Findings) 
         mask, findings.brain_mask = structure.data > 0, "all voxels with signal"
     else:
         mask = _extracted(structure, settings, findings)
+    if (scan.mask or settings.brain_mask == "none") and too_large(mask, structure.zooms):
+        what = "the mask that was given holds" if scan.mask else "all voxels with signal are"
+        findings.warnings.append(
+            f"{what} {volume_ml(mask, structure.zooms):.0f} ml, more than any brain ({BRAIN_ML[1]:.0f} ml): there is "
+            "skull, neck or air in it, whose phase is noise; find the brain with --brain-mask own, or give another mask"
+        )
     whole = mask
     for volume in images.sources:
         if volume.invalid is None:
@@ -411,33 +418,52 @@ def _brain(scan: Scan, images: Images, settings: Settings, findings: _Findings) 
             mask = mask & ~volume.invalid
     if not mask.any():
         raise DataError(f"{structure.path}: no voxel is left in the brain mask. Give another mask.")
-    findings.brain_ml = round(float(mask.sum() * np.prod(structure.zooms) / 1000), 1)
+    findings.brain_ml = round(volume_ml(mask, structure.zooms), 1)
     return mask
 
 
 def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
-    """The brain as the toolkit's own BET finds it, or FSL's."""
-    choice = {"fraction": settings.bet_fraction, "gradient": settings.bet_gradient}
-    if settings.brain_mask == "fsl":
-        program = find_bet()
-        mask, findings.brain_mask = program.mask(structure, **choice), program.describe()
-    else:
+    """The brain as the toolkit's own BET finds it, or FSL's, at a fraction where its volume can be a brain's."""
+    folded: dict[float, float] = {}
+
+    def own(fraction: float) -> NDArray[np.bool_]:
         try:
-            extraction = bet(structure.data, structure.zooms, **choice)
+            found = bet(structure.data, structure.zooms, fraction=fraction, gradient=settings.bet_gradient)
         except DataError as error:
             raise DataError(f"{structure.path}: {error}") from error
-        mask, findings.brain_mask = extraction.mask, "own BET"
-        if extraction.uncertain:
-            findings.warnings.append(
-                f"the surface of the brain still folds in {extraction.folded:.1%} of its points: look at the mask"
-            )
-    odd = implausible_volume(mask, structure.zooms)
-    if odd is not None:
+        folded[fraction] = found.folded if found.uncertain else 0.0
+        return found.mask
+
+    def of_fsl(fraction: float) -> NDArray[np.bool_]:
+        return program.mask(structure, fraction=fraction, gradient=settings.bet_gradient)
+
+    extract: Callable[[float], NDArray[np.bool_]] = own
+    findings.brain_mask = "own BET"
+    if settings.brain_mask == "fsl":
+        program = find_bet()
+        extract, findings.brain_mask = of_fsl, program.describe()
+    asked = settings.bet_fraction
+    brain = find_brain(extract, structure.zooms, asked)
+    if folded.get(brain.fraction):
         findings.warnings.append(
-            f"the brain mask holds {odd:.0f} ml, expected 600 to 2200: look at it, and try another --bet-fraction "
-            "(smaller gives a larger brain) or give a mask"
+            f"the surface of the brain still folds in {folded[brain.fraction]:.1%} of its points: look at the mask"
         )
-    return mask
+    if brain.asked_ml is not None:
+        findings.brain_mask += f", fraction {brain.fraction:g}"
+        findings.warnings.append(
+            f"the brain mask at --bet-fraction {asked:g} holds {brain.asked_ml:.0f} ml, which is hardly a brain; taken "
+            f"was --bet-fraction {brain.fraction:g} with {brain.volume_ml:.0f} ml, around which the mask stays alike: "
+            "look at the mask"
+        )
+    if brain.doubt:
+        way = "larger" if brain.doubt == "large" else "smaller"
+        other = "smaller" if brain.doubt == "large" else "larger"
+        findings.warnings.append(
+            f"the brain mask holds {brain.volume_ml:.0f} ml, too {brain.doubt} or unsteady (a brain has "
+            f"{BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f}), and no other --bet-fraction gave a better one: look at it, and "
+            f"give a mask, or try a {way} --bet-fraction (it gives a {other} brain)"
+        )
+    return brain.mask
 
 
 def _sign_of(phase: Volume, evidence: SignEvidence, findings: _Findings) -> int:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging import bet as bet_module
-from cmb_toolkit.imaging.bet import _fill, _folded, _icosphere, _upsample, bet, implausible_volume
+from cmb_toolkit.imaging.bet import _fill, _folded, _icosphere, _upsample, bet
 
 
 def dice(a, b):
@@ -83,14 +83,6 @@ def test_crop_is_refused(head):
 def test_empty_volume_is_refused(head):
     with pytest.raises(DataError, match="no positive value"):
         bet(np.zeros_like(head.magnitude), head.zooms)
-
-
-def test_implausible_volume_is_reported_for_whole_heads_only():
-    tiny = np.zeros((100, 100, 70), bool)
-    tiny[40:60, 40:60, 30:40] = True
-    assert implausible_volume(tiny, (1, 1, 2)) == pytest.approx(8.0)
-    assert implausible_volume(tiny[:, :, 28:42], (1, 1, 2)) is None
-    assert implausible_volume(np.ones((100, 100, 70), bool), (1, 1, 2)) is None
 
 
 def test_icosphere():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 
@@ -637,6 +638,47 @@ def test_fsl_finds_the_brain_if_asked(tmp_path):
     mask = read_volume(tmp_path / "out" / "mask.nii.gz").data > 0
     np.testing.assert_array_equal(mask, MAGNITUDE / MAGNITUDE.max() > 0.3)
     assert read_record(tmp_path / "out")["found"]["brain_mask"] == "FSL bet"
+
+
+def thick_head(folder, brain, flesh, **kwargs):
+    """A scan high enough for a head: a brain of so many ml and less bright flesh of so many ml around it."""
+    x, y = ((np.arange(n) - (n - 1) / 2) * 2.0 for n in SHAPE[:2])
+    area = np.pi * (x[:, None, None] ** 2 + y[None, :, None] ** 2) + np.zeros(SHAPE)
+    head = np.where(area * 0.16 < brain, 1.0, np.where(area * 0.16 < brain + flesh, 0.62, 0.01))
+    return pair(folder, magnitude=head, affine=np.diag([2.0, 2.0, 20.0, 1.0]), **kwargs)
+
+
+@pytest.mark.usefixtures("fsl")
+def test_another_fraction_where_the_mask_leaks(tmp_path):
+    scan = thick_head(tmp_path, 1400, 1500, mask=None)
+    settings = Settings(brain_mask="fsl", bet_fraction=0.6)
+    report = preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet).scans[0]
+    assert report.brain_ml == pytest.approx(1400, rel=0.05)
+    (warning,) = [w for w in report.warnings if "brain mask" in w]
+    assert "at --bet-fraction 0.6 holds 29" in warning
+    assert "taken was --bet-fraction 0.8 with 1" in warning
+    assert read_record(tmp_path / "out")["found"]["brain_mask"] == "FSL bet, fraction 0.8"
+
+
+@pytest.mark.usefixtures("fsl")
+@pytest.mark.parametrize(
+    ("brain", "advice"), [(2600, "too large.* a larger --bet"), (300, "too small.* a smaller --bet")]
+)
+def test_the_advice_for_an_impossible_brain_points_the_right_way(tmp_path, brain, advice):
+    scan = thick_head(tmp_path, brain, 0, mask=None)
+    settings = Settings(brain_mask="fsl", bet_fraction=0.8 if brain > 1000 else 0.2)
+    report = preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet).scans[0]
+    assert [w for w in report.warnings if re.search(advice, w)]
+    assert report.brain_ml == pytest.approx(brain, rel=0.05)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_mask_larger_than_any_brain_is_reported_whoever_made_it(tmp_path, given):
+    scan = thick_head(tmp_path, 1400, 0, mask=np.ones(SHAPE) if given else None)
+    report = preprocess_scan(scan, tmp_path / "out", Settings(brain_mask="none"), on_progress=quiet).scans[0]
+    assert [w for w in report.warnings if "more than any brain" in w]
+    small = preprocess_scan(pair(tmp_path / "b"), tmp_path / "two", on_progress=quiet).scans[0]
+    assert not [w for w in small.warnings if "any brain" in w]
 
 
 def test_fsl_that_is_not_there_stops_before_any_work(tmp_path, monkeypatch):
