@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from ..darknet.anchors import anchors_from, mean_iou, set_anchors, sizes_in_cells
 from ..darknet.cfg import parse_cfg
+from ..darknet.contents import edited, fingerprints, fingerprints_of_project
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, Problems, UsageError
 from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
@@ -34,6 +35,7 @@ from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
 from .cohort import choose_resolutions, read_participants, roles_in
+from .made_from import edited_in_project
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
 
@@ -70,6 +72,9 @@ def prepare_yolo(
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Write the images, labels and Darknet project of one fold.
+
+    A subject whose images cannot be made does not stop the others, and theirs are found again by the next run; but the
+    project is written only when it lacks nobody.
 
     Parameters
     ----------
@@ -124,6 +129,8 @@ def prepare_yolo(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        With a line for each subject that failed. A DataError also where labels, lists or images were changed by hand
+        since this step wrote them, and nothing else asks for new ones.
     """
     if negatives < 0 or label_reach < 0 or size < 1 or repeat < 1 or (max_batches is not None and max_batches < 1):
         raise UsageError(
@@ -142,26 +149,32 @@ def prepare_yolo(
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = network_text(cfg, size=size, max_batches=max_batches, net=net)
-    _check_volumes(opened, subjects, input)
-    truth = truth_table(opened, subjects, size=size, mode=mode)
-    work = [
-        _Subject(
-            subject,
-            frame=read_geometry(opened, subject, size=size, mode=mode).frame,
-            marks=_rows(truth, subject, ["i", "j", "k"]),
-            boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
-            train=subject in roles.train,
-        )
-        for subject in sorted(subjects)
-    ]
+    problems = Problems()
+    truth = truth_table(opened, subjects, size=size, mode=mode, problems=problems)
+    work = []
+    for subject in sorted(set(subjects) - set(problems.subjects)):
+        with problems.of(subject):
+            _check_volumes(opened, subject, input)
+            work.append(
+                _Subject(
+                    subject,
+                    frame=read_geometry(opened, subject, size=size, mode=mode).frame,
+                    marks=_rows(truth, subject, ["i", "j", "k"]),
+                    boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
+                    train=subject in roles.train,
+                )
+            )
     choice = _Choice(input, scale, background, label_reach, negatives, augment, seed)
     one = partial(_prepare_subject, opened, choice=choice)
     if not any(_has_work(opened, subject, choice) for subject in work):
         jobs = 1  # starting workers would take longer than looking
-    done = {
-        slices.subject: slices
-        for slices in for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id)
-    }
+    made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
+    problems.raise_if_any(
+        f"So the project of fold {fold} was not written: it must lack nobody. The slices of the "
+        f"{len(made)} other subjects are kept. Mend these subjects, or take them out of participants.tsv and "
+        "folds.tsv, and run the same command again."
+    )
+    done = {slices.subject: slices for slices in made}
     fitted: dict[str, Any] = {}
     if anchors == "labels":
         network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], augment, seed)
@@ -169,6 +182,16 @@ def prepare_yolo(
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
     valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
+    extra: dict[str, Any] = {
+        **fitted,
+        "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
+        "training_slices": {
+            "with microbleeds": sum(len(done[s].positives) for s in roles.train),
+            "without": sum(len(done[s].negatives) for s in roles.train),
+        },
+        "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
+        "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
+    }
     record = Record(
         step=_STEP,
         parameters={
@@ -193,18 +216,11 @@ def prepare_yolo(
             "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
         },
         sources=(cfg_path,),
-        extra={
-            **fitted,
-            "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
-            "training_slices": {
-                "with microbleeds": sum(len(done[s].positives) for s in roles.train),
-                "without": sum(len(done[s].negatives) for s in roles.train),
-            },
-            "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
-            "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
-        },
+        extra=extra,
     )
     if record.is_current(cell.project):
+        if changed := edited_in_project(cell):
+            raise DataError(_changed(cell.project, changed))
         return cell.folder
     if roles.train and not train:
         raise DataError(
@@ -221,6 +237,7 @@ def prepare_yolo(
             slices=[stem for subject in sorted(done) for stem in done[subject].plain],
         )
         check_project(folder, training=bool(train))
+        extra["contents"] = fingerprints_of_project(folder)
     return cell.folder
 
 
@@ -302,12 +319,11 @@ def _volumes(study: Study, subject: str, input_name: str) -> dict[str, Path]:
     return {name: paths[name](subject) for name in needs(input_name)} | {"mask": study.mask(subject)}
 
 
-def _check_volumes(study: Study, subjects: Sequence[str], input_name: str) -> None:
-    for subject in subjects:
-        check_stem(slice_stem(subject, 0))
-        for path in _volumes(study, subject, input_name).values():
-            if not path.is_file():
-                raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
+def _check_volumes(study: Study, subject: str, input_name: str) -> None:
+    check_stem(slice_stem(subject, 0))
+    for path in _volumes(study, subject, input_name).values():
+        if not path.is_file():
+            raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
 
 
 def _rows(truth: pd.DataFrame, subject: str, columns: list[str]) -> NDArray[np.float64]:
@@ -392,10 +408,13 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     record = _record(study, subject, choice)
     if not record.is_current(folder):
         images, brain = _images(study, subject, choice)
-        with publish(folder, replace(record, extra={"brain_voxels": brain})) as temporary:
+        extra: dict[str, Any] = {"brain_voxels": brain}
+        with publish(folder, replace(record, extra=extra)) as temporary:
             _write_plain(temporary, subject, images, choice.label_reach)
+            extra["contents"] = fingerprints(temporary, _plain_stems(subject.id, brain))
     brain = _note(folder)["brain_voxels"]
-    plain = [slice_stem(subject.id, k) for k in range(len(brain))]
+    plain = _plain_stems(subject.id, brain)
+    _check_unedited(folder, plain)
     marked = {int(mark[2]) for mark in subject.marks}
     positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), choice.label_reach)})
     negatives: list[int] = []
@@ -408,9 +427,13 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
         chosen = sorted([*positives, *negatives])
         if choice.augment:
             record = replace(record, parameters={**record.parameters, "slices": chosen})
+            copies = [slice_stem(subject.id, k, variant) for k in chosen for variant in _TURNED]
             if not record.is_current(turned):
-                with publish(turned, record) as temporary:
+                extra = {}
+                with publish(turned, replace(record, extra=extra)) as temporary:
                     _write_turned(temporary, folder, subject, chosen)
+                    extra["contents"] = fingerprints(temporary, copies)
+            _check_unedited(turned, copies)
             digest.append(_content(turned))
         variants = ("", *_TURNED) if choice.augment else ("",)
         training = [slice_stem(subject.id, k, variant) for k in chosen for variant in variants]
@@ -468,6 +491,25 @@ def _write_image(path: Path, image: NDArray[np.uint8], boxes: NDArray[np.float64
     path.with_name(f"{path.name}.png").write_bytes(coded.tobytes())
     text = labels_to_text(clip_boxes(boxes, image.shape[0]), image.shape[0])
     path.with_name(f"{path.name}.txt").write_text(text, "utf-8", newline="\n")
+
+
+def _plain_stems(subject: str, brain: Sequence[int]) -> list[str]:
+    return [slice_stem(subject, k) for k in range(len(brain))]
+
+
+def _check_unedited(folder: Path, stems: Sequence[str]) -> None:
+    """Refuse slices that were changed by hand: other cells have them as well, and labels come from the marks."""
+    noted = _note(folder).get("contents")
+    if noted is not None and (changed := edited(noted, fingerprints(folder, stems))):
+        raise DataError(_changed(folder, changed))
+
+
+def _changed(folder: Path, changed: Sequence[str]) -> str:
+    return (
+        f"{folder}: {', '.join(changed)} changed since `cmbtk prepare-yolo` wrote them. Correct marks in "
+        "microbleeds.tsv and roles in folds.tsv, from which labels and lists are made; then remove this folder, and "
+        "run the same command again."
+    )
 
 
 def _note(folder: Path) -> dict[str, Any]:

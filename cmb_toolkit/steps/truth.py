@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError, MissingError, Problems
 from ..imaging.frame import make_frame, to_image
 from ..io.layout import Study
 from ..io.marks import canonical_grid
@@ -57,7 +57,14 @@ def read_geometry(study: Study, subject: str, *, size: int = IMAGE_SIZE, mode: M
     return Geometry(shape, affine, make_frame(shape[:2], size, mode))
 
 
-def truth_table(study: Study, subjects: Sequence[str], *, size: int = IMAGE_SIZE, mode: Mode = "auto") -> pd.DataFrame:
+def truth_table(
+    study: Study,
+    subjects: Sequence[str],
+    *,
+    size: int = IMAGE_SIZE,
+    mode: Mode = "auto",
+    problems: Problems | None = None,
+) -> pd.DataFrame:
     """Microbleeds of the subjects and their squares on the network image.
 
     Parameters
@@ -68,6 +75,9 @@ def truth_table(study: Study, subjects: Sequence[str], *, size: int = IMAGE_SIZE
         Side of the network image [px].
     mode : {"auto", "crop", "resize"}
         How planes become images, see :func:`cmb_toolkit.imaging.frame.make_frame`.
+    problems : Problems, optional
+        Where to gather what is wrong with single subjects, instead of raising it after all were looked at; of these
+        the table then has no rows.
 
     Returns
     -------
@@ -90,14 +100,19 @@ def truth_table(study: Study, subjects: Sequence[str], *, size: int = IMAGE_SIZE
             "Add the subject or remove its marks."
         )
     table = table[table["participant_id"].isin(list(subjects))].reset_index(drop=True)
-    boxes = np.empty((len(table), 4))
+    gathered = Problems() if problems is None else problems
+    boxes = np.full((len(table), 4), np.nan)
     for subject, rows in table.groupby("participant_id", sort=False).indices.items():
-        geometry = read_geometry(study, str(subject), size=size, mode=mode)
-        marks = table.loc[rows, ["i", "j", "k"]].to_numpy(float)
-        _check_marks(study, str(subject), marks, geometry)
-        boxes[rows] = microbleed_boxes(geometry.frame, marks[:, :2])
+        with gathered.of(str(subject)):
+            geometry = read_geometry(study, str(subject), size=size, mode=mode)
+            marks = table.loc[rows, ["i", "j", "k"]].to_numpy(float)
+            _check_marks(study, str(subject), marks, geometry)
+            boxes[rows] = microbleed_boxes(geometry.frame, marks[:, :2])
+    if problems is None:
+        gathered.raise_if_any()
     table[["left", "top", "right", "bottom"]] = boxes
-    return table
+    right: pd.DataFrame = table[~np.isnan(boxes).any(axis=1)].reset_index(drop=True)
+    return right
 
 
 def _check_marks(study: Study, subject: str, marks: NDArray[np.float64], geometry: Geometry) -> None:

@@ -17,12 +17,14 @@ from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.imaging.frame import apply, make_frame, to_image
 from cmb_toolkit.io.layout import Study, split_stem
 from cmb_toolkit.io.nifti import read_volume
-from cmb_toolkit.io.publish import read_record
+from cmb_toolkit.io.publish import read_record, sidecar
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.model import INPUTS
 from cmb_toolkit.stage1.augment import VARIANTS
 from cmb_toolkit.steps.cohort import cell_parameters
+from cmb_toolkit.steps.made_from import edited_in_project
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
+from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.truth import read_geometry, truth_table
 
 SIZE = 64
@@ -397,7 +399,7 @@ def test_not_preprocessed(study):
     with pytest.raises(MissingError, match="preprocess") as caught:
         prepare(study)
     assert study.phase("sub-002").name in str(caught.value)
-    assert not (study.root / "slices").exists()
+    assert not (study.root / "cells").exists()
     prepare(study, input="swi")
 
 
@@ -406,13 +408,13 @@ def test_darknets_magic_words_in_a_name(study):
     write_tables(study, roles={**ROLES, "sub-raw5": "train"})
     with pytest.raises(DataError, match=r"sub-raw5.*'raw'"):
         prepare(study)
-    assert not (study.root / "slices").exists()
+    assert not (study.root / "cells").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"fold": "7"}, DataError, "no fold 7"),
+        ({"fold": "7"}, DataError, "no fold '?7"),
         ({"input": "phase"}, UsageError, "swi\\+phase"),
         ({"size": 100}, DataError, "multiples"),
         ({"cfg": "nothing"}, MissingError, "yolov2-paper"),
@@ -531,3 +533,94 @@ def test_the_literal_background_of_the_complement(study):
     assert (image(cells[-1], f"{subject}_slice-{k:03d}")[..., 1][outside] == 255).all()
     with pytest.raises(UsageError, match=r"grey.*black, white"):
         prepare(study, background="grey")
+
+
+# --- one bad subject, and edits by hand
+
+
+def test_one_bad_subject_stops_nobody_and_no_project_lacks_it(study):
+    study.swi("sub-002").write_bytes(b"no scan")
+    study.mask("sub-004").unlink()
+    write_tables(study, marks={**MARKS, "sub-003": [(20, 15, 99)]})
+    with pytest.raises(DataError) as caught:
+        prepare(study, augment=False)
+    lines = str(caught.value).splitlines()
+    assert sorted(line[:8] for line in lines[:-1]) == ["sub-002:", "sub-003:", "sub-004:"]
+    assert "project of fold 1 was not written: it must lack nobody" in lines[-1]
+    assert "slices of the 1 other subject" in lines[-1]
+    folder = study.slices("swi+cphase-averaged")
+    assert [path.name for path in sorted(folder.glob("sub-*")) if path.is_dir()] == ["sub-001"]
+    assert not (study.root / "cells").exists()
+    made = (folder / "sub-001").stat().st_mtime_ns
+    for seed, subject in enumerate(SHAPES):
+        if subject in ("sub-002", "sub-004"):
+            add_subject(study, subject, SHAPES[subject], MARKS[subject], seed)
+    write_tables(study)
+    cell = prepare(study, augment=False)
+    assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(SHAPES)
+    assert (folder / "sub-001").stat().st_mtime_ns == made
+
+
+def edit_label(path, in_place):
+    text = path.read_text() + "0 0.1 0.1 0.1 0.1\n"
+    if not in_place:  # as most editors save
+        path.unlink()
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_labels_edited_in_a_project_are_noticed(study, in_place):
+    cell = prepare(study, augment=False)
+    files = study.cell_named(cell.name)
+    assert edited_in_project(files) == []
+    edit_label(files.project / "slices" / "sub-001_slice-002.txt", in_place)
+    assert edited_in_project(files) == ["the labels of sub-001"]
+    with pytest.raises(DataError, match=r"the labels of sub-001 changed since `cmbtk prepare-yolo`.*microbleeds\.tsv"):
+        prepare(study, augment=False)
+    with pytest.raises(DataError, match=r"darknet: the labels of sub-001 changed since `cmbtk prepare-yolo` wrote"):
+        stage1_train(cell)
+    # another cell takes the same slices: an edit in place has reached these
+    if in_place:
+        with pytest.raises(DataError, match=r"sub-001: .*slices/swi\+cphase-averaged/sub-001: the labels of sub-001"):
+            prepare(study, augment=False, seed=1)
+        shutil.rmtree(study.slices("swi+cphase-averaged") / "sub-001")
+    shutil.rmtree(files.project)
+    prepare(study, augment=False)
+    assert edited_in_project(files) == []
+
+
+def test_turned_copies_edited_in_place_are_noticed(study):
+    prepare(study)
+    turned = study.slices("swi+cphase-averaged") / "sub-002_augmented"
+    edit_label(next(turned.glob("*.txt")), in_place=True)
+    with pytest.raises(DataError, match="sub-002_augmented: the labels of sub-002 changed"):
+        prepare(study)
+
+
+def test_marks_corrected_in_the_table_replace_what_was_edited(study):
+    """What the message says to do."""
+    cell = prepare(study, augment=False)
+    edit_label(cell / "darknet" / "slices" / "sub-001_slice-002.txt", in_place=True)
+    write_tables(study, marks={**MARKS, "sub-001": [(20, 30, 3)]})
+    prepare(study, augment=False)
+    assert edited_in_project(study.cell_named(cell.name)) == []
+    assert len(boxes(cell, "sub-001_slice-003")) == 1
+    assert len(boxes(cell, "sub-001_slice-002")) == 0
+
+
+def test_projects_of_older_versions_go_on(study):
+    cell = study.cell_named(prepare(study, augment=False).name)
+    record = json.loads(sidecar(cell.project).read_text())
+    del record["contents"]
+    sidecar(cell.project).write_text(json.dumps(record))
+    edit_label(cell.project / "slices" / "sub-001_slice-002.txt", in_place=False)
+    assert edited_in_project(cell) == []
+    prepare(study, augment=False)
+
+
+def test_the_command_lists_every_subject_that_failed(study, cmbtk):
+    study.swi("sub-001").write_bytes(b"no scan")
+    study.swi("sub-004").write_bytes(b"no scan")
+    said = cmbtk("prepare-yolo", study.root, "--fold", "1", "--size", SIZE, "--jobs", "1", code=5)
+    assert "Error: sub-001: " in said
+    assert "\nsub-004: " in said
