@@ -51,7 +51,10 @@ REPEAT = click.option(
 )
 
 ECHO = click.option(
-    "--echo", type=click.IntRange(min=1), metavar="N", help="Which volume of 4-D files, counted from 1."
+    "--echo",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Which volume of 4-D files, counted from 1; in a study see also its column echo.",
 )
 
 PHASE_VOLUME = click.option(

@@ -19,7 +19,7 @@ from ..imaging.phase import phase_scale
 from ..io.marks import inside
 from ..io.nifti import Volume, check_same_grid, read_grid, read_mask, read_volume
 from .check_problem import Problem, error, some, warning
-from .scan import Scan, complex_parts
+from .scan import Scan, complex_parts, volume_of
 
 __all__ = ["ScanFacts", "Task", "check_files"]
 
@@ -82,7 +82,7 @@ def check_files(task: Task, echo: int | None, phase_volume: int | None) -> ScanF
         if path is None:
             continue
         try:
-            which = phase_volume if role == "phase" and phase_volume is not None else echo
+            which = volume_of(scan, role, echo, phase_volume)
             volumes[role] = _read(path, role, which, scan.name, problems)
         except CmbError as reason:
             problems.append(error(reason, scan.name))
