@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from ..names import RESOLUTION
+from .options import Name
 from .progress import progress
 
 
@@ -45,7 +47,9 @@ def command() -> None:
     "and rows from the top of a radiological view (patient's right on the left, anterior on top).",
 )
 @click.option(
-    "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
+    "--resolution",
+    type=Name(RESOLUTION),
+    help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]",
 )
 @click.option(
     "--unmarked",
