@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
 from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
+
+if TYPE_CHECKING:
+    from ..steps.check import Problem, Report
+
+_WIDTH = 80
 
 
 @click.command(short_help="Look at a study or volumes and say what is wrong.")
@@ -20,6 +27,15 @@ from .progress import progress
 @ECHO
 @PHASE_VOLUME
 @PHASE_RANGE
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE.png]",
+    help="Draw every mark on its slice, for a look by eye: into FILE.png, or without a name (behind STUDY) into the "
+    "study's figures/marks.png.",
+)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
 @click.pass_context
 def command(
@@ -33,6 +49,7 @@ def command(
     echo: int | None,
     phase_volume: int | None,
     phase_range: str | float | None,
+    pictures: Path | None,
     jobs: int,
 ) -> None:
     """Look at a STUDY, or at one scan, and say what is wrong before it costs anything.
@@ -40,14 +57,17 @@ def command(
     Every file is read: is it whole, three-dimensional, on one grid with its companions, in a known unit of phase? The
     tables are held against each other and the volumes: marks outside their volume or mask, marks of nobody, marks or
     subjects that stand twice, one scan under two names, subjects in two sets of a fold, voxel sizes that differ within
-    a resolution. If too few marks lie on dark spots, the labels probably count otherwise than was said.
+    a resolution. Marks that lie on dark spots no more than random ones, or would if they counted otherwise than was
+    said, are named with how sure that is; --pictures shows them.
 
-    Prints a line per subject, and every problem with what to do about it. Nothing is guessed and nothing is written.
+    Prints a line per subject, and every problem with what to do about it. Nothing is guessed, and nothing is written
+    but the pictures.
     The exit code is 5 where there are errors, 3 where they are all missing files, and 0 where there are only warnings.
 
     \b
     Examples:
       cmbtk check study
+      cmbtk check study --pictures marks.png
       cmbtk check --magnitude mag.nii.gz --phase phase.nii.gz --echo 2 --phase-range 4096
     """
     from ..steps.check import check_scan, check_study
@@ -56,13 +76,17 @@ def command(
     one = (magnitude, phase, swi, mask)
     if (study is None) == all(path is None for path in one):
         raise UsageError("give either a STUDY, or the files of one scan with --magnitude and --phase.")
+    if pictures is not None and study is None:
+        raise UsageError("--pictures shows the marks of a study; give the STUDY before it.")
     if study is not None:
+        pictures = _pictures(study, pictures)
         with progress("check") as on_progress:
             report = check_study(
                 study,
                 echo=echo,
                 phase_volume=phase_volume,
                 phase_range=phase_range,
+                pictures=pictures,
                 jobs=jobs,
                 on_progress=on_progress,
             )
@@ -73,6 +97,8 @@ def command(
         with progress("check") as on_progress:
             report = check_scan(scan, echo=echo, phase_volume=phase_volume, on_progress=on_progress)
     _show(report)
+    if report.drawn is not None:
+        click.echo(f"{pictures}: {report.drawn} marks." if report.drawn else "No pictures: there is no mark to draw.")
     if study is not None and not report.errors:
         given = {"--echo": echo, "--phase-volume": phase_volume, "--phase-range": phase_range}
         same = "".join(f" {name} {value}" for name, value in given.items() if value is not None)
@@ -80,31 +106,52 @@ def command(
     ctx.exit(report.exit_code)
 
 
-def _show(report: object) -> None:
+def _pictures(study: Path, given: Path | None) -> Path | None:
+    """Where the pictures go: the file that was named, or the study's own place for it."""
+    from ..io.layout import Study
+
+    if given is None or given.suffix.lower() == ".png":
+        return given
+    if str(given) != ".":
+        raise UsageError(f"--pictures {given}: expected a name that ends in .png, or none, behind STUDY.")
+    return Study.open(study).mark_pictures
+
+
+def _lines(problems: Sequence[Problem]) -> list[str]:
+    """What is said of several subjects in the same words in one line."""
+    from ..steps.check_problem import some
+
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.message.removeprefix(f"{problem.subject}: "), []).append(problem)
+    return [
+        f"{some([problem.subject for problem in found])}: {said}" if len(found) > 1 else found[0].message
+        for said, found in alike.items()
+    ]
+
+
+def _show(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..steps.check import Report, facts_table
+    from ..steps.check import facts_table
 
-    assert isinstance(report, Report)
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(markup=False, highlight=False, width=160)
     rows = facts_table(report)
-    table = Table()
+    table = Table(box=None, padding=(0, 2, 0, 0))
     columns = [name for name in rows[0] if any(row[name] != "" for row in rows)]
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", justify="right" if name in ("err", "warn") else "left")
     for row in rows:
-        colour = "red" if row["errors"] else "yellow" if row["warnings"] else None
+        colour = "red" if row["err"] else "yellow" if row["warn"] else None
         table.add_row(*(str(row[name]) for name in columns), style=colour)
-    console.print(table)
+    console = Console(markup=False, highlight=False)
+    Console(markup=False, highlight=False, width=min(console.width, _WIDTH)).print(table)
     for severity, title in (("error", "Errors"), ("warning", "Warnings")):
         found = [problem for problem in report.problems if problem.severity == severity]
         if found:
             click.secho(f"\n{title}:", bold=True, fg="red" if severity == "error" else "yellow")
-        for problem in found:
-            click.echo(f"- {problem.message}")
+        for line in _lines(found):
+            click.echo(f"- {line}")
     errors, warnings = len(report.errors), len(report.problems) - len(report.errors)
     click.echo(
         f"\n{len(rows)} scan{'s' * (len(rows) != 1)}: {errors or 'no'} error{'s' * (errors != 1)}, "

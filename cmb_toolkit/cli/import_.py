@@ -7,8 +7,6 @@ from typing import Literal
 
 import click
 
-from ..names import RESOLUTION
-from .options import Name
 from .progress import progress
 
 
@@ -47,9 +45,7 @@ def command() -> None:
     "and rows from the top of a radiological view (patient's right on the left, anterior on top).",
 )
 @click.option(
-    "--resolution",
-    type=Name(RESOLUTION),
-    help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]",
+    "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
 )
 @click.option(
     "--unmarked",
@@ -128,8 +124,7 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
 
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
     the table) and, where known, swi, mask, resolution, scanner, group (patient or control), echo_time_ms, phase_sign
-    (1: the phase of veins is positive, -1: negative), phase_range (radians, or the file's units of one full cycle),
-    echo and phase_volume (which volume of 4-D files, counted from 1, and which of the phase where that is another).
+    (1: the phase of veins is positive, -1: negative) and phase_range (radians, or the file's units of one full cycle).
     A complex pair has the columns real and imaginary in place of magnitude and phase.
     Other columns are not taken over. Write n/a for what is not known.
 

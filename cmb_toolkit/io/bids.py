@@ -30,6 +30,8 @@ ACQUISITION = (
     "ImageType",
     "EchoNumber",
     "EchoTime",
+    "EchoTime1",
+    "EchoTime2",
     "RepetitionTime",
     "FlipAngle",
     "PixelBandwidth",

@@ -324,6 +324,11 @@ class Study:
         return self.root / "tables"
 
     @property
+    def mark_pictures(self) -> Path:
+        """Every mark on its slice, as `cmbtk check --pictures` draws them."""
+        return self.figures / "marks.png"
+
+    @property
     def figures(self) -> Path:
         return self.root / "figures"
 

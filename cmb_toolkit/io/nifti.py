@@ -89,6 +89,12 @@ class Volume:
         i, j, k = (float(x) for x in np.sqrt((self.affine[:3, :3] ** 2).sum(0)))
         return i, j, k
 
+    @property
+    def file_shape(self) -> tuple[int, int, int]:
+        """Voxels along the file's own axes."""
+        i, j, k = (self.shape[int(axis)] for axis in io_orientation(self.file_affine)[:, 0])
+        return i, j, k
+
 
 def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude", "phase"] | None = None) -> Volume:
     """Read one three-dimensional volume.

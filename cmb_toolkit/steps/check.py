@@ -1,14 +1,12 @@
 """`cmbtk check`: everything about a study, or about one scan, that would make a later step fail or mislead it.
 
-Nothing is written. Problems are gathered, not raised, so that one run shows all of them. Of headers only geometry and
-numbers are reported: descriptions may hold names and dates.
+Nothing is written but the pictures that were asked for. Problems are gathered, not raised, so that one run shows all of
+them. Of headers only geometry and numbers are reported: descriptions may hold names and dates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,12 @@ import pandas as pd
 
 from ..errors import DataError, MissingError
 from ..io.layout import Study
+from ..io.publish import Record, publish, read_record
+from ..io.recount import counting_of
 from ..model import OnProgress
+from ..report.mark_sheet import draw_marks
 from .check_files import ScanFacts, Task, check_files
-from .check_marks import check_positions
+from .check_marks import check_counting, check_positions, check_spots
 from .check_problem import Problem, error, times
 from .check_tables import check_folds, check_participants, read_marks
 from .check_together import check_together
@@ -41,11 +42,14 @@ class Report:
         Of the study and of all scans.
     participants : DataFrame or None
         The study's subjects; None for one scan.
+    drawn : int or None
+        Of how many marks pictures were taken; None where none were asked for.
     """
 
     scans: tuple[ScanFacts, ...]
     problems: tuple[Problem, ...]
     participants: pd.DataFrame | None = None
+    drawn: int | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -73,8 +77,8 @@ def check_scan(
         The same for the phase alone; by default `echo`.
     """
     on_progress(0, 1, scan.name)
-    scan = replace(scan, echo=scan.echo or echo, phase_volume=scan.phase_volume or phase_volume)
-    facts = check_files(Task(scan, np.empty((0, 3), int)), None, None)
+    task = Task(scan, np.empty((0, 3), int), echo=echo, phase_volume=phase_volume)
+    facts = check_files(task)
     on_progress(1, 1, scan.name)
     return Report((facts,), facts.problems)
 
@@ -85,6 +89,7 @@ def check_study(
     echo: int | None = None,
     phase_volume: int | None = None,
     phase_range: str | float | None = None,
+    pictures: Path | None = None,
     jobs: int = 1,
     on_progress: OnProgress,
 ) -> Report:
@@ -99,6 +104,8 @@ def check_study(
         The same for the phase alone; by default `echo`.
     phase_range : ``"radians"`` or float, optional
         Unit of all phases; by default what participants.tsv says, or recognised.
+    pictures : Path, optional
+        Draw every mark on its slice into this PNG; see :func:`cmb_toolkit.report.mark_sheet.draw_marks`.
     jobs : int
         Worker processes.
 
@@ -112,6 +119,7 @@ def check_study(
     problems = list(check_participants(study, participants))
     marks, mark_problems = read_marks(study, participants)
     problems += mark_problems
+    counting = counting_of(read_record(study.microbleeds))
     tasks = []
     for name, row in participants.iterrows():
         try:
@@ -122,15 +130,21 @@ def check_study(
         mine = marks.loc[marks["participant_id"] == name, ["i", "j", "k"]].to_numpy(int)
         if phase_range is not None:
             scan = replace(scan, phase_range=phase_range)
-        tasks.append(Task(scan, mine))
-    look = partial(check_files, echo=echo, phase_volume=phase_volume)
-    scans = for_each(look, tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
+        tasks.append(Task(scan, mine, counting, echo, phase_volume, pictures is not None))
+    scans = for_each(check_files, tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
     for scan_facts in scans:
         problems += scan_facts.problems
     problems += check_positions(study, marks, scans)
+    problems += check_spots(study, scans)
+    problems += check_counting(study, scans, counting)
     problems += check_together(participants, scans)
     problems += check_folds(study, participants)
-    return Report(tuple(scans), tuple(problems), participants)
+    shown = [picture for scan in scans for picture in scan.pictures]
+    if pictures is not None and shown:
+        record = Record("check", {"marks": len(shown)}, (study.microbleeds,))
+        with publish(pictures, record) as path:
+            draw_marks(shown, f"{study.name}: {len(shown)} marks", path)
+    return Report(tuple(scans), tuple(problems), participants, len(shown) if pictures is not None else None)
 
 
 def _name_of(task: Task) -> str:
@@ -146,24 +160,20 @@ def facts_table(report: Report) -> list[dict[str, Any]]:
     for name in lines:
         scan = facts.get(name, ScanFacts(str(name)))
         mine = [problem.severity for problem in report.problems if problem.subject == name]
-        person: Mapping[Any, Any] = {} if report.participants is None else report.participants.loc[name].to_dict()
         rows.append(
             {
                 "subject": str(name),
-                "resolution": str(person.get("resolution", "")),
-                "scanner": str(person.get("scanner", "")),
-                "group": str(person.get("group", "")),
-                "voxels": times(scan.shape),
-                "mm": times(scan.voxel_mm),
+                "voxels": times(scan.shape, "x"),
+                "mm": times(scan.voxel_mm, "x"),
                 "axes": scan.axes,
-                "phase": scan.phase_unit,
+                "phase": scan.phase_unit.partition(",")[0],
                 "marks": "" if report.participants is None else _counted(scan),
-                "errors": mine.count("error"),
-                "warnings": mine.count("warning"),
+                "err": mine.count("error"),
+                "warn": mine.count("warning"),
             }
         )
     return rows
 
 
 def _counted(scan: ScanFacts) -> str:
-    return f"{scan.marks} ({scan.dark_marks} dark)" if scan.marks else "0"
+    return f"{len(scan.marks.voxels)} ({scan.marks.dark} dark)" if scan.marks.voxels else "0"

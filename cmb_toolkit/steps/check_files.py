@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,19 @@ from nibabel.affines import obliquity
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
-from ..errors import CmbError, DataError
-from ..imaging.darkness import on_dark_spots
+from ..errors import CmbError, DataError, MissingError
+from ..imaging.likeness import signature
 from ..imaging.phase import phase_scale
 from ..io.marks import inside
 from ..io.nifti import Volume, check_same_grid, read_grid, read_mask, read_volume
+from ..io.recount import Counting
+from ..report.mark_sheet import MarkPicture, slice_of, surroundings
 from .check_problem import Problem, error, some, warning
-from .scan import Scan, complex_parts, volume_of
+from .check_spots import MarkFacts, look_at_marks
+from .scan import Scan, complex_parts
+from .scan import check_files as check_names
+from .scan_content import check_signal, same_values
+from .scan_limits import method_doubts
 
 __all__ = ["ScanFacts", "Task", "check_files"]
 
@@ -44,11 +50,12 @@ class ScanFacts:
     axes : str
         Directions of the file's own axes, for example ``LPS``.
     phase_unit : str
-    marks, dark_marks : int
-        Marks inside the volume, and those of them on dark spots.
-    digest : str
-        Tells equal magnitudes of different subjects.
+    marks : MarkFacts
+    signature : tuple of float
+        Tells scans that are the same; see :func:`cmb_toolkit.imaging.likeness.signature`.
     problems : tuple of Problem
+    pictures : tuple of MarkPicture
+        Of the marks, where they were asked for.
     """
 
     name: str
@@ -58,142 +65,217 @@ class ScanFacts:
     voxel_mm: tuple[float, ...] = ()
     axes: str = ""
     phase_unit: str = ""
-    marks: int = 0
-    dark_marks: int = 0
-    digest: str = ""
+    marks: MarkFacts = field(default_factory=MarkFacts)
+    signature: tuple[float, ...] = ()
     problems: tuple[Problem, ...] = ()
+    pictures: tuple[MarkPicture, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One scan and its marks (n, 3) as canonical voxels."""
+    """One scan to look at.
+
+    Attributes
+    ----------
+    scan : Scan
+    marks : (n, 3) integer array
+        Its marks as canonical voxels.
+    counting : Counting
+        How they were said to count.
+    echo, phase_volume : int or None
+        Which volumes of 4-D files, from 1.
+    pictures : bool
+        Take pictures of the marks.
+    """
 
     scan: Scan
     marks: NDArray[np.int_]
+    counting: Counting = field(default_factory=Counting)
+    echo: int | None = None
+    phase_volume: int | None = None
+    pictures: bool = False
 
 
-def check_files(task: Task, echo: int | None, phase_volume: int | None) -> ScanFacts:
-    """Everything about the files of one scan."""
-    scan = task.scan
-    problems: list[Problem] = []
-    volumes: dict[str, Volume] = {}
-    for role in ("magnitude", "phase", "real", "imaginary", "swi"):
-        path = scan.files.get(role)
-        if path is None:
-            continue
-        try:
-            which = volume_of(scan, role, echo, phase_volume)
-            volumes[role] = _read(path, role, which, scan.name, problems)
-        except CmbError as reason:
-            problems.append(error(reason, scan.name))
-            continue
-        problems += [warning(f"{path}: {note}.", scan.name) for note in volumes[role].notes]
-    facts = ScanFacts(scan.name)
-    if not volumes:
-        return replace(facts, problems=tuple(problems))
-    first = next(iter(volumes.values()))
-    for other in list(volumes.values())[1:]:
-        try:
-            check_same_grid(first, other)
-        except DataError as reason:
-            problems.append(error(reason, scan.name))
-    volumes |= _of_parts(volumes, scan, problems)
-    problems += _check_content(scan, volumes)
-    problems += _check_geometry(scan, first)
-    unit = _phase_unit(scan, volumes, problems)
-    mask = None
-    if scan.mask is not None:
-        try:
-            mask = read_mask(scan.mask, first)
-        except CmbError as reason:
-            problems.append(error(reason, scan.name))
-    fits = inside(task.marks, first.shape)
-    marks = task.marks[fits]
-    if mask is not None and len(marks) and not mask[tuple(marks.T)].all():
-        out = [f"({', '.join(map(str, mark))})" for mark in marks[~mask[tuple(marks.T)]].tolist()]
-        problems.append(
-            warning(
-                f"{scan.mask}: marks of {scan.name} at {some(out)} lie outside the brain mask. Correct the mask, or "
-                "the marks.",
-                scan.name,
-            )
+def check_files(task: Task) -> ScanFacts:
+    """Everything about the files of one scan. One volume is held at a time (of complex parts, both)."""
+    return _Look(task).facts()
+
+
+class _Look:
+    """One look at the files of a scan: what is found on the way, volume by volume."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.scan = task, task.scan
+        self.problems: list[Problem] = []
+        self.first: Volume | None = None
+        self.digests: dict[str, bytes] = {}
+        self.marks = MarkFacts()
+        self.signature: tuple[float, ...] = ()
+        self.unit = ""
+        self.shown: list[tuple[NDArray[np.uint8], tuple[int, int], NDArray[np.uint8]]] = []
+        self.phases: list[NDArray[np.uint8]] = []
+
+    def facts(self) -> ScanFacts:
+        """Look at everything."""
+        self._look_at_names()
+        if self.scan.real is not None or self.scan.imaginary is not None:
+            self._look_at_parts()
+        else:
+            self._look_at_signal("magnitude", self._read("magnitude"))
+        self._look_at_signal("swi", self._read("swi"))
+        self._look_at_phase(self._read("phase"))
+        first = self.first
+        if first is None:
+            return ScanFacts(self.scan.name, problems=tuple(self.problems))
+        self._look_at_mask(first)
+        self.problems += _check_geometry(self.scan, first)
+        self._warn(*(f"{self.scan.name}: {doubt}" for doubt in method_doubts(self.scan, first.zooms, self.task.echo)))
+        return ScanFacts(
+            self.scan.name,
+            first.path.name,
+            first.shape,
+            tuple(map(tuple, first.affine.tolist())),
+            tuple(round(zoom, 3) for zoom in first.zooms),
+            "".join(str(code) for code in aff2axcodes(first.file_affine)),
+            self.unit,
+            self.marks,
+            self.signature,
+            tuple(self.problems),
+            tuple(self._pictures()),
         )
-    structure = volumes.get("swi", volumes.get("magnitude"))
-    dark = on_dark_spots(structure.data, marks, structure.zooms) if structure is not None else np.zeros(0, bool)
-    return ScanFacts(
-        scan.name,
-        first.path.name,
-        first.shape,
-        tuple(map(tuple, first.affine.tolist())),
-        tuple(round(zoom, 3) for zoom in first.zooms),
-        "".join(str(code) for code in aff2axcodes(first.file_affine)),
-        unit,
-        len(marks),
-        int(dark.sum()),
-        hashlib.sha256(first.data.tobytes()).hexdigest(),
-        tuple(problems),
-    )
 
+    def _refuse(self, reason: CmbError | str) -> None:
+        problem = error(reason, self.scan.name)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
-def _read(path: Path, role: str, echo: int | None, subject: str, problems: list[Problem]) -> Volume:
-    """A volume; of a file with several, without being told which, the first, so that the rest is checked as well."""
-    part: Literal["magnitude", "phase"] | None = (
-        "phase" if role == "phase" else "magnitude" if role == "magnitude" else None
-    )
-    count = read_grid(path).volumes
-    own_echo = echo if role != "swi" else None
-    if count > 1 and own_echo is None:
+    def _warn(self, *said: str) -> None:
+        self.problems += [warning(f"{text}.", self.scan.name) for text in said]
+
+    def _look_at_names(self) -> None:
         try:
-            return read_volume(path, part=part)
+            check_names(self.scan)
+        except MissingError:
+            pass  # each file that is missing is said where it is read
+        except CmbError as reason:
+            self._refuse(reason)
+
+    def _read(self, role: str) -> Volume | None:
+        path = self.scan.files.get(role)
+        if path is None:
+            return None
+        try:
+            volume = self._volume(path, role)
+            if self.first is None:
+                # the grid alone: values would be held for as long
+                self.first = replace(volume, data=np.broadcast_to(np.float32(0), volume.shape), invalid=None)
+            else:
+                check_same_grid(self.first, volume)
+        except CmbError as reason:
+            self._refuse(reason)
+            return None
+        self._warn(*(f"{path}: {note}" for note in volume.notes))
+        return volume
+
+    def _volume(self, path: Path, role: str) -> Volume:
+        """A volume; of a file with several, without being told which, the first, so that the rest is checked too."""
+        part: Literal["magnitude", "phase"] | None = (
+            "phase" if role == "phase" else "magnitude" if role == "magnitude" else None
+        )
+        echo = self.task.echo if role != "swi" else None
+        if role == "phase" and self.task.phase_volume is not None:
+            echo = self.task.phase_volume
+        if echo is None and read_grid(path).volumes > 1:
+            try:
+                return read_volume(path, part=part)
+            except DataError as reason:
+                self._refuse(reason)
+            return read_volume(path, echo=1, part=part)
+        return read_volume(path, echo=echo, part=part)
+
+    def _look_at_parts(self) -> None:
+        """Magnitude and phase where a scan has a real and an imaginary part."""
+        real, imaginary = self._read("real"), self._read("imaginary")
+        if real is None or imaginary is None:
+            return
+        try:
+            magnitude, phase = complex_parts(real, imaginary)
         except DataError as reason:
-            problems.append(error(reason, subject))
-        return read_volume(path, echo=1, part=part)
-    return read_volume(path, echo=own_echo, part=part)
+            self._refuse(reason)
+            return
+        del real, imaginary
+        self._look_at_signal("magnitude", magnitude)
+        self._look_at_phase(phase)
 
-
-def _of_parts(volumes: Mapping[str, Volume], scan: Scan, problems: list[Problem]) -> dict[str, Volume]:
-    """Magnitude and phase where a scan has a real and an imaginary part."""
-    if not {"real", "imaginary"} <= volumes.keys():
-        return {}
-    try:
-        magnitude, phase = complex_parts(volumes["real"], volumes["imaginary"])
-    except DataError as reason:
-        if str(reason) not in {problem.message for problem in problems}:  # that grids differ was said already
-            problems.append(error(reason, scan.name))
-        return {}
-    return {"magnitude": magnitude, "phase": phase}
-
-
-def _phase_unit(scan: Scan, volumes: Mapping[str, Volume], problems: list[Problem]) -> str:
-    if "phase" not in volumes:
-        return ""
-    phase = volumes["phase"]
-    if phase.complex:
-        return "radians, of complex values"
-    try:
-        scale = phase_scale(phase.data if phase.invalid is None else phase.data[~phase.invalid], scan.phase_range)
-    except DataError as reason:
-        problems.append(error(f"{scan.phase}: {reason}", scan.name))
-        return ""
-    problems += [warning(f"{scan.phase}: {said}.", scan.name) for said in scale.warnings]
-    return scale.unit
-
-
-def _check_content(scan: Scan, volumes: dict[str, Volume]) -> Iterator[Problem]:
-    for role in ("magnitude", "swi"):
-        if role in volumes and float(volumes[role].data.min()) < 0:
-            yield warning(
-                f"{volumes[role].path}: holds negative values, which a {role} has not. Is it the phase?", scan.name
+    def _look_at_signal(self, role: str, volume: Volume | None) -> None:
+        """A magnitude or SWI: its values, and the marks on it."""
+        if volume is None or self.first is None:
+            return
+        self.digests[role] = hashlib.sha256(volume.data.data).digest()
+        if len(self.digests) > 1 and len(set(self.digests.values())) == 1:
+            self._refuse(
+                f"{self.scan.magnitude} and {volume.path}: magnitude and swi hold the same values. Give the "
+                "right file for one of them."
             )
-    roles = list(volumes)
-    for n, one in enumerate(roles):
-        for other in roles[n + 1 :]:
-            if np.array_equal(volumes[one].data, volumes[other].data):
-                yield error(
-                    f"{volumes[one].path} and {volumes[other].path}: {one} and {other} hold the same values. Give the "
-                    f"right file for one of them.",
-                    scan.name,
-                )
+        try:
+            self._warn(*(f"{volume.path}: {note}" for note in check_signal(role, volume)))
+        except DataError as reason:
+            self._refuse(reason)
+        if not self.signature:
+            self.signature = signature(volume.data)
+        if role == "magnitude" and self.scan.swi is not None and self.scan.swi.is_file():
+            return  # the SWI shows the marks better
+        marks = self.task.marks[inside(self.task.marks, volume.shape)]
+        self.marks = look_at_marks(volume, self.first, marks, self.task.counting)
+        if self.task.pictures:
+            self.shown = [
+                (*slice_of(volume.data, mark, volume.zooms), surroundings(volume.data, mark, volume.zooms))
+                for mark in self.marks.voxels
+            ]
+
+    def _look_at_phase(self, phase: Volume | None) -> None:
+        if phase is None:
+            return
+        digest = hashlib.sha256(phase.data.data).digest()
+        for role, path in (("magnitude", self.scan.magnitude), ("swi", self.scan.swi)):
+            if path is not None and self.digests.get(role) == digest:
+                self._refuse(same_values(role, path, phase.path))
+        if self.task.pictures:
+            self.phases = [surroundings(phase.data, mark, phase.zooms) for mark in self.marks.voxels]
+        if phase.complex:
+            self.unit = "radians, of complex values"
+            return
+        try:
+            scale = phase_scale(
+                phase.data if phase.invalid is None else phase.data[~phase.invalid], self.scan.phase_range
+            )
+        except DataError as reason:
+            self._refuse(f"{phase.path}: {reason}")
+            return
+        self._warn(*(f"{phase.path}: {said}" for said in scale.warnings))
+        self.unit = scale.unit
+
+    def _look_at_mask(self, first: Volume) -> None:
+        if self.scan.mask is None:
+            return
+        try:
+            mask = read_mask(self.scan.mask, first)
+        except CmbError as reason:
+            self._refuse(reason)
+            return
+        outside = [voxel for voxel in self.marks.voxels if not mask[voxel]]
+        if outside:
+            self._warn(
+                f"{self.scan.mask}: marks of {self.scan.name} at "
+                f"{some(outside)} lie outside the brain mask. Correct "
+                "the mask, or the marks"
+            )
+
+    def _pictures(self) -> Iterator[MarkPicture]:
+        phases: Sequence[NDArray[np.uint8] | None] = self.phases or [None] * len(self.shown)
+        voxels = self.marks.voxels if self.shown else ()
+        for voxel, (whole, at, near), phase in zip(voxels, self.shown, phases, strict=True):
+            yield MarkPicture(self.scan.name, voxel, whole, at, near, phase)
 
 
 def _check_geometry(scan: Scan, volume: Volume) -> Iterator[Problem]:

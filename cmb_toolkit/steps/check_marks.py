@@ -7,23 +7,25 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from ..evaluation.mark_evidence import better_way, shifted, too_few_dark, touching
 from ..io.layout import Study
 from ..io.marks import inside
+from ..io.recount import Counting
 from .check_files import ScanFacts
-from .check_problem import Problem, error, times, warning
+from .check_problem import Problem, error, some, times, warning
 
-__all__ = ["check_positions"]
+__all__ = ["check_counting", "check_positions", "check_spots"]
 
-_DARK_SHARE = 0.7
-"""Fewer marks than this on dark spots are suspicious; simulated truth reaches 0.95 to 1, wrong axes 0.1 to 0.5."""
-
-_FEW_MARKS = 8
 _NEAR_VOXEL = 0.75
 """How far [voxel] a mark's world position may be from its voxel's centre."""
 
+_DOZEN = 12
+
+Groups = list[tuple[str, list[ScanFacts]]]
+
 
 def check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
-    """Marks outside their volumes, world positions that are not the voxels', marks that are not dark."""
+    """Marks outside their volumes, and world positions that are not the voxels'."""
     for facts in scans:
         mine = marks[marks["participant_id"] == facts.name]
         if not facts.shape or mine.empty:
@@ -39,8 +41,8 @@ def check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts
             if not fits:
                 yield error(
                     f"{study.microbleeds}: line {line + 2}: mark {at} is outside the volume of {facts.name}, "
-                    f"{times(facts.shape)} (i, j, k from 0, canonical axes). Correct it, or import with another "
-                    "--label-base or --label-axes.",
+                    f"{times(facts.shape)} (i, j, k from 0, canonical axes). Correct it, or look at how the marks "
+                    "count and import again.",
                     facts.name,
                 )
             elif distance > _NEAR_VOXEL:
@@ -50,25 +52,104 @@ def check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts
                     "Import again.",
                     facts.name,
                 )
-    yield from _check_darkness(study, scans)
 
 
-def _check_darkness(study: Study, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
-    """Too few marks on dark spots, of all subjects or of those whose files store their axes alike.
-
-    A wrong idea of how labels count can be right for one order of axes and wrong for another.
-    """
-    alike = {axes: [scan for scan in scans if scan.axes == axes] for axes in sorted({scan.axes for scan in scans})}
-    for who, group in [
-        ("", list(scans)),
-        *((f" of the files with axes {axes}", group) for axes, group in alike.items()),
-    ]:
-        total, dark = sum(scan.marks for scan in group), sum(scan.dark_marks for scan in group)
-        if total >= _FEW_MARKS and dark < _DARK_SHARE * total:
+def check_spots(study: Study, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
+    """Marks where no microbleed can be, and marks that are the voxels of a label mask."""
+    for facts in scans:
+        found = facts.marks
+        if found.aloft:
+            places = [f"({', '.join(map(str, voxel))})" for voxel in found.aloft]
             yield warning(
-                f"{study.microbleeds}: only {dark} of {total} marks{who} lie on spots darker than their surroundings. "
-                "The labels may count otherwise than was said: look at some, and try other --label-axes and "
-                "--label-base in `cmbtk import`."
+                f"{study.microbleeds}: {len(places)} of {len(found.voxels)} marks of {facts.name} lie outside the "
+                f"brain, in air, bone or at the edge of the head, and are no dark spots: {some(places)}.",
+                facts.name,
             )
-            if not who:
-                return
+        touch, groups = touching(found.voxels)
+        if touch >= _DOZEN:
+            yield warning(
+                f"{study.microbleeds}: {touch} of {len(found.voxels)} marks of {facts.name} touch each other, in "
+                f"{groups} group{'s' * (groups != 1)}, as the voxels of a label mask do that was turned to points. "
+                "A microbleed is one mark: keep the middle of each group.",
+                facts.name,
+            )
+
+
+def check_counting(study: Study, scans: Sequence[ScanFacts], counting: Counting) -> Iterator[Problem]:
+    """Marks that may count otherwise than was said: of all subjects, of those with equal axes, of single ones.
+
+    A wrong idea of how marks count can be right for one order of the files' axes and wrong for another.
+    """
+    marked = [scan for scan in scans if scan.marks.ranks]
+    axes = sorted({scan.axes for scan in marked})
+    levels: list[Groups] = [[("", marked)]]
+    if len(axes) > 1:
+        levels.append([(f" of the files with axes {a}", [s for s in marked if s.axes == a]) for a in axes])
+    if len(marked) > 1:
+        levels.append([(f" of {scan.name}", [scan]) for scan in marked])
+    settled: set[str] = set()
+    for explain in (_counted_otherwise, _not_dark):
+        for groups in levels:
+            for who, group in groups:
+                if {scan.name for scan in group} <= settled:
+                    continue
+                said = explain(who, group, counting, len(groups))
+                if said:
+                    settled |= {scan.name for scan in group}
+                    yield warning(f"{study.microbleeds}: {said}", group[0].name if len(group) == 1 else "")
+
+
+def _counted_otherwise(who: str, group: Sequence[ScanFacts], counting: Counting, groups: int) -> str:
+    """Another way of counting that explains the marks clearly better, or that they are all a voxel off."""
+    if not group:
+        return ""
+    ways = {way.name: way for scan in group for way, _ in scan.marks.others}
+    lists = [{way.name: ranks for way, ranks in scan.marks.others} for scan in group]
+    others = {name: np.concatenate([mine[name] for mine in lists]) for name in ways}
+    ranks = np.concatenate([scan.marks.ranks for scan in group])
+    better = better_way(ranks, others, groups=groups)
+    dark = sum(scan.marks.dark for scan in group)
+    if better is not None:
+        return (
+            f"{dark} of {len(ranks)} marks{who} lie on dark spots, but counted {better.way} {better.dark} would; "
+            f"random spots of the brain would do that {_rarely(better.chance)}. If that is how they count, "
+            f"{ways[better.way].remedy}."
+        )
+    offsets = np.concatenate([scan.marks.offsets for scan in group])
+    shift = shifted(offsets, np.concatenate([scan.marks.middle_ranks for scan in group]), groups=groups)
+    if shift is None:
+        return ""
+    if shift.step == (1, 1, 1) and counting.layout:
+        remedy = f"import again with `cmbtk import {counting.layout} --label-base {1 - counting.base}`"
+    else:
+        remedy = "correct the marks"
+        if counting.layout:
+            remedy += " and import again"
+    along = ", ".join(axis for axis, step in zip("ijk", shift.step, strict=True) if step)
+    return (
+        f"{shift.marks} of {len(ranks)} marks{who} lie one voxel beside the middle of their dark spot, all in the same "
+        f"direction along {along}; marks that are right would do that {_rarely(shift.chance)}. If so, {remedy}."
+    )
+
+
+def _not_dark(who: str, group: Sequence[ScanFacts], counting: Counting, groups: int) -> str:
+    """Fewer marks on dark spots than right ones would be, whatever the reason."""
+    del counting
+    if not group:
+        return ""
+    ranks = np.concatenate([scan.marks.ranks for scan in group])
+    chance = too_few_dark(ranks, groups=groups)
+    if chance is None:
+        return ""
+    return (
+        f"only {sum(scan.marks.dark for scan in group)} of {len(ranks)} marks{who} lie on dark spots, darker than nine "
+        f"of ten in the brain; of marks that are right so few would be {_rarely(chance)}. No other way of counting "
+        "explains them clearly: look at them (--pictures)."
+    )
+
+
+def _rarely(chance: float) -> str:
+    if chance < 1e-6:
+        return "by chance less than once in a million times"
+    rounded = float(f"{1 / chance:.1g}")
+    return f"by chance about once in {rounded:,.0f} times"

@@ -43,11 +43,11 @@ def warning(message: str, subject: str = "") -> Problem:
     return Problem("warning", subject, message)
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
+def some(names: Sequence[object], most: int = 5) -> str:
     """The first few of many names, and how many more there are."""
     return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def times(numbers: Iterable[float]) -> str:
+def times(numbers: Iterable[float], sign: str = " x ") -> str:
     """Sizes as they are read: ``40 x 48 x 6``."""
-    return " x ".join(f"{number:g}" for number in numbers)
+    return sign.join(f"{number:g}" for number in numbers)

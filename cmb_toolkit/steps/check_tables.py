@@ -10,8 +10,9 @@ import pandas as pd
 from ..errors import CmbError, DataError
 from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
+from ..io.tables import read_tsv
 from .check_problem import Problem, error, some, warning
-from .cohort import read_fold, read_folds, read_microbleeds, wrong_names
+from .cohort import read_fold, read_microbleeds, wrong_names
 
 __all__ = ["check_folds", "check_participants", "read_marks"]
 
@@ -94,12 +95,12 @@ def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
     if not study.folds.exists():
         return
     try:
-        table = read_folds(study)
+        table = read_tsv(study.folds, ["fold", "participant_id", "role"])
     except CmbError as reason:
         yield error(reason)
         return
     again = "Run `cmbtk split` again."
-    for name in dict.fromkeys(table["fold"]):
+    for name in dict.fromkeys(table["fold"].astype(str)):
         try:
             read_fold(study, name)
         except DataError as reason:

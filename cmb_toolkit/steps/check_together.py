@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from ..imaging.likeness import same_scans
 from .check_files import ScanFacts
 from .check_problem import Problem, error, some, times, warning
 
@@ -17,14 +18,22 @@ _VOXELS_ALIKE = 0.05
 
 def check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
     """Voxel sizes within a resolution, and scans that stand for several subjects."""
-    facts = pd.DataFrame([(s.name, s.digest) for s in scans if s.digest], columns=["name", "digest"])
-    for _, rows in facts.groupby("digest"):
-        if len(rows) > 1:
-            yield error(
-                f"{some(list(rows['name']))} are the same scan, voxel by voxel. One person in two folds would be "
-                "trained and tested on; keep one.",
-                some(list(rows["name"])),
+    persons = participants.get("person_id", participants["participant_id"])
+    signed = [scan for scan in scans if scan.signature]
+    for names in same_scans([scan.signature for scan in signed]):
+        group = [signed[n].name for n in names]
+        known = {str(persons[name]) for name in group}
+        if len(known) == 1 and not persons[group].isna().any():
+            yield warning(
+                f"{some(group)} are the same scan of {known.pop()}. A scan that stands twice counts twice; keep one.",
+                some(group),
             )
+            continue
+        yield error(
+            f"{some(group)} are the same scan, noise and all, of one person. He would be trained and tested on in one "
+            "fold; keep one of them.",
+            some(group),
+        )
     voxels: dict[str, list[tuple[str, tuple[float, ...]]]] = {}
     for scan in scans:
         if scan.voxel_mm:

@@ -58,12 +58,7 @@ PARTICIPANT_COLUMNS = {
     "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
     "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
     "imaginary": "Path of the imaginary part relative to the study",
-    "echo": "Which volume of 4-D files, counted from 1",
-    "phase_volume": "The same of the phase alone, where it lies in another volume than the magnitude",
 }
-_SELDOM = ("real", "imaginary", "echo", "phase_volume")
-"""Columns that are left out of the table where they would be empty."""
-
 _MICROBLEED_COLUMNS = {
     "participant_id": "Subject",
     "i": "Voxel, 0-based, closest canonical axes: grows to the patient's right",
@@ -281,8 +276,8 @@ def import_table(
     ----------
     table : Path
         TSV: participant_id, magnitude (or swi) and phase (or real and imaginary) and, where known, swi, mask,
-        resolution, scanner, group, echo_time_ms, phase_sign, phase_range, echo, phase_volume. Paths are relative to the
-        table. Other columns are not taken over.
+        resolution, scanner, group, echo_time_ms, phase_sign, phase_range. Paths are relative to the table. Other
+        columns are not taken over.
     out : Path
         The study, new or made by this step.
     marks : Path, optional
@@ -397,9 +392,6 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
     if "echo_time_ms" in row and not as_number(row["echo_time_ms"]) > 0:
         yield "echo_time_ms", "a time in milliseconds, or n/a"
-    for column in ("echo", "phase_volume"):
-        if column in row and not (as_number(row[column]) >= 1 and as_number(row[column]).is_integer()):
-            yield column, "the number of a volume, counted from 1, or n/a"
 
 
 def _expected_files(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -510,7 +502,7 @@ def _write(
     scans: Iterable[Path],
 ) -> Path:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
-    unused = [column for column in _SELDOM if subjects[column].isna().all()]
+    unused = [column for column in ("real", "imaginary") if subjects[column].isna().all()]
     subjects = subjects.drop(columns=unused)
     points: list[dict[str, Any]] = []
     for subject, (voxels, affine) in marks.items():
