@@ -87,6 +87,7 @@ def command(
             link_mm=link_mm,
             roles=roles,
             most_false=false_pictures,
+            on_note=on_progress.note,
             on_progress=on_progress,
         )
     result = read_result(Study.of_cell(cell)[1])

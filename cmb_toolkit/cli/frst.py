@@ -134,6 +134,7 @@ def command(
             mode=mode,  # type: ignore[arg-type]  # click has checked it
             repeat=repeat,
             jobs=jobs,
+            on_note=on_progress.note,
             on_progress=on_progress,
         )
     record = read_record(path) or {}

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import CmbError
+from ..io.files import read_bytes
 from ..io.layout import split_stem
 from .project import DATA, NAMES, SLICES, SLICES_LIST, TRAIN_LIST, VALID_LIST
 
@@ -100,13 +102,16 @@ def _is_stem(stem: str) -> bool:
 
 
 def _whole(path: Path) -> bytes | None:
+    """Content of a file; None where there is no such file, or none that a label or list can be."""
     try:
-        return path.read_bytes()
-    except OSError:
+        return read_bytes(path, "")
+    except CmbError:
         return None
 
 
 def _size_and_end(path: Path) -> bytes | None:
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)

@@ -15,7 +15,7 @@ The folder ``evaluation/`` of the cell holds::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,9 @@ from ..model import ROLES, OnProgress
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from .cohort import cell_parameters
 from .leaks import check_cell
+from .made_from import changed_in_cell
 from .truth import read_geometry, truth_table
+from .warned import Warned
 
 __all__ = ["GEOMETRY", "evaluate"]
 
@@ -100,6 +102,7 @@ def evaluate(
     link_mm: float = 3.0,
     roles: Sequence[str] = ("test", "control"),
     most_false: int = 24,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Count hits, misses and false positives of one cell.
@@ -120,6 +123,9 @@ def evaluate(
         Whose scans to count, each role apart; those the cell has no subject of are left out.
     most_false : int
         Pictures of at most so many false positives, those with the highest score.
+    on_note : callable
+        Given a line for each thing that may be wrong with what is counted: what the steps before warned of, and what
+        was changed since a network learned from it. They stand in the provenance as well.
     on_progress : callable
         Called after each picture.
 
@@ -154,6 +160,10 @@ def evaluate(
     searched = check_cell(study, files, [name for role in ("test", "control") for name in subjects.get(role, [])])
     classified = files.findings.is_file()
     listed = [subject for subject in everybody if study.simulated_truth(subject).is_file()]
+    warned = Warned(on_note)
+    for table in (files.candidates, *([files.findings] if classified else [])):
+        warned.again(table)
+    warned.add(*changed_in_cell(study, files))
     record = Record(
         step="evaluate",
         parameters={
@@ -172,9 +182,10 @@ def evaluate(
             study.participants,
             *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
         ),
-        extra={"columns": _COLUMNS},
+        extra={"columns": _COLUMNS, "warnings": warned.lines},
     )
-    if record.is_current(files.evaluation):
+    noted = (read_record(files.evaluation) or {}).get("warnings", [])
+    if record.is_current(files.evaluation) and noted == warned.lines:
         return files.evaluation
     _check_looked_at(files, list(subjects))
     role_of = {subject: role for role, names in subjects.items() for subject in names}

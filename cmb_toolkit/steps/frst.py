@@ -6,7 +6,7 @@ is found once, in ``slices/frst/<subject>.tsv``; the folds differ in their roles
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.metrics import choose_threshold, froc, threshold_within
 from ..evaluation.rules import Rule
 from ..io.layout import Study
@@ -30,6 +30,7 @@ from .cohort import choose_resolution, read_microbleeds, read_participants, role
 from .machine import stopwatch
 from .parallel import for_each
 from .truth import Geometry, Mode, read_geometry
+from .warned import Warned
 
 __all__ = ["INPUT", "MOST", "frst"]
 
@@ -58,9 +59,13 @@ def frst(
     mode: Mode = "auto",
     repeat: int = 1,
     jobs: int = 1,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Find candidates of one fold's subjects.
+
+    A subject that fails does not stop the others, and what was found in these is found again by the next run; but a
+    table of candidates is written only when it lacks nobody.
 
     Parameters
     ----------
@@ -91,6 +96,8 @@ def frst(
         From 2 on, a further cell of the same fold, whose stage 2 is to be trained with another seed.
     jobs : int
         Worker processes.
+    on_note : callable
+        Given a line for each thing that may be wrong; they stand in the provenance as well.
     on_progress : callable
         Called after each subject.
 
@@ -102,6 +109,7 @@ def frst(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        With a line for each subject that failed.
     """
     recipe = recipe or Recipe()
     _check(threshold, sensitivity, most_false, separation_mm, size)
@@ -115,16 +123,24 @@ def frst(
     role_of = {subject: role for role, names in roles.items() for subject in names}
     if threshold == "auto" and not roles["validation"]:
         raise UsageError(f"fold {fold} has no validation subjects to choose a threshold on: give --threshold.")
-    geometry = {subject: read_geometry(opened, subject, size=size, mode=mode) for subject in sorted(role_of)}
-    for subject in geometry:
-        if not opened.mask(subject).is_file():
-            raise MissingError(f"{opened.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
+    problems = Problems()
+    geometry = {}
+    for subject in sorted(role_of):
+        with problems.of(subject):
+            if not opened.mask(subject).is_file():
+                raise MissingError(f"{opened.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
+            geometry[subject] = read_geometry(opened, subject, size=size, mode=mode)
     if all(
         _record(opened, subject, recipe, separation_mm).is_current(opened.symmetry(subject)) for subject in geometry
     ):
         jobs = 1  # starting workers would take longer than looking
     work = partial(_maxima, opened, recipe=recipe, separation_mm=separation_mm)
-    found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress)
+    found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
+    problems.raise_if_any(
+        f"So the candidates of fold {fold} were not written: they must lack nobody. What was found in the {len(found)} "
+        "other subjects is kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
+        "same command again."
+    )
     rule = Rule("centre", distance_mm=distance_mm)
     automatic: dict[str, Any] = {}
     if threshold == "auto":
@@ -149,7 +165,9 @@ def frst(
         extra=extra,
     )
     target = opened.cell(resolution, INPUT, fold, repeat).candidates
+    warned = Warned(on_note)
     if record.is_current(target):
+        warned.again(target)
         return target
     table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
     if threshold == "auto":
@@ -162,10 +180,25 @@ def frst(
         "chosen": "on the validation subjects" if automatic else "given",
         **automatic,
     }
+    warned.add(*_capped(table))
+    extra["warnings"] = warned.lines
     extra["candidates"] = {role: int((table["role"] == role).sum()) for role in ROLES}
     with publish(target, record) as temporary:
         write_tsv(table, temporary)
     return target
+
+
+def _capped(candidates: pd.DataFrame) -> list[str]:
+    """Say where there may have been more candidates than are kept."""
+    count = candidates["participant_id"].value_counts()
+    full = sorted(count[count >= MOST].index)
+    if not full:
+        return []
+    more = f" and {len(full) - 5} more" if len(full) > 5 else ""
+    return [
+        f"{', '.join(full[:5])}{more} have {MOST} candidates, the most that are kept (the strongest): the threshold is "
+        "too low"
+    ]
 
 
 def _check(threshold: float | str, sensitivity: float, most_false: float, separation_mm: float, size: int) -> None:

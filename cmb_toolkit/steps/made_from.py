@@ -7,17 +7,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..darknet.contents import edited, fingerprints_of_project
 from ..darknet.project import CFG
 from ..errors import DataError, MissingError
-from ..io.layout import Cell
+from ..io.layout import Cell, Study
 from ..io.publish import read_record, unchanged
+from .cohort import read_microbleeds
 
 __all__ = [
+    "changed_in_cell",
     "changed_since_training",
     "check_patches",
     "edited_in_project",
     "edited_patches",
+    "marks_digests",
+    "other_marks",
     "patches_digest",
     "project_digest",
 ]
@@ -66,14 +72,38 @@ def edited_patches(cell: Cell) -> list[str]:
     return [known["file"] for known in noted if not unchanged(cell.patches / known["file"], known)]
 
 
-def changed_since_training(cell: Cell, weights: Path) -> list[str]:
-    """What of a cell's project is not as it was when its detector was trained on it.
+def marks_digests(marks: pd.DataFrame) -> dict[str, str]:
+    """Fingerprints of the marks that labels are made from, by subject."""
+    places = {str(subject): rows for subject, rows in marks.groupby("participant_id")[["i", "j", "k"]]}
+    return {subject: _sha256(sorted(rows.to_numpy(float).tolist()))[:16] for subject, rows in places.items()}
 
-    Parameters
-    ----------
-    cell : Cell
-    weights : Path
-        Those that are used. Of others than the cell's own only a change by hand can be told.
+
+def other_marks(study: Study, cell: Cell) -> list[str]:
+    """Whom the study has other marks of by now than the labels that a cell learns from were made from.
+
+    Returns
+    -------
+    list of str
+        A line for people, or none; subjects to test on do not count, and older versions noted nothing.
+    """
+    record = read_record(cell.project) or {}
+    noted, roles = record.get("marks"), record.get("parameters", {}).get("roles", {})
+    if not isinstance(noted, dict) or not study.microbleeds.is_file():
+        return []
+    now = marks_digests(read_microbleeds(study))
+    learned = sorted({*roles.get("train", []), *roles.get("validation", [])})
+    changed = [subject for subject in learned if noted.get(subject) != now.get(subject)]
+    if not changed:
+        return []
+    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    return [
+        f"{study.microbleeds.name} has other marks of {', '.join(changed[:5])}{more} than the labels of {cell.name} "
+        "were made from: run `cmbtk prepare-yolo` again to learn from them"
+    ]
+
+
+def changed_in_cell(study: Study, cell: Cell) -> list[str]:
+    """What a cell learned from that is not what stands there now, so that its numbers are of something else.
 
     Returns
     -------
@@ -83,9 +113,33 @@ def changed_since_training(cell: Cell, weights: Path) -> list[str]:
     lines = []
     if changed := edited_in_project(cell):
         lines.append(
-            f"{', '.join(changed)} of the cell's darknet folder changed since `cmbtk prepare-yolo` wrote them, so that "
-            f"{weights.name} was trained on others than stand there now"
+            f"{', '.join(changed)} in {cell.project.name}/ changed since `cmbtk prepare-yolo` wrote them: what was "
+            "trained before was trained on other labels, lists or images than stand there now"
         )
+    if changed := edited_patches(cell):
+        lines.append(
+            f"{' and '.join(changed)} in {cell.patches.name}/ changed since `cmbtk stage2-crop` wrote them: what was "
+            "trained before was trained on other patches than stand there now"
+        )
+    return lines + other_marks(study, cell)
+
+
+def changed_since_training(study: Study, cell: Cell, weights: Path) -> list[str]:
+    """What of a cell's project is not as it was when its detector was trained on it.
+
+    Parameters
+    ----------
+    study : Study
+    cell : Cell
+    weights : Path
+        Those that are used. Of others than the cell's own only a change by hand can be told.
+
+    Returns
+    -------
+    list of str
+        One line each, for people.
+    """
+    lines = changed_in_cell(study, cell)
     record = read_record(weights) or {}
     if weights.absolute() != cell.weights.absolute() or record.get("step") != "stage1-train":
         return lines
@@ -119,4 +173,8 @@ def _digest(target: Path, missing: str) -> str:
     if note is None or not target.is_dir():
         raise MissingError(missing)
     made_from = [note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return _sha256(made_from)
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -35,7 +35,7 @@ from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
 from .cohort import choose_resolutions, read_participants, roles_in
-from .made_from import edited_in_project
+from .made_from import edited_in_project, marks_digests
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
 
@@ -190,6 +190,7 @@ def prepare_yolo(
             "without": sum(len(done[s].negatives) for s in roles.train),
         },
         "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
+        "marks": marks_digests(truth),
         "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
     }
     record = Record(

@@ -111,7 +111,7 @@ def stage1_detect(
     if not role_of:
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
     warned = Warned(on_note)
-    warned.add(*check_detector(study, files, trained, role_of), *changed_since_training(files, trained))
+    warned.add(*check_detector(study, files, trained, role_of), *changed_since_training(study, files, trained))
     by_default = threshold is None
     threshold = threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
     floor = FLOOR if threshold == "auto" else float(threshold)

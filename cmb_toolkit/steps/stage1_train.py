@@ -20,8 +20,9 @@ from ..io.publish import Record, publish, sha256
 from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..report.figures import draw_losses
-from .made_from import edited_in_project, project_digest
+from .made_from import edited_in_project, other_marks, project_digest
 from .purposes import trained_detector
+from .warned import Warned
 
 __all__ = ["stage1_train"]
 
@@ -65,7 +66,7 @@ def stage1_train(
     darknet : Path, optional
         A Darknet binary.
     on_note : callable
-        Given one line before the work begins: which engine it is, why, and what to know of it.
+        Given lines before the work begins: which engine it is, why, and what to know of it; and what may be wrong.
     on_progress : callable
         Called after each iteration, with loss and learning rate.
 
@@ -96,6 +97,8 @@ def stage1_train(
     first_weights(cfg, seed, weights, count_on=count_on)
     chosen = engine_to_train(engine, darknet, cfg)
     extra: dict[str, Any] = {}
+    warned = Warned(on_note)
+    warned.add(*other_marks(study, files))
     record = Record(
         step="stage1-train",
         parameters={
@@ -133,6 +136,6 @@ def stage1_train(
                 write_tsv(history, table)
             with publish(files.yolo_loss, record) as plot:
                 draw_losses(history, None, title, plot)
-            extra |= {"trained_for": trained_for.as_json(), "sha256": sha256(temporary)}
+            extra |= {"trained_for": trained_for.as_json(), "sha256": sha256(temporary), "warnings": warned.lines}
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights

@@ -59,6 +59,7 @@ CHANGES = {
     "other order": (lambda f: (f / "train.txt").write_text("\n".join(reversed((f / "train.txt").read_text().split()))),
                     ["train.txt"]),
     "no validation": (lambda f: (f / "valid.txt").unlink(), ["valid.txt"]),
+    "a pipe": (lambda f: ((f / "train.txt").unlink(), os.mkfifo(f / "train.txt")), ["train.txt"]),
     "another list": (append("yolo.data", "train=slices.txt\n"), ["yolo.data"]),
     "garbage": (lambda f: (f / "slices.txt").write_bytes(b"\xff\x00"), ["slices.txt"]),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.evaluation.rules import RULES
-from cmb_toolkit.io.publish import Record, publish
+from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.model import Counts
 from cmb_toolkit.steps.evaluate import evaluate
@@ -143,6 +143,29 @@ def test_stage_1_alone(cell, read_json):
     result = CellResult.from_json(read_json(cell.metrics))
     assert {each.stage for each in result.stages} == {"stage1"}
     assert list(result.thresholds) == ["stage1"]
+
+
+def noting(path, **notes):
+    record = json.loads(sidecar(path).read_text())
+    sidecar(path).write_text(json.dumps({**record, **notes}))
+
+
+def test_what_is_wrong_with_what_is_counted_is_said_and_kept(cell):
+    """Doubts of the steps before, and labels that changed after the training."""
+    said = []
+    evaluate(cell.folder, most_false=0, on_note=said.append)
+    assert said == []
+    noting(cell.candidates, warnings=["sub-001: 0.9 mm per pixel, trained with 0.5"])
+    noting(cell.project, contents={"lists": {"train.txt": "0123456789abcdef"}}, marks={"sub-008": "0123"})
+    for _ in range(2):  # a second time nothing is counted again
+        said.clear()
+        evaluate(cell.folder, most_false=0, on_note=said.append)
+        assert said[0] == "Warning: sub-001: 0.9 mm per pixel, trained with 0.5."
+        assert said[1].startswith("Warning: train.txt in darknet/ changed since `cmbtk prepare-yolo` wrote them")
+        assert said[2].startswith("Warning: microbleeds.tsv has other marks of sub-008 than the labels")
+    assert [f"Warning: {line}." for line in read_record(cell.evaluation)["warnings"]] == said
+    run = CliRunner().invoke(cli, ["evaluate", str(cell.folder), "--false-pictures", "0"], catch_exceptions=False)
+    assert all(line in run.output for line in said)
 
 
 def test_validation_subjects_when_asked_for(cell, read_json, classified_study):

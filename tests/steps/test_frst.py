@@ -1,5 +1,7 @@
 """``frst`` on a study made by hand: dark balls where the marks are; then the steps that follow, on its cell."""
 
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -149,7 +151,7 @@ def test_what_is_refused(study):
     for wrong in ({"threshold": 0}, {"sensitivity": 0}, {"most_false": 0}, {"separation_mm": 0}, {"size": 0}):
         with pytest.raises(UsageError):
             frst(study.root, fold="1", **wrong)
-    with pytest.raises(DataError, match="no fold 7"):
+    with pytest.raises(DataError, match="no fold '7'"):
         frst(study.root, fold="7")
     path = frst(study.root, fold="1", size=SIZE)
     with pytest.raises(MissingError, match="prepare-yolo"):
@@ -167,3 +169,35 @@ def test_a_project_decides_where_a_cell_has_one(study):
         folder.mkdir()
     with pytest.raises(DataError, match="must never be"):
         stage2_crop(path.parent)
+
+
+def test_one_bad_subject_stops_nobody_and_no_candidates_lack_it(study):
+    whole = study.swi("sub-002").read_bytes()
+    study.swi("sub-002").write_bytes(b"no scan")
+    study.mask("sub-005").unlink()
+    with pytest.raises(DataError) as caught:
+        frst(study.root, fold="1", size=SIZE)
+    *lines, hint = str(caught.value).splitlines()
+    assert sorted(line[:8] for line in lines) == ["sub-002:", "sub-005:"]
+    assert "candidates of fold 1 were not written" in hint
+    assert "in the 3 other subjects is kept" in hint
+    made = study.symmetry("sub-004").stat().st_mtime_ns
+    assert not study.cell("tiny", "frst", "1").candidates.exists()
+    study.swi("sub-002").write_bytes(whole)
+    shutil.copy(study.mask("sub-001"), study.mask("sub-005"))
+    assert frst(study.root, fold="1", size=SIZE).is_file()
+    assert study.symmetry("sub-004").stat().st_mtime_ns == made
+
+
+def test_subjects_with_the_most_candidates_that_are_kept_are_named(study, monkeypatch):
+    monkeypatch.setattr("cmb_toolkit.steps.frst.MOST", 4)
+    for _ in range(2):  # also where nothing is to be done
+        notes = []
+        path = frst(study.root, fold="1", size=SIZE, threshold=1e-6, on_note=notes.append)
+        (line,) = notes
+        assert line.startswith("Warning: sub-001, sub-002, sub-003, sub-004, sub-005 have 4 candidates, the most")
+    assert read_record(path)["warnings"] == [line.removeprefix("Warning: ").removesuffix(".")]
+    notes.clear()
+    strongest = read_tsv(path)["confidence"].max()
+    frst(study.root, fold="1", size=SIZE, threshold=float(strongest), on_note=notes.append)
+    assert notes == []

@@ -22,7 +22,7 @@ from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.model import INPUTS
 from cmb_toolkit.stage1.augment import VARIANTS
 from cmb_toolkit.steps.cohort import cell_parameters
-from cmb_toolkit.steps.made_from import edited_in_project
+from cmb_toolkit.steps.made_from import changed_in_cell, edited_in_project
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.truth import read_geometry, truth_table
@@ -414,7 +414,7 @@ def test_darknets_magic_words_in_a_name(study):
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"fold": "7"}, DataError, "no fold '?7"),
+        ({"fold": "7"}, DataError, "no fold '7'"),
         ({"input": "phase"}, UsageError, "swi\\+phase"),
         ({"size": 100}, DataError, "multiples"),
         ({"cfg": "nothing"}, MissingError, "yolov2-paper"),
@@ -606,6 +606,18 @@ def test_marks_corrected_in_the_table_replace_what_was_edited(study):
     assert edited_in_project(study.cell_named(cell.name)) == []
     assert len(boxes(cell, "sub-001_slice-003")) == 1
     assert len(boxes(cell, "sub-001_slice-002")) == 0
+
+
+def test_marks_corrected_after_the_labels_were_made_are_noticed(study):
+    cell = study.cell_named(prepare(study, augment=False).name)
+    assert changed_in_cell(study, cell) == []
+    write_tables(study, marks={**MARKS, "sub-004": []})
+    assert changed_in_cell(study, cell) == [], "nothing is learned from a test subject"
+    write_tables(study, marks={**MARKS, "sub-001": MARKS["sub-001"][:2], "sub-003": []})
+    (line,) = changed_in_cell(study, cell)
+    assert line.startswith(f"microbleeds.tsv has other marks of sub-001, sub-003 than the labels of {cell.name} were")
+    prepare(study, augment=False)
+    assert changed_in_cell(study, cell) == []
 
 
 def test_projects_of_older_versions_go_on(study):
