@@ -17,6 +17,7 @@ from scipy import ndimage
 from ..errors import DataError
 from .gaussian import in_plane_mean
 from .rim import without_rim
+from .unsigned import Groups, two_groups
 
 __all__ = [
     "PhaseScale",
@@ -39,6 +40,8 @@ _UNWRAPPED_MAX_RAD = 200.0
 _WRAP_SHARE = 1e-4
 _SIGN_SLICES = 24  # about so many slices are enough to see the sign
 _FEW_LEVELS = 256
+_CYCLE_BINS = 50
+_END_BINS = 4  # how much emptier or fuller than others the first and the last may be
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class PhaseScale:
         False where the phase was unwrapped before it was stored.
     warnings : tuple of str
         What a user should know about this file.
+    groups : Groups or None
+        Where signed values were stored as unsigned ones: slope and intercept are those of the signed values.
     """
 
     unit: str
@@ -61,6 +66,7 @@ class PhaseScale:
     intercept: float
     wrapped: bool = True
     warnings: tuple[str, ...] = ()
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True)
@@ -126,28 +132,78 @@ def phase_scale(values: NDArray[Any], given: str | float | None = None) -> Phase
 
 
 def _scale(values: NDArray[Any], given: str | float | None) -> PhaseScale:
+    groups = two_groups(values)
+    if groups is not None and groups.turns is not None:
+        return _scale_of_unsigned(values, groups, groups.turns, given)
     low, high = float(values.min()), float(values.max())
     if given is not None:
-        return _given_scale(values, low, high, given)
-    for known in _KNOWN:
-        slack = TOLERANCE * (known.high - known.low)
-        if abs(low - known.low) <= slack and abs(high - known.high) <= slack:
-            return PhaseScale(
-                known.unit, known.slope, known.intercept, warnings=(known.warning,) if known.warning else ()
-            )
+        scale = _given_scale(values, low, high, given)
+        if groups is None or not scale.wrapped:
+            return scale
+        doubt = f"its values lie in two groups, {groups}, with nothing between: is one of them padding, or a label?"
+        return replace(scale, warnings=(*scale.warnings, doubt))
+    known = _known(low, high)
+    if known is not None:
+        return PhaseScale(known.unit, known.slope, known.intercept, warnings=(known.warning,) if known.warning else ())
     twice = _KNOWN[-1]
     slack = TOLERANCE * (twice.high - twice.low)
     if abs(high - twice.high) <= slack and twice.low - slack <= low <= _TWICE_LOWEST + slack:
         return PhaseScale(twice.unit, twice.slope, twice.intercept, warnings=(twice.warning,))
     if _looks_unwrapped(values, high - low):
         return PhaseScale("radians, already unwrapped", 1.0, 0.0, wrapped=False)
+    if groups is not None:
+        raise DataError(
+            f"the unit of the phase is not known: its values lie in two groups, {groups}, with nothing between, and a "
+            "wrapped phase fills its cycle. If one of them is padding, or a label, export the phase again without it; "
+            "else say how many file units one full cycle (2 pi) spans with --phase-range SPAN."
+        )
+    cycle = _cycle(values, low, high)
+    proposal = "" if cycle is None else f", --phase-range {cycle:.6g} if the values wrap from {high:.6g} to {low:.6g}"
     raise DataError(
         f"the unit of the phase is not known: its values span {low:.6g} .. {high:.6g}, which is none of -pi..pi, "
         "0..2 pi, -3142..3142, 0..4095 and -4096..4094. Say how many file units one full cycle (2 pi) spans with "
-        "--phase-range SPAN (or in the column phase_range of participants.tsv), for example --phase-range 4096, or "
-        f"--phase-range {high - low:.4g} if the values wrap from {high:.4g} to {low:.4g}; --phase-range radians if "
+        f"--phase-range SPAN (or in the column phase_range of participants.tsv){proposal}; --phase-range radians if "
         "they are radians that do not fill a cycle."
     )
+
+
+def _known(low: float, high: float) -> _Known | None:
+    for known in _KNOWN:
+        slack = TOLERANCE * (known.high - known.low)
+        if abs(low - known.low) <= slack and abs(high - known.high) <= slack:
+            return known
+    return None
+
+
+def _scale_of_unsigned(values: NDArray[Any], groups: Groups, turns: float, given: str | float | None) -> PhaseScale:
+    """The unit of signed values that were stored as unsigned ones: only where it is given."""
+    low, high = groups.high_start - turns, groups.low_end
+    what = f"its values, {groups}, are signed numbers, {low:.6g} .. {high:.6g}, that were stored as unsigned ones"
+    if given is None:
+        known = _known(low, high)
+        cycle = "" if known is None else f", or say --phase-range {_TWO_PI / known.slope:.6g} to have that undone"
+        raise DataError(f"{what}. Convert the scan again with a newer converter{cycle}.")
+    scale = _given_scale(groups.signed(values), low, high, given)
+    filled = (high - low) * scale.slope / _TWO_PI
+    if filled < 0.5:
+        raise DataError(
+            f"{what}, and fill only {filled:.0%} of the given cycle. Give the units that one full cycle of the signed "
+            "numbers spans with --phase-range."
+        )
+    return replace(scale, warnings=(*scale.warnings, f"{what}; this was undone"), groups=groups)
+
+
+def _cycle(values: NDArray[Any], low: float, high: float) -> float | None:
+    """The span of the values where they fill it to its ends and jump from end to end, as one wrapped cycle does."""
+    counts = np.histogram(values, _CYCLE_BINS, (low, high))[0]
+    usual = float(np.median(counts))
+    ends = counts[[0, -1]]
+    if ends.min() < usual / _END_BINS or ends.max() > usual * _END_BINS or not counts.all():
+        return None
+    if _wrap_share(values, high - low) <= _WRAP_SHARE:
+        return None
+    whole = low == 0 and bool(np.all(values == np.rint(values)))
+    return high - low + whole  # whole numbers from 0 to 359 are 360 in a cycle
 
 
 def _few_levels(values: NDArray[Any]) -> int | None:
@@ -173,6 +229,12 @@ def _given_scale(values: NDArray[Any], low: float, high: float, given: str | flo
                 f"the phase spans {low:.6g} .. {high:.6g}, which is {cycles:.3g} cycles of the given {span:.6g}, and "
                 "still wraps. Give the span of one cycle, which is where the values jump, with --phase-range."
             )
+        if _usual_span(values) <= span:
+            raise DataError(
+                f"the phase spans {low:.6g} .. {high:.6g}, which is {cycles:.3g} cycles of the given {span:.6g}, but "
+                "nearly all of its values lie within one. Are the others no phase (padding, a hot voxel)? Export the "
+                "phase again without them, or give the span of one cycle with --phase-range."
+            )
         return PhaseScale(unit + ", already unwrapped", slope, 0.0, wrapped=False)
     if cycles < 0.02:
         raise DataError(
@@ -182,6 +244,11 @@ def _given_scale(values: NDArray[Any], low: float, high: float, given: str | flo
     warnings: tuple[str, ...] = ()
     if cycles < 0.5:
         warnings = (f"the phase fills only {cycles:.0%} of the given cycle of {span:.6g}: check --phase-range",)
+    elif cycles < 1 - TOLERANCE and (seen := _cycle(values, low, high)) is not None:
+        warnings = (
+            f"the phase wraps from {high:.6g} to {low:.6g}, a cycle of {seen:.6g} and not of the given {span:.6g}: "
+            "check --phase-range",
+        )
     # 0..span instead of -span/2..span/2: keep radians within -pi..pi
     intercept = -np.pi if low > -TOLERANCE * span and high > (0.5 + TOLERANCE) * span else 0.0
     return PhaseScale(unit, slope, intercept, warnings=warnings)
@@ -192,7 +259,14 @@ def _looks_unwrapped(values: NDArray[Any], span: float) -> bool:
     if not _TWO_PI * (1 + TOLERANCE) < span <= _UNWRAPPED_MAX_RAD:
         return False
     sample = values.ravel()[:: max(1, values.size // 100_000)]
-    return bool(np.any(sample != np.rint(sample))) and _wrap_share(values, span) <= _WRAP_SHARE
+    fractional = bool(np.any(sample != np.rint(sample)))
+    return fractional and _usual_span(values) > _TWO_PI and _wrap_share(values, span) <= _WRAP_SHARE
+
+
+def _usual_span(values: NDArray[Any]) -> float:
+    """What nearly all values span: not the few that are no phase, such as a hot voxel."""
+    low, high = np.quantile(values.ravel()[:: max(1, values.size // 100_000)], (0.001, 0.999))
+    return float(high - low)
 
 
 def _wrap_share(values: NDArray[Any], span: float) -> float:
@@ -209,6 +283,7 @@ def _wrap_share(values: NDArray[Any], span: float) -> float:
 
 def to_radians(values: NDArray[Any], scale: PhaseScale) -> Float:
     """Phase in radians, of the file's own sign."""
+    values = values if scale.groups is None else scale.groups.signed(values)
     radians = np.asarray(values, np.float32) * np.float32(scale.slope)
     radians += np.float32(scale.intercept)
     return radians

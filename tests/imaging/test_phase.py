@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,6 +117,111 @@ def test_a_picture_is_told_from_a_phase_image():
     assert warning.startswith("the phase has only 256 different values")
     assert not phase_scale(BITS).warnings
     assert not phase_scale(picture[:2, :2] * 16, 4096.0).warnings  # too few voxels to tell
+
+
+# -- signed values stored as unsigned ones, and other groups ----------------------------------------------------------
+
+
+def unsigned(values):
+    """What a reader makes of signed 16 bits that it takes for unsigned ones."""
+    return np.rint(values).astype(np.int16).view(np.uint16).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("signed", "cycle"), [(TRUE * 1000, 6283.19), (2 * BITS - 4096, 8192), (BITS * 2 - 4096, 8192.0)]
+)
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (0.25, 0), (2.0, -7)])
+def test_signed_values_stored_as_unsigned_ones(signed, cycle, slope, intercept):
+    values = np.float32(unsigned(signed) * slope + intercept)
+    with pytest.raises(DataError, match=r"signed numbers, .* that were stored as unsigned ones") as caught:
+        phase_scale(values)
+    if (slope, intercept) == (1, 0):
+        proposed = re.findall(r"--phase-range ([\d.]+)", str(caught.value))
+        assert [float(span) for span in proposed] == [pytest.approx(cycle)]
+    scale = phase_scale(values, cycle * slope)
+    assert "this was undone" in scale.warnings[-1]
+    expected = np.rint(signed) * 2 * np.pi / cycle
+    difference = to_radians(values, scale) - expected
+    assert np.ptp(difference) < 1e-3  # no cycle more or less anywhere
+    for wrong in (65535 * slope, 65536 * slope):
+        with pytest.raises(DataError, match=r"fill only 1\d% of the given cycle"):
+            phase_scale(values, wrong)
+
+
+def test_signed_values_of_an_unknown_unit_stored_as_unsigned_ones():
+    values = unsigned(TRUE * 2000)
+    with pytest.raises(DataError, match="stored as unsigned ones") as caught:
+        phase_scale(values)
+    assert "--phase-range" not in str(caught.value)
+    assert not phase_scale(values, 12566.4).warnings[:-1]
+
+
+def test_unsigned_values_that_fill_16_bits_need_no_repair():
+    values = unsigned(TRUE / np.pi * 32767.4)
+    scale = phase_scale(values, 65536)
+    assert scale.groups is None
+    difference = np.angle(np.exp(1j * (to_radians(values, scale) - TRUE - np.pi)))
+    assert np.abs(difference).max() < 1e-3
+
+
+@pytest.mark.parametrize("values", [np.where(TRUE > 2.9, -9.0, TRUE * 0.2), np.where(TRUE > 2.9, 4.0, TRUE * 0.2)])
+def test_padding_is_no_end_of_a_cycle(values):
+    with pytest.raises(DataError, match="values lie in two groups") as caught:
+        phase_scale(values)
+    assert not re.search(r"--phase-range [\d.]", str(caught.value))
+    assert any("two groups" in warning for warning in phase_scale(values, float(np.ptp(values))).warnings)
+
+
+def test_a_hot_voxel_makes_no_unwrapped_phase():
+    values = np.where(np.arange(TRUE.size).reshape(TRUE.shape) == 77, 9.0, TRUE)
+    with pytest.raises(DataError, match="nearly all of its values lie within one"):
+        phase_scale(values, "radians")
+    with pytest.raises(DataError, match="unit of the phase is not known"):
+        phase_scale(values)
+
+
+# -- what is proposed -------------------------------------------------------------------------------------------
+
+
+def proposed(values):
+    with pytest.raises(DataError) as caught:
+        phase_scale(values)
+    return [float(span) for span in re.findall(r"--phase-range ([\d.]+)", str(caught.value))]
+
+
+@pytest.mark.parametrize(
+    ("values", "cycle"),
+    [
+        (TRUE * 0.003674 / np.pi, 0.007348),
+        (TRUE / np.pi * 180, 360),
+        (np.floor((TRUE + np.pi) / (2 * np.pi) * 360), 360),
+        (np.floor((TRUE + np.pi) / (2 * np.pi) * 65536), 65536),
+        (TRUE * 17999 / np.pi, 35998),
+    ],
+)
+def test_a_cycle_that_is_filled_is_proposed(values, cycle):
+    (span,) = proposed(values)
+    assert span == pytest.approx(cycle, rel=1e-3)
+    assert not [warning for warning in phase_scale(values, span).warnings if "check" in warning]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).normal(0, 0.4, TRUE.shape),  # filtered
+        np.where(np.arange(TRUE.size).reshape(TRUE.shape) == 77, 9.0, TRUE),  # one hot voxel
+        np.clip(TRUE, -np.pi, 1.5),
+        TRUE[:, :, :1].repeat(20, 2) * 0 + np.linspace(0, 0.7, 21)[None, :, None],  # no wraps
+    ],
+    ids=["filtered", "one hot voxel", "clipped", "no wraps"],
+)
+def test_no_cycle_is_proposed_where_none_is_seen(values):
+    assert proposed(values) == []
+
+
+def test_another_cycle_than_the_one_that_is_seen_is_named():
+    (warning,) = phase_scale(TRUE / np.pi * 1800, 4096).warnings
+    assert re.search(r"a cycle of 3599\.\d+ and not of the given 4096: check --phase-range", warning)
 
 
 @pytest.mark.parametrize(
