@@ -76,6 +76,11 @@ class Problems:
         except CmbError as error:
             self.add(error, subject)
 
+    def extend(self, other: Problems) -> None:
+        """Note the problems that were gathered elsewhere."""
+        for error, subject in zip(other.found, other.subjects, strict=True):
+            self.add(error, subject)
+
     def raise_if_any(self, hint: str = "") -> None:
         """Raise what was gathered as one error, with a hint as its last line.
 

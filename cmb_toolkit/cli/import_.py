@@ -7,7 +7,15 @@ from typing import Literal
 
 import click
 
+from ..errors import Problems
 from .progress import progress
+
+marks_on = click.option(
+    "--marks-on",
+    type=click.Choice(["magnitude", "phase", "swi", "real", "imaginary"]),
+    help="The file whose voxels the marks count; must be said where the files of a subject store their axes in "
+    "different orders.",
+)
 
 
 @click.group(short_help="Make a study from scans and marks you have.")
@@ -44,6 +52,7 @@ def command() -> None:
     "array: x along the second, y along the first, as MATLAB shows volume(:,:,slice); image: columns from the left "
     "and rows from the top of a radiological view (patient's right on the left, anterior on top).",
 )
+@marks_on
 @click.option(
     "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
 )
@@ -66,6 +75,7 @@ def authors(
     out: Path,
     label_base: str,
     label_axes: Literal["voxel", "array", "image"],
+    marks_on: str | None,
     resolution: str | None,
     unmarked: Literal["patient", "control"],
     keep_names: bool,
@@ -90,22 +100,26 @@ def authors(
     from ..steps.import_ import import_authors
 
     notes: list[str] = []
+    problems = Problems()
     with progress("import") as on_progress:
         import_authors(
             folder,
             out,
             label_base=int(label_base),
             label_axes=label_axes,
+            marks_on=marks_on,
             resolution=resolution,
             keep_names=keep_names,
             unmarked=unmarked,
             key=key,
             on_progress=on_progress,
             notes=notes,
+            problems=problems,
         )
     for note in notes:
         click.echo(f"Note: {note}")
     _summary(out)
+    problems.raise_if_any(_LEFT_OUT)
 
 
 @command.command(short_help="From a table of files.")
@@ -119,7 +133,8 @@ def authors(
     show_default=True,
     help="What i, j, k of the marks call the first voxel along an axis.",
 )
-def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
+@marks_on
+def table(table: Path, out: Path, marks: Path | None, label_base: str, marks_on: str | None) -> None:
     """Make a study from a TABLE of files, tab-separated, one line a subject.
 
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
@@ -128,7 +143,8 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
     A complex pair has the columns real and imaginary in place of magnitude and phase.
     Other columns are not taken over. Write n/a for what is not known.
 
-    The marks have participant_id and either i, j, k (voxel along the file's own axes) or x_mm, y_mm, z_mm (world).
+    The marks have participant_id and either i, j, k (voxel along the file's own axes) or x_mm, y_mm, z_mm (world). A
+    column marks_on of the TABLE says which file i, j, k count on, where --marks-on does not fit all subjects.
 
     \b
     Example:
@@ -137,9 +153,22 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str) -> None:
     """
     from ..steps.import_ import import_table
 
+    problems = Problems()
     with progress("import") as on_progress:
-        import_table(table, out, marks=marks, label_base=int(label_base), on_progress=on_progress)
+        import_table(
+            table,
+            out,
+            marks=marks,
+            label_base=int(label_base),
+            marks_on=marks_on,
+            on_progress=on_progress,
+            problems=problems,
+        )
     _summary(out)
+    problems.raise_if_any(_LEFT_OUT)
+
+
+_LEFT_OUT = "These subjects were left out of the study. Mend their scans and import again, or go on without them."
 
 
 def _summary(out: Path) -> None:

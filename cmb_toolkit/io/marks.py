@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError
+from ..errors import DataError, Problems
 from .tables import read_tsv
 
 __all__ = [
@@ -34,6 +34,9 @@ LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
 """What a label's x and y count, see :func:`labels_to_canonical`."""
 
 
+_VOXEL, _WORLD = ["i", "j", "k"], ["x_mm", "y_mm", "z_mm"]
+
+
 def read_marks(path: Path) -> pd.DataFrame:
     """Read a table of marks of many subjects.
 
@@ -41,41 +44,46 @@ def read_marks(path: Path) -> pd.DataFrame:
     ----------
     path : Path
         TSV with participant_id and either i, j, k (whole voxel indices along the file's own axes) or x_mm, y_mm, z_mm
-        (world coordinates). Where all six are there, the voxel indices count.
+        (world coordinates), or all six.
 
     Returns
     -------
     DataFrame
-        participant_id and the three columns found.
+        participant_id and the columns found of these.
 
     Raises
     ------
     MissingError, DataError
+        Naming every line that holds no mark.
     """
-    frame = read_tsv(path, ["participant_id"])
-    for names in (["i", "j", "k"], ["x_mm", "y_mm", "z_mm"]):
-        if set(names) <= set(frame.columns):
-            break
-    else:
+    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", *_VOXEL, *_WORLD})
+    found = [names for names in (_VOXEL, _WORLD) if set(names) <= set(frame.columns)]
+    some = {*_VOXEL, *_WORLD} & set(frame.columns)
+    if not found or some != {name for names in found for name in names}:
         raise DataError(
             f"{path}: found the columns {', '.join(frame.columns)}; expected participant_id and either i, j, k (voxel) "
             "or x_mm, y_mm, z_mm (world)."
         )
-    numbers = np.column_stack([pd.to_numeric(frame[name], errors="coerce").to_numpy(float) for name in names])
-    wrong = frame["participant_id"].isna().to_numpy() | ~np.isfinite(numbers).all(axis=1)
-    if names[0] == "i":
-        wrong |= (numbers != np.floor(numbers)).any(axis=1)
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0])
-        content = ", ".join(str(value) for value in frame.iloc[line][["participant_id", *names]])
-        kind = "whole voxel indices" if names[0] == "i" else "millimetres"
-        raise DataError(
-            f"{path}: line {line + 2} holds {content}; expected a participant_id and three {kind} "
-            f"({', '.join(names)}). Correct or remove the line."
-        )
-    marks = pd.DataFrame(numbers.astype(int if names[0] == "i" else float), columns=names)
-    marks.insert(0, "participant_id", frame["participant_id"])
-    return marks
+    problems = Problems()
+    for names in found:
+        whole = names is _VOXEL
+        numbers = frame[names].to_numpy(float)
+        wrong = frame["participant_id"].isna().to_numpy() | np.isnan(numbers).any(axis=1)
+        if whole:
+            wrong |= (numbers != np.floor(numbers)).any(axis=1)
+        for line in np.flatnonzero(wrong).tolist():
+            name = frame["participant_id"].iloc[line]
+            content = ", ".join("n/a" if pd.isna(v) else f"{v:g}" for v in numbers[line])
+            content = f"{'n/a' if pd.isna(name) else name}, {content}"
+            problems.add(
+                f"{path}: line {line + 2} holds {content}; expected a participant_id and three "
+                f"{'whole voxel indices' if whole else 'positions in millimetres'} ({', '.join(names)}). Correct or "
+                "remove the line."
+            )
+    problems.raise_if_any()
+    return frame[["participant_id", *(name for names in found for name in names)]].astype(
+        {name: int for names in found if names is _VOXEL for name in names}
+    )
 
 
 def labels_to_canonical(

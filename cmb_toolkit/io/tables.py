@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _FARTHEST = 1e9
 
 
-def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[str] = ()) -> pd.DataFrame:
     """Read a table and check that it has the columns asked for.
 
     Parameters
@@ -43,6 +43,8 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     path : Path
     columns : sequence of str
         Columns that must be there; others are kept.
+    any_case : collection of str
+        Columns that are known whether or not they are written in capitals; for tables that somebody brings.
 
     Returns
     -------
@@ -74,6 +76,7 @@ def read_tsv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if not lines:
         raise _no_table(path, "it is empty")
     names = [nfc(name.strip()) for name in lines[0][1]]
+    names = [name.casefold() if name.casefold() in any_case else name for name in names]
     for line, cells in lines[1:]:
         if len(cells) != len(names):
             raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
@@ -108,8 +111,8 @@ def _column(name: str, texts: list[str]) -> pd.Series[Any]:
         pass
     elif name in _FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
         return pd.Series([text == "True" for text in texts], dtype=bool)
-    elif texts and all(_NUMBER.fullmatch(text) for text in given):
-        if len(given) == len(texts) and all(_WHOLE.fullmatch(text) for text in texts):
+    elif (texts or name in _PLACES) and all(_NUMBER.fullmatch(text) for text in given):
+        if texts and len(given) == len(texts) and all(_WHOLE.fullmatch(text) for text in texts):
             return pd.Series([int(text) for text in texts], dtype=np.int64)
         return pd.Series([np.nan if text in _NOTHING else float(text) for text in texts], dtype=np.float64)
     form = str if name in _PATHS else nfc

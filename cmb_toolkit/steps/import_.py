@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,13 @@ from ..io.layout import Study
 from ..io.marks import (
     LABEL_AXES,
     LabelAxes,
-    canonical_grid,
     inside,
     labels_to_canonical,
     read_marks,
     voxels_to_canonical,
     world_to_canonical,
 )
-from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
+from ..io.nifti import Grid
 from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.sheets import read_sheet
 from ..io.spelling import on_disk
@@ -40,6 +39,7 @@ from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
 from ..names import RESOLUTION, SCANNER, safe_id, shown
 from .cohort import VOLUMES
+from .place_marks import MARKS_ON, common_grid, far_from_world, mark_problems, place_marks, read_grids
 from .places import places, relative
 
 __all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
@@ -59,6 +59,8 @@ PARTICIPANT_COLUMNS = {
     "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
     "imaginary": "Path of the imaginary part relative to the study",
 }
+_TABLE_COLUMNS = [*PARTICIPANT_COLUMNS, "marks_on"]
+"""Of a table of files."""
 _MICROBLEED_COLUMNS = {
     "participant_id": "Subject",
     "i": "Voxel, 0-based, closest canonical axes: grows to the patient's right",
@@ -82,8 +84,7 @@ class _Labels:
     file: Path
     rows: list[int]
     values: NDArray[np.int_]
-    shape: tuple[int, int, int]
-    affine: NDArray[np.float64]
+    grids: Mapping[str, Grid]
 
 
 # -- the authors' layout ----------------------------------------------------------------------------------------
@@ -95,14 +96,18 @@ def import_authors(
     *,
     label_base: int = 1,
     label_axes: LabelAxes = "voxel",
+    marks_on: str | None = None,
     resolution: str | None = None,
     keep_names: bool = False,
     unmarked: Literal["patient", "control"] = "patient",
     key: Path | None = None,
     on_progress: OnProgress,
     notes: list[str] | None = None,
+    problems: Problems | None = None,
 ) -> Path:
     """Make a study from the layout in which the paper's authors gave away their data.
+
+    A subject whose scans cannot be read does not keep the others out; labels that are not understood do.
 
     ``folder/Data`` holds SWI, phase and magnitude volumes of each subject, ``folder/Label`` one Excel file a subject,
     of the same name, with a microbleed a row: slice, x (column), y (row).
@@ -116,6 +121,8 @@ def import_authors(
         What the labels call the first slice, column and row.
     label_axes : {"voxel", "array", "image"}
         What x and y count, see :func:`cmb_toolkit.io.marks.labels_to_canonical`.
+    marks_on : {"magnitude", "phase", "swi"}, optional
+        The volume whose voxels the labels count; needed where those of a subject are stored in different orders.
     resolution : str, optional
         Of all subjects; by default recognised from the voxel size.
     keep_names : bool
@@ -127,6 +134,8 @@ def import_authors(
     on_progress : callable
     notes : list of str, optional
         Where to gather what a person should look at. It may name files, and is not kept.
+    problems : Problems, optional
+        Where to gather which scans could not be read, instead of raising it when the others are imported.
 
     Returns
     -------
@@ -139,6 +148,7 @@ def import_authors(
     """
     if label_base not in (0, 1) or label_axes not in LABEL_AXES or unmarked not in ("patient", "control"):
         raise UsageError(f"label_base {label_base}, label_axes {label_axes}, unmarked {unmarked}: unknown choice.")
+    _check_marks_on(marks_on)
     if resolution is not None:
         RESOLUTION.check(resolution, "--resolution", UsageError)
     files = find_authors_files(folder)
@@ -153,6 +163,7 @@ def import_authors(
             "layout": "authors",
             "label_base": label_base,
             "label_axes": label_axes,
+            **({"marks_on": marks_on} if marks_on else {}),
             "resolution": resolution,
             "keep_names": keep_names,
             "unmarked": unmarked,
@@ -169,40 +180,59 @@ def import_authors(
         write_text(key, tsv_text(rows))
     if _is_done(study, record):
         return out
-    problems = Problems()
+    wrong, unread = Problems(), Problems()
     participants: list[dict[str, Any]] = []
     labelled: dict[str, _Labels] = {}
     on_progress(0, len(names), "")
     for done, (name, volumes) in enumerate(files.volumes.items(), 1):
         subject = identifiers[name]
+        grids: dict[str, Grid] = {}
+        with unread.of(subject):
+            grids = read_grids(volumes)
         try:
-            shape, affine, _ = _common_grid(volumes)
             table = read_sheet(files.sheets[name]) if name in files.sheets else None
         except CmbError as error:
-            problems.add(error)
+            wrong.add(error)
+            continue
+        on_progress(done, len(names), subject)
+        if not grids:
             continue
         if table is not None and len(table):
             values = table[["slice", "x", "y"]].to_numpy(int)
-            labelled[subject] = _Labels(files.sheets[name], table["row"].tolist(), values, shape, affine)
+            labelled[subject] = _Labels(files.sheets[name], table["row"].tolist(), values, grids)
         participants.append(
             {
                 "participant_id": subject,
-                "resolution": resolution or guess_resolution(affine),
+                "resolution": resolution or guess_resolution(common_grid(grids)[1]),
                 "scanner": "unknown",
                 "group": "patient" if subject in labelled else unmarked,
                 **{kind: relative(out, path) for kind, path in volumes.items()},
             }
         )
-        on_progress(done, len(names), subject)
-    marks = {}
+    marks = _placed(labelled, label_base, label_axes, marks_on, wrong)
+    if wrong.found:
+        wrong.extend(unread)
+        wrong.raise_if_any(_fitting(marks, list(labelled.values()), label_base, label_axes, marks_on))
+    return _finish(study, record, participants, marks, scans, unread, problems)
+
+
+_Placed: TypeAlias = dict[str, tuple[NDArray[np.int_], NDArray[np.float64]]]
+"""Subject -> canonical voxels of his marks, and the affine of their grid."""
+
+
+def _placed(labelled: Mapping[str, _Labels], base: int, axes: LabelAxes, on: str | None, wrong: Problems) -> _Placed:
+    marks: _Placed = {}
     for subject, labels in labelled.items():
-        voxels = _canonical(labels, label_base, label_axes)
-        turned, canonical_affine = canonical_grid(labels.shape, labels.affine)
-        for problem in _mark_problems([f"{labels.file}: row {row}" for row in labels.rows], voxels, turned):
-            problems.add(problem)
-        marks[subject] = (voxels, canonical_affine)
-    problems.raise_if_any(_fitting(list(labelled.values()), label_base, label_axes) if problems.found else "")
-    return _write(study, record, participants, marks, scans)
+        shape, affine = common_grid(labels.grids)
+        try:
+            voxels = _canonical(labels, base, axes, on)
+        except DataError as error:
+            wrong.add(f"{labels.file}: {error}")
+            continue
+        for problem in mark_problems([f"{labels.file}: row {row}" for row in labels.rows], voxels, shape):
+            wrong.add(problem)
+        marks[subject] = (voxels, affine)
+    return marks
 
 
 def _beside_the_sheets(folder: Path, files: AuthorsFiles, unmarked: str, notes: list[str]) -> None:
@@ -242,17 +272,23 @@ def _kept_names(names: Sequence[str]) -> dict[str, str]:
     return {name: str(identifier) for name, identifier in kept.items()}
 
 
-def _canonical(labels: _Labels, base: int, axes: LabelAxes) -> NDArray[np.int_]:
-    return labels_to_canonical(labels.values, labels.shape, labels.affine, base=base, axes=axes)
+def _canonical(labels: _Labels, base: int, axes: LabelAxes, on: str | None) -> NDArray[np.int_]:
+    return place_marks(
+        labels.grids,
+        on,
+        lambda grid: labels_to_canonical(labels.values, grid.shape, grid.affine, base=base, axes=axes),
+    )
 
 
-def _fitting(labelled: Sequence[_Labels], base: int, axes: LabelAxes) -> str:
+def _fitting(marks: _Placed, labelled: Sequence[_Labels], base: int, axes: LabelAxes, on: str | None) -> str:
     """Under which ways of counting every label of every subject would be inside its volume."""
+    if len(marks) < len(labelled):
+        return ""  # of some it is not even known which file they count on
     ways = [
         f"--label-base {b} --label-axes {a}"
         for b in (0, 1)
         for a in LABEL_AXES
-        if all(inside(_canonical(x, b, a), canonical_grid(x.shape, x.affine)[0]).all() for x in labelled)
+        if all(inside(_canonical(x, b, a, on), common_grid(x.grids)[0]).all() for x in labelled)
     ]
     if not ways or f"--label-base {base} --label-axes {axes}" in ways:
         return ""
@@ -268,22 +304,32 @@ def import_table(
     *,
     marks: Path | None = None,
     label_base: int = 0,
+    marks_on: str | None = None,
     on_progress: OnProgress,
+    problems: Problems | None = None,
 ) -> Path:
     """Make a study from a table of files.
+
+    A subject whose scans cannot be read does not keep the others out; tables that are not right do.
 
     Parameters
     ----------
     table : Path
         TSV: participant_id, magnitude (or swi) and phase (or real and imaginary) and, where known, swi, mask,
-        resolution, scanner, group, echo_time_ms, phase_sign, phase_range. Paths are relative to the table. Other
-        columns are not taken over.
+        resolution, scanner, group, echo_time_ms, phase_sign, phase_range, marks_on. Paths are relative to the table.
+        Other columns are not taken over.
     out : Path
         The study, new or made by this step.
     marks : Path, optional
         TSV: participant_id and i, j, k (voxels along the file's own axes) or x_mm, y_mm, z_mm (world).
     label_base : {0, 1}
         What `marks` calls the first voxel along an axis.
+    marks_on : {"magnitude", "phase", "swi", "real", "imaginary"}, optional
+        The file whose voxels i, j, k count, where the table's column marks_on does not say; needed where the files of
+        a subject are stored in different orders.
+    on_progress : callable
+    problems : Problems, optional
+        Where to gather which scans could not be read, instead of raising it when the others are imported.
 
     Returns
     -------
@@ -296,7 +342,8 @@ def import_table(
     """
     if label_base not in (0, 1):
         raise UsageError(f"label base {label_base}: expected 0 or 1.")
-    frame = read_tsv(table, ["participant_id"])
+    _check_marks_on(marks_on)
+    frame = read_tsv(table, ["participant_id"], any_case=_TABLE_COLUMNS)
     if frame.empty:
         raise DataError(f"{table}: holds no subject. Write one line per subject below the header.")
     rows = _table_rows(table, frame)
@@ -311,41 +358,61 @@ def import_table(
     files = [on_disk(table.parent / str(row[kind])) for row in rows for kind in VOLUMES if kind in row]
     study, record = _begin(
         out,
-        {"layout": "table", "label_base": label_base, "scans": _digest(out, files)},
+        {
+            "layout": "table",
+            "label_base": label_base,
+            **({"marks_on": marks_on} if marks_on else {}),
+            "scans": _digest(out, files),
+        },
         {"table": table, **({"marks": marks} if marks is not None else {})},
-        {"left_out": sorted(set(frame.columns) - set(PARTICIPANT_COLUMNS))},
+        {"left_out": sorted(set(frame.columns) - set(_TABLE_COLUMNS))},
     )
     if _is_done(study, record):
         return out
-    problems = Problems()
-    participants, placed = [], {}
+    wrong, unread = Problems(), Problems()
+    participants: list[dict[str, Any]] = []
+    placed: _Placed = {}
     on_progress(0, len(rows), "")
     for done, row in enumerate(rows, 1):
         subject = row["participant_id"]
         volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
-        try:
-            shape, affine, _ = _common_grid(volumes)
-        except CmbError as error:
-            problems.add(error)
-            continue
-        row.update({kind: relative(out, path) for kind, path in volumes.items()})
-        row.setdefault("resolution", guess_resolution(affine))
-        participants.append(row)
+        on = row.pop("marks_on", marks_on)
         mine = points[points["participant_id"] == subject]
-        if len(mine):
-            turned, canonical_affine = canonical_grid(shape, affine)
-            if "i" in mine.columns:
-                voxels = voxels_to_canonical(mine[["i", "j", "k"]].to_numpy(int) - label_base, shape, affine)
-            else:
-                voxels = world_to_canonical(mine[["x_mm", "y_mm", "z_mm"]].to_numpy(float), shape, affine)
-            for problem in _mark_problems([f"{marks}: line {line + 2}" for line in mine.index], voxels, turned):
-                problems.add(problem)
-            placed[subject] = (voxels, canonical_affine)
-            if row["group"] == "control":
-                problems.add(f"{table}: control {subject} has marks in {marks}. Make it a patient, or remove them.")
+        if len(mine) and row["group"] == "control":
+            wrong.add(f"{table}: control {subject} has marks in {marks}. Make it a patient, or remove them.")
+        with unread.of(subject):
+            grids = read_grids(volumes)
+            shape, affine = common_grid(grids)
+            row.update({kind: relative(out, path) for kind, path in volumes.items()})
+            row.setdefault("resolution", guess_resolution(affine))
+            participants.append(row)
+            if len(mine):
+                where = [f"{marks}: line {line + 2}" for line in mine.index]
+                try:
+                    voxels = _points(mine, grids, label_base, on)
+                except DataError as error:
+                    wrong.add(f"{marks}: {subject}: {error}")
+                    continue
+                for problem in mark_problems(where, voxels, shape):
+                    wrong.add(problem)
+                if {"i", "x_mm"} <= set(mine.columns):
+                    for problem in far_from_world(where, voxels, mine[["x_mm", "y_mm", "z_mm"]], affine):
+                        wrong.add(problem)
+                placed[subject] = (voxels, affine)
         on_progress(done, len(rows), subject)
-    problems.raise_if_any()
-    return _write(study, record, participants, placed, files)
+    if wrong.found:
+        wrong.extend(unread)
+        wrong.raise_if_any()
+    return _finish(study, record, participants, placed, files, unread, problems)
+
+
+def _points(mine: pd.DataFrame, grids: Mapping[str, Grid], base: int, on: str | None) -> NDArray[np.int_]:
+    """Canonical voxels of a subject's marks."""
+    if "i" in mine.columns:
+        counted = mine[["i", "j", "k"]].to_numpy(int) - base
+        return place_marks(grids, on, lambda grid: voxels_to_canonical(counted, grid.shape, grid.affine))
+    first = next(iter(grids.values()))
+    return world_to_canonical(mine[["x_mm", "y_mm", "z_mm"]].to_numpy(float), first.shape, first.affine)
 
 
 def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -354,7 +421,7 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
     for line, given in enumerate(frame.to_dict("records"), 2):
-        row = {name: value for name in PARTICIPANT_COLUMNS if not pd.isna(value := given.get(str(name)))}
+        row = {name: value for name in _TABLE_COLUMNS if not pd.isna(value := given.get(str(name)))}
         name = str(row.get("participant_id", ""))
         identifier = safe_id(name)
         if identifier is None:
@@ -386,6 +453,8 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
         if column in row and not grammar.fits(row[column]):
             yield column, grammar.expected
+    if "marks_on" in row and row["marks_on"] not in MARKS_ON:
+        yield "marks_on", f"{', '.join(MARKS_ON)} or n/a"
     if "phase_sign" in row and as_number(row["phase_sign"]) not in (1, -1):
         yield "phase_sign", "1 or -1 or n/a"
     if "phase_range" in row and row["phase_range"] != "radians" and not as_number(row["phase_range"]) > 0:
@@ -423,49 +492,16 @@ def guess_resolution(affine: ArrayLike) -> str:
     return "other"
 
 
-def _common_grid(volumes: Mapping[str, Path]) -> Grid:
-    """The grid that all volumes of a subject lie on, from their headers.
-
-    Raises
-    ------
-    MissingError, DataError
-    """
-    grids = {path: read_grid(path) for path in volumes.values()}
-    (first, grid), *others = grids.items()
-    for path, other in others:
-        # along canonical axes: one of them may have been stored in another order
-        one, two = canonical_grid(grid.shape, grid.affine), canonical_grid(other.shape, other.affine)
-        if one[0] != two[0]:
-            raise DataError(
-                f"{first} and {path}: shapes {' x '.join(map(str, grid.shape))} and "
-                f"{' x '.join(map(str, other.shape))} disagree. "
-                "Volumes of a subject must lie on one grid; resample or export one of them again."
-            )
-        if not (apart := grids_apart(*one, two[1])) <= GRID_TOLERANCE:
-            raise DataError(
-                f"{first} and {path}: their corners lie up to {apart:.3g} voxels apart, so their voxels are not in the "
-                "same places. Export both from the same scan with the same converter."
-            )
-    return grid
-
-
-def _mark_problems(where: Sequence[str], voxels: NDArray[np.int_], shape: Sequence[int]) -> Iterable[str]:
-    """What is wrong with the marks of one subject; `where` says where each of them stands."""
-    size = " x ".join(map(str, shape))
-    seen: dict[tuple[int, ...], str] = {}
-    for place, voxel, fits in zip(where, voxels.tolist(), inside(voxels, shape), strict=True):
-        if not fits:
-            yield (
-                f"{place} marks voxel ({', '.join(map(str, voxel))}), outside its volume of {size} (i, j, k from 0, "
-                "canonical axes). Correct it, or check how the labels count."
-            )
-        if tuple(voxel) in seen:
-            yield f"{place} marks the same voxel as {seen[tuple(voxel)]}. A microbleed is marked once; remove one."
-        seen[tuple(voxel)] = place
+def _check_marks_on(marks_on: str | None) -> None:
+    if marks_on not in (None, *MARKS_ON):
+        raise UsageError(f"--marks-on {marks_on}: expected one of {', '.join(MARKS_ON)}.")
 
 
 def _begin(
-    out: Path, parameters: Mapping[str, Any], sources: Mapping[str, Path], extra: Mapping[str, Any]
+    out: Path,
+    parameters: Mapping[str, Any],
+    sources: Mapping[str, Path],
+    extra: Mapping[str, Any],
 ) -> tuple[Study, Record]:
     """Open or create the study, and refuse one whose tables this step did not write.
 
@@ -475,6 +511,17 @@ def _begin(
     """
     study = Study.create(out, name=out.absolute().name)
     record = Record("import", parameters, sources, extra=extra)
+    _check_edited(study, record)
+    return study, record
+
+
+def _check_edited(study: Study, record: Record, *, replace: bool = False) -> None:
+    """Refuse tables of another step; and those that were edited, if they are of another import or to be replaced.
+
+    Raises
+    ------
+    UsageError
+    """
     for table in (study.participants, study.microbleeds):
         if not table.exists():
             continue
@@ -482,25 +529,62 @@ def _begin(
         if old is None or old["step"] != "import":
             who = "by hand" if old is None else f"by `cmbtk {old['step']}`"
             raise UsageError(f"{table}: was made {who}. Import into a new folder, or move this table away first.")
-        if not record.is_current(table) and old.get("content") != sha256(table):
+        if (replace or not record.is_current(table)) and old.get("content") != sha256(table):
             raise UsageError(
                 f"{table}: was changed since it was imported, and importing other data would lose the changes. "
                 "Import into a new folder, or move this table away first."
             )
-    return study, record
 
 
 def _is_done(study: Study, record: Record) -> bool:
+    """Whether all subjects were imported; those whose scans could not be read are tried again."""
+    return _is_current(study, record) and not (read_record(study.participants) or {}).get("failed")
+
+
+def _is_current(study: Study, record: Record) -> bool:
     return all(record.is_current(table) for table in (study.participants, study.microbleeds))
+
+
+def _finish(
+    study: Study,
+    record: Record,
+    participants: Sequence[Mapping[str, Any]],
+    marks: _Placed,
+    scans: Iterable[Path],
+    unread: Problems,
+    problems: Problems | None,
+) -> Path:
+    """Write the study of those whose scans could be read, and hand on or raise what is wrong with the others'.
+
+    Raises
+    ------
+    UsageError
+        If tables that were edited would have to be replaced.
+    MissingError, DataError
+        If scans could not be read.
+    """
+    if not participants:
+        unread.raise_if_any()
+    failed = sorted(set(unread.subjects))
+    old = read_record(study.participants) or {}
+    if not (_is_current(study, record) and old.get("failed", []) == failed):
+        _check_edited(study, record, replace=True)
+        noted = Record(record.step, record.parameters, record.sources, extra={**record.extra, "failed": failed})
+        _write(study, noted, participants, marks, scans)
+    if problems is None:
+        unread.raise_if_any()
+    else:
+        problems.extend(unread)
+    return study.root
 
 
 def _write(
     study: Study,
     record: Record,
     participants: Sequence[Mapping[str, Any]],
-    marks: Mapping[str, tuple[NDArray[np.int_], NDArray[np.float64]]],
+    marks: _Placed,
     scans: Iterable[Path],
-) -> Path:
+) -> None:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
     unused = [column for column in ("real", "imaginary") if subjects[column].isna().all()]
     subjects = subjects.drop(columns=unused)
@@ -529,7 +613,6 @@ def _write(
             extra["places"] = places(study.root, scans, content)
         with publish(table, Record(record.step, record.parameters, record.sources, extra=extra)) as path:
             path.write_text(text, "utf-8", newline="\n")
-    return study.root
 
 
 def _digest(out: Path, files: Iterable[Path]) -> str:

@@ -308,12 +308,82 @@ def test_volumes_that_do_not_agree_or_cannot_be_read(authors, tmp_path):
     )
 
 
-def test_volumes_may_be_stored_in_different_orders(authors, tmp_path):
+@pytest.fixture
+def mixed_orders(authors):
+    """KIM's phase is stored RAS, his other volumes LPS."""
     path = authors / "Data" / "KIM" / "Phase.nii.gz"
-    canonical = nib.as_closest_canonical(nib.load(path))
-    nib.save(canonical, authors / "Data" / "KIM" / "Phase.nii")
+    nib.save(nib.as_closest_canonical(nib.load(path)), authors / "Data" / "KIM" / "Phase.nii")
     path.unlink()
-    import_authors(authors, tmp_path / "study", on_progress=quiet)
+    return authors
+
+
+def test_which_file_labels_count_on_must_be_said_where_it_matters(mixed_orders, tmp_path):
+    message = refused(
+        mixed_orders, tmp_path, DataError,
+        "KIM.xlsx: the files store their axes in different orders (magnitude LPS, phase RAS, swi LPS)",
+        "--marks-on magnitude|phase|swi",
+    )  # fmt: skip
+    assert "All labels would" not in message
+    refused(mixed_orders, tmp_path, UsageError, "--marks-on mask: expected one of", marks_on="mask")
+    expected = {"swi": [[5, 7, 0], [0, 0, 3]], "magnitude": [[5, 7, 0], [0, 0, 3]], "phase": [[0, 0, 0], [5, 7, 3]]}
+    for on, voxels in expected.items():
+        study = Study(import_authors(mixed_orders, tmp_path / on, marks_on=on, on_progress=quiet))
+        marks = read_microbleeds(study)
+        assert marks.loc[marks["participant_id"] == "sub-001", ["i", "j", "k"]].to_numpy().tolist() == voxels
+
+
+def test_where_nothing_counts_voxels_of_files_the_order_does_not_matter(mixed_orders, tmp_path):
+    import_authors(mixed_orders, tmp_path / "image", label_axes="image", on_progress=quiet)
+    (mixed_orders / "Label" / "KIM.xlsx").unlink()
+    import_authors(mixed_orders, tmp_path / "unlabelled", on_progress=quiet)
+
+
+def test_one_bad_scan_does_not_keep_the_others_out(authors, tmp_path):
+    bad = authors / "Data" / "KIM" / "Phase.nii.gz"
+    good = bad.read_bytes()
+    bad.write_bytes(b"# PAR")
+    arguments = ["import", "authors", str(authors), "-o", str(tmp_path / "s"), "--unmarked", "control"]
+    for _ in range(2):  # and it is said again
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, DataError)
+        assert done.exception.exit_code == 5
+        assert str(done.exception).startswith(f"sub-001: {bad}: not a NIfTI file")
+        assert "left out of the study" in str(done.exception)
+        assert "2 subjects" in done.output
+    study = Study(tmp_path / "s")
+    assert ids(study) == ["sub-002", "sub-003"]
+    assert read_microbleeds(study)["participant_id"].tolist() == ["sub-003"]
+    assert read_record(study.participants)["failed"] == ["sub-001"]
+    bad.write_bytes(good)
+    import_authors(authors, study.root, unmarked="control", on_progress=quiet)
+    assert ids(study) == ["sub-001", "sub-002", "sub-003"]
+    assert len(read_microbleeds(study)) == 3
+
+
+def test_what_was_edited_stays_while_a_scan_is_bad(authors, tmp_path):
+    (authors / "Data" / "KIM" / "Phase.nii.gz").write_bytes(b"# PAR")
+    study = Study(tmp_path / "s")
+    for _ in range(2):
+        with pytest.raises(DataError, match="not a NIfTI file"):
+            import_authors(authors, study.root, on_progress=quiet)
+        edited = study.participants.read_text().replace("unknown", "Verio")
+        study.participants.write_text(edited)
+    assert read_participants(study)["scanner"].unique().tolist() == ["Verio"]
+    (authors / "Data" / "KIM" / "Phase.nii.gz").unlink()
+    with pytest.raises(MissingError):
+        import_authors(authors, study.root, on_progress=quiet)
+
+
+def test_a_bad_label_keeps_everybody_out_beside_a_bad_scan(authors, tmp_path):
+    (authors / "Data" / "KIM" / "Phase.nii.gz").write_bytes(b"# PAR")
+    labels(authors / "Label" / "LEE10.xlsx", [["?", 1, 1], [1, 1, 1]])
+    refused(authors, tmp_path, DataError, "LEE10.xlsx: sheet Sheet, row 1 holds", "sub-001:", "not a NIfTI file")
+
+
+def test_no_scan_can_be_read(authors, tmp_path):
+    for path in (authors / "Data").rglob("Mag.nii.gz"):
+        path.write_bytes(b"")
+    refused(authors, tmp_path, DataError, "sub-001", "sub-002", "sub-003", "an empty one")
 
 
 def test_many_problems_are_cut_short(authors, tmp_path):
@@ -487,6 +557,59 @@ def test_all_bad_lines_are_named_at_once(table, tmp_path):
     with pytest.raises(DataError) as caught:
         import_table(table, tmp_path / "study", on_progress=quiet)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_which_file_marks_count_on(table, tmp_path):
+    """The phase of sub-01 is stored RAS; world positions need no answer."""
+    path = table.parent / "p1.nii.gz"
+    nib.save(nib.as_closest_canonical(nib.load(path)), path)
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t1\t2\t3\n02\t1\t2\t3\n")
+    with pytest.raises(DataError, match=r"sub-01: the files store .* \(magnitude LPS, phase RAS\).*--marks-on"):
+        import_table(table, tmp_path / "study", marks=marks, on_progress=quiet)
+    with pytest.raises(DataError, match="sub-01: the marks are said to count on the swi, and there is none; found"):
+        import_table(table, tmp_path / "study", marks=marks, marks_on="swi", on_progress=quiet)
+    for on, voxel in (("magnitude", [4, 5, 3]), ("phase", [1, 2, 3])):
+        study = Study(import_table(table, tmp_path / on, marks=marks, marks_on=on, on_progress=quiet))
+        assert read_microbleeds(study)[["i", "j", "k"]].to_numpy().tolist() == [voxel, [4, 5, 3]]
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(f"{a}\t{b}" for a, b in zip(lines, ("Marks_On", "phase", "n/a"), strict=True)))
+    study = Study(import_table(table, tmp_path / "column", marks=marks, on_progress=quiet))
+    assert read_microbleeds(study)[["i", "j", "k"]].to_numpy().tolist() == [[1, 2, 3], [4, 5, 3]]
+    assert "marks_on" not in read_record(study.participants)["left_out"]
+    table.write_text(table.read_text().replace("\tphase\n", "\tmask\n"))
+    with pytest.raises(DataError, match="line 2: marks_on is 'mask'; expected magnitude"):
+        import_table(table, tmp_path / "study", marks=marks, on_progress=quiet)
+    table.write_text("\n".join(lines))
+    world = marks_file(table, "participant_id\tx_mm\ty_mm\tz_mm\n01\t-0.8\t-1.6\t6\n")
+    study = Study(import_table(table, tmp_path / "world", marks=world, on_progress=quiet))
+    assert read_microbleeds(study)[["i", "j", "k"]].to_numpy().tolist() == [[4, 5, 3]]
+
+
+def test_voxel_and_world_must_agree(table, tmp_path):
+    """A study's own microbleeds.tsv counts canonical voxels, its files do not."""
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t1\t2\t3\n")
+    study = Study(import_table(table, tmp_path / "a", marks=marks, on_progress=quiet))
+    with pytest.raises(DataError, match=r"microbleeds\.tsv: line 2 has a voxel .* that lie 3 voxels apart"):
+        import_table(table, tmp_path / "b", marks=study.microbleeds, on_progress=quiet)
+    marks_file(table, "participant_id\ti\tj\tk\tx_mm\ty_mm\tz_mm\n01\t1\t2\t3\t-0.7\t-1.8\t6\n")
+    import_table(table, tmp_path / "c", marks=marks, on_progress=quiet)
+
+
+def test_columns_in_capitals_are_known(table, tmp_path):
+    table.write_text(table.read_text().replace("phase_sign", "Phase_Sign").replace("participant_id", "Participant_ID"))
+    frame = read_participants(Study(import_table(table, tmp_path / "study", on_progress=quiet)))
+    assert frame.loc["sub-01", "phase_sign"] == -1
+
+
+def test_one_bad_scan_of_a_table_does_not_keep_the_others_out(table, tmp_path):
+    (table.parent / "p1.nii.gz").write_bytes(b"# PAR")
+    marks = marks_file(table, "participant_id\ti\tj\tk\n01\t0\t0\t0\n02\t5\t7\t3\n")
+    done = CliRunner().invoke(cli, ["import", "table", str(table), "--marks", str(marks), "-o", str(tmp_path / "s")])
+    assert isinstance(done.exception, DataError)
+    assert str(done.exception).startswith(f"sub-01: {table.parent}/p1.nii.gz: not a NIfTI file")
+    study = Study(tmp_path / "s")
+    assert ids(study) == ["sub-02"]
+    assert read_microbleeds(study)["participant_id"].tolist() == ["sub-02"]
 
 
 def test_a_file_is_missing(table, tmp_path):
