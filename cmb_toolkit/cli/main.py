@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 import click
 
 from .. import __version__
-from ..errors import CmbError
+from ..errors import CmbError, DataError, MissingError
+from .streams import broken_stream, close_streams, open_streams, say
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (section, module, one line)
@@ -86,8 +90,31 @@ def cli() -> None:
     """
 
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and a scheduler's or the system's request to end: obeyed alike, what was begun is tidied up."""
+
+
 def _interrupt(_signal: int, _frame: object) -> None:
+    _ignore_ends()  # a second Ctrl-C would only interrupt the tidying up
     raise KeyboardInterrupt
+
+
+def _ignore_ends() -> None:
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _listen_to_ends() -> None:
+    for number in _ENDS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # who was started with `&` is deaf to Ctrl-C
+            signal.signal(number, _interrupt)
+
+
+def _hush() -> None:
+    """Libraries' advice to programmers, with paths of their own files, is none to users; workers are hushed as well."""
+    if not sys.warnoptions and not os.environ.get("CMBTK_DEBUG"):
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
 
 
 def _said(error: Exception) -> str:
@@ -102,39 +129,59 @@ def _said(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line: errors become one message and the documented exit code."""
-    # a scheduler's or the system's request to end is obeyed like Ctrl-C: what was begun is tidied up
-    signal.signal(signal.SIGTERM, _interrupt)
+    open_streams()
+    _listen_to_ends()
+    _hush()
+    code, message = _run()
+    _ignore_ends()  # nothing is left that could be stopped
+    if message:
+        say(message)
+    sys.exit(close_streams(code))
+
+
+def _run() -> tuple[int, str]:
+    """Exit code, and what is left to be said."""
     try:
         code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return (code if isinstance(code, int) else 0), ""
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        return 2, _usage(error)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Run the same command again to go on.", err=True)
-        sys.exit(130)
+        return 130, "Interrupted. Run the same command again to go on."
     except CmbError as error:
-        click.echo(f"Error: {_said(error)}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:  # the last line of defence: one line for people, the traceback on request
-        if os.environ.get("CMBTK_DEBUG"):
+        return error.exit_code, f"Error: {_said(error)}"
+    except (Exception, SystemExit) as error:  # click ends by itself where its pipe is broken
+        if (broken := broken_stream()) is not None:
+            return broken[0], ""
+        if isinstance(error, SystemExit) or os.environ.get("CMBTK_DEBUG"):
             raise
-        message, code = _unforeseen(error)
-        click.echo(f"Error: {message}", err=True)
-        sys.exit(code)
+        # the last line of defence: one line for people, the traceback on request
+        code, message = _unforeseen(error)
+        return code, f"Error: {message}"
 
 
-def _unforeseen(error: Exception) -> tuple[str, int]:
-    """What to say of an error that nobody has said in words of his own, and the exit code."""
+def _usage(error: click.ClickException) -> str:
+    """How the command is called, and what was wrong with how it was."""
+    text = io.StringIO()
+    error.show(text)
+    return text.getvalue().rstrip("\n")
+
+
+def _unforeseen(error: Exception) -> tuple[int, str]:
+    """The exit code, and what to say of an error that nobody has said in words of his own."""
     if isinstance(error, MemoryError):
-        return "this machine has not enough memory for it. Close other programs, or ask for less.", 1
+        return 1, "this machine has not enough memory for it. Close other programs, or ask for less."
+    if isinstance(error, RecursionError):
+        return DataError.exit_code, "an input is nested deeper than can be read. Write it again, flat."
     if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
         said = CmbError(f"{os.fsdecode(error.filename)}: {os.strerror(error.errno).lower()}")
-        return f"{_said(said)}. Check the path and its permissions.", 3
-    return (
+        cure = (
+            "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check the path and its permissions"
+        )
+        return MissingError.exit_code, f"{_said(said)}. {cure}, then run the same command again."
+    if isinstance(error, OSError) and error.errno is not None:
+        return 1, f"the system refused: {os.strerror(error.errno).lower()}. Run the same command again."
+    return 1, (
         f"unexpected {type(error).__name__}: {_said(error)}\n"
         "This is a bug in cmb_toolkit. Run again with CMBTK_DEBUG=1 for the traceback and report it."
-    ), 1
+    )

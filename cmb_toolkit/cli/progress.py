@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+from .streams import say
+
 __all__ = ["Reporter", "progress"]
 
 _LOG_INTERVAL_S = 60.0
@@ -93,4 +95,4 @@ class _Log:
         self.note(f"{self._title}: {done}/{total} in {elapsed:.0f} s{left} {what}".rstrip())
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text)

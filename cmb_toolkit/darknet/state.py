@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import CmbError, DarknetError, DataError, StorageError, UsageError
+from ..errors import CmbError, DarknetError, DataError, UsageError
 from ..io.files import check_file, load_json, read_text
-from ..io.publish import write_text
+from ..io.publish import storage_error, write_text
 from .cfg import Cfg
 from .weights import Weights, initial_weights, read_weights, write_weights
 
@@ -356,6 +356,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{path}: could not be written ({error.strerror}). Free some space, then run the same command again."
-        ) from error
+        raise storage_error(path, error.errno) from error

@@ -26,12 +26,27 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import CmbError, MissingError, StorageError
+from ..errors import CmbError, DataError, MissingError, StorageError
+from .files import load_json
 
-__all__ = ["Record", "fingerprint", "publish", "read_record", "sha256", "sidecar", "unchanged", "write_text"]
+__all__ = [
+    "Record",
+    "fingerprint",
+    "publish",
+    "read_record",
+    "sha256",
+    "sidecar",
+    "storage_error",
+    "unchanged",
+    "write_text",
+]
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_PLACE = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_OF_STORAGE = _FULL | _DENIED | _NO_PLACE | {errno.EFBIG, errno.EIO}
+_LARGEST_RECORD = 64 << 20
+_SOURCE = {"bytes", "modified_ns", "sha256"}
 _ALMOST_NOTHING = 1 << 16
 """A file system with less than this free [byte] is called full where a library does not say why it failed."""
 
@@ -122,11 +137,14 @@ def sidecar(target: Path) -> Path:
 def read_record(target: Path) -> dict[str, Any] | None:
     """Read the sidecar of an output; None where there is none or it is not one of ours."""
     try:
-        record = json.loads(sidecar(target).read_text("utf-8"))
-    except (OSError, ValueError):
+        record = load_json(sidecar(target), "", _LARGEST_RECORD)
+    except (MissingError, DataError):
         return None
-    complete = isinstance(record, dict) and {"step", "version", "parameters", "sources", "engine"} <= record.keys()
-    return record if complete else None
+    if not isinstance(record, dict) or not {"step", "version", "parameters", "sources", "engine"} <= record.keys():
+        return None
+    sources = record["sources"]
+    known = isinstance(sources, list) and all(isinstance(one, dict) and one.keys() >= _SOURCE for one in sources)
+    return record if known and isinstance(record["parameters"], dict) else None
 
 
 @contextmanager
@@ -173,8 +191,8 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
     except CmbError:
         raise
     except Exception as error:
-        if (reason := _storage_reason(error, target.parent)) is not None:
-            raise _storage_error(target, reason) from error
+        if (code := _storage_code(error, target.parent)) is not None:
+            raise storage_error(target, code) from error
         raise
     finally:
         _remove(temporary)
@@ -196,8 +214,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
     except OSError as error:
-        if (reason := _storage_reason(error, path.parent)) is not None:
-            raise _storage_error(path, reason) from error
+        if (code := _storage_code(error, path.parent)) is not None:
+            raise storage_error(path, code) from error
         raise
     finally:
         _remove(temporary)
@@ -211,13 +229,11 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno in _NO_SPACE | _NO_PLACE:
-            raise _storage_error(folder, os.strerror(error.errno or 0)) from error
-        raise
+        raise storage_error(folder, error.errno) from error
 
 
-def _storage_reason(error: Exception, folder: Path) -> str | None:
-    """Why the disk made a write fail, or None if it did not.
+def _storage_code(error: Exception, folder: Path) -> int | None:
+    """The error number of why the disk made a write fail, or None if it did not.
 
     numpy and HDF5 report a short write without an error number, so that a full file system is looked for as well.
     An input that may not be read is no matter of storage and is left to who reads it.
@@ -226,19 +242,33 @@ def _storage_reason(error: Exception, folder: Path) -> str | None:
         denied = error.errno in {errno.EACCES, errno.EPERM} and isinstance(error.filename, str | bytes | os.PathLike)
         if denied and folder.absolute() not in Path(os.fsdecode(error.filename)).absolute().parents:
             return None
-        return os.strerror(error.errno) if error.errno in _NO_SPACE | _NO_PLACE else None
+        return error.errno if error.errno in _OF_STORAGE else None
     try:
         full = shutil.disk_usage(folder).free < _ALMOST_NOTHING
     except OSError:
         return None
-    return os.strerror(errno.ENOSPC) if full else None
+    return errno.ENOSPC if full else None
 
 
-def _storage_error(path: Path, reason: str) -> StorageError:
-    return StorageError(
-        f"{path}: could not be written ({reason.lower()}). "
-        "Free some space or choose another output folder, then run the same command again."
-    )
+def storage_error(path: Path, code: int | None) -> StorageError:
+    """What to say of an output that could not be written.
+
+    Parameters
+    ----------
+    path : Path
+    code : int or None
+        The system's error number.
+    """
+    if code in _FULL:
+        cure = "Free some space or choose another output folder"
+    elif code in _DENIED:
+        cure = "Nothing may be written there: change its permissions or choose another output folder"
+    elif code == errno.EFBIG:
+        cure = "No file there may be so large: raise the limit or choose another output folder"
+    else:
+        cure = "Choose another output folder"
+    reason = os.strerror(code).lower() if code else "the system does not say why"
+    return StorageError(f"{path}: could not be written ({reason}). {cure}, then run the same command again.")
 
 
 def sha256(path: Path) -> str:

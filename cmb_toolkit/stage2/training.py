@@ -20,8 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..errors import DataError, StorageError, UsageError
+from ..errors import DataError, UsageError
 from ..io.files import check_file
+from ..io.publish import storage_error
 from ..keras_settings import keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
@@ -331,10 +332,7 @@ class _State:
                 np.savez(stream, allow_pickle=False, note=np.array(note), **self._arrays())
             temporary.replace(path)
         except OSError as error:
-            raise StorageError(
-                f"{path}: the checkpoint could not be written ({os.strerror(error.errno or 0).lower()}). "
-                "Free some space, then run the same command again."
-            ) from error
+            raise storage_error(path, error.errno) from error
         finally:
             temporary.unlink(missing_ok=True)
 

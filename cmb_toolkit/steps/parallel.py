@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Generator, Sequence
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from multiprocessing.synchronize import Event as EventClass
+from typing import Generic, TypeVar
 
 from ..errors import CmbError, Problems, StorageError
 from ..model import OnProgress
@@ -86,8 +91,10 @@ def _outcomes(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Gene
         yield from ((n, partial(function, item)) for n, item in enumerate(items))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(items)), mp_context=context) as pool:
-        places = {pool.submit(function, item): n for n, item in enumerate(items)}
+    over = context.Event()
+    with ProcessPoolExecutor(min(jobs, len(items)), context, _begin, (over,)) as pool:
+        with _deaf():
+            places = {pool.submit(_Interruptible(function), item): n for n, item in enumerate(items)}
         try:
             for future in as_completed(places):
                 if isinstance(error := future.exception(), BrokenProcessPool):
@@ -97,5 +104,54 @@ def _outcomes(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Gene
                     ) from error
                 yield places[future], future.result
         except BaseException:
+            over.set()
+            for worker in multiprocessing.active_children():
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid or 0, signal.SIGINT)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+# A terminal sends Ctrl-C to workers as well, and one that is starting or waiting would end in a traceback. So they are
+# born deaf, and hear only while they work; what they missed is told by an event, which is set before they are called.
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ignore Ctrl-C inside; processes that are started there ignore it for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_worker: dict[str, EventClass] = {}
+
+
+def _begin(over: EventClass) -> None:
+    _worker["over"] = over
+
+
+def _end(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class _Interruptible(Generic[T, R]):
+    """A function that Ctrl-C ends, in a worker that it does not."""
+
+    function: Callable[[T], R]
+
+    def __call__(self, item: T) -> R:
+        signal.signal(signal.SIGINT, _end)
+        try:
+            if _worker["over"].is_set():
+                raise KeyboardInterrupt
+            return self.function(item)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,6 +1,7 @@
 """The command line as a whole: every help is light, complete and ends in an example; errors become exit codes."""
 
 import re
+import signal
 import subprocess
 import sys
 
@@ -124,6 +125,9 @@ def _raise(kind):
         "interrupt": KeyboardInterrupt(),
         "bug": ZeroDivisionError("oh"),
         "memory": MemoryError(),
+        "nested": RecursionError("maximum recursion depth exceeded"),
+        "full": OSError(28, "No space left on device", "a/b.tsv"),
+        "handles": OSError(24, "Too many open files"),
         "rights": PermissionError(13, "Permission denied", "a/b.tsv"),
         "long": OSError(36, "File name too long", "x" * 300),
         "click": click.BadParameter("too big"),
@@ -145,7 +149,11 @@ def run_main(monkeypatch, capsys):
             module.main()
         return end.value.code, capsys.readouterr().err
 
-    return run
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    yield run
+    for number, handler in heard.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +184,9 @@ def test_usage_of_click(run_main):
     ("kind", "code", "says"),
     [
         ("memory", 1, "not enough memory"),
+        ("nested", 5, "nested deeper than can be read"),
+        ("full", 3, "a/b.tsv: no space left on device. Free some space"),
+        ("handles", 1, "too many open files"),
         ("rights", 3, "a/b.tsv: permission denied. Check the path"),
         ("long", 3, "x: file name too long"),
     ],

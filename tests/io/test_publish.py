@@ -248,10 +248,22 @@ def test_a_failed_step_leaves_the_old_output_and_nothing_else(tmp_path, error):
     assert names(tmp_path) == ["t", "t.json"]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS])
-def test_a_full_or_broken_disk_is_a_storage_error(tmp_path, code):
-    with pytest.raises(StorageError, match=r"t: could not be written .*Free some space") as caught:
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "Free some space"),
+        (errno.EFBIG, "raise the limit"),
+        (errno.EIO, "Choose another output folder"),
+        (errno.EROFS, "change its permissions"),
+        (errno.EACCES, "change its permissions"),
+        (errno.ENAMETOOLONG, "Choose another output folder"),
+    ],
+)
+def test_a_full_or_broken_disk_is_a_storage_error(tmp_path, code, cure):
+    with pytest.raises(StorageError, match=rf"t: could not be written .*{cure}") as caught:
         fail_half_way(tmp_path / "t", OSError(code, "anything"))
+    assert ("space" in str(caught.value).split(")")[-1]) == (code in (errno.ENOSPC, errno.EDQUOT))
     assert caught.value.exit_code == 1
     assert names(tmp_path) == []
 
@@ -283,6 +295,30 @@ def test_where_the_folder_should_be_there_is_a_file(tmp_path):
     for write in (lambda p: make(p, Record("x", {})), lambda p: write_text(p, "x")):
         with pytest.raises(StorageError, match="out: could not be written"):
             write(tmp_path / "out" / "t")
+
+
+def test_where_no_folder_can_be_made():
+    for write in (lambda p: make(p, Record("x", {})), lambda p: write_text(p, "x")):
+        with pytest.raises(StorageError, match=r"/proc/x: could not be written .*Choose another output folder"):
+            write(Path("/proc/x/t"))
+
+
+@pytest.mark.parametrize("spoil", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_record_is_read_from_a_regular_file_alone(tmp_path, spoil):
+    make(tmp_path / "t", Record("x", {}))
+    sidecar(tmp_path / "t").unlink()
+    spoil(sidecar(tmp_path / "t"))
+    assert read_record(tmp_path / "t") is None
+
+
+@pytest.mark.parametrize("key", ["sources", "parameters"])
+@pytest.mark.parametrize("value", [None, 3, "x", ["x"], [{}]])
+def test_a_record_with_other_kinds_of_values_is_none_of_ours(tmp_path, key, value):
+    make(tmp_path / "t", Record("x", {}))
+    content = json.loads(sidecar(tmp_path / "t").read_text()) | {key: value}
+    sidecar(tmp_path / "t").write_text(json.dumps(content))
+    assert read_record(tmp_path / "t") is None
+    assert not Record("x", {}).is_current(tmp_path / "t")
 
 
 @pytest.fixture
