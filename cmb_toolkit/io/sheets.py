@@ -7,6 +7,7 @@ What is not understood is refused, with file, sheet and row: a sheet that cannot
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import DataError, MissingError, Problems
+from ..errors import DataError, Problems
 from ..names import nfc
+from .files import check_file
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -41,7 +43,7 @@ _BESIDE = {
 """Words that may stand beside them; a heading with any other word is of another column."""
 
 _NEEDED = "the headings slice, x (column) and y (row)"
-_MOST_BYTES = 100_000_000
+_MOST_BYTES = 10_000_000
 _MOST_CELLS = 1_000_000
 _WHOLE = re.compile(r"\s*[+-]?\d{1,9}(\.0*)?\s*", re.ASCII)
 _NUMERIC = re.compile(r"\s*[+-]?\d+([.,]\d*)*\s*", re.ASCII)
@@ -110,12 +112,11 @@ def read_sheet(path: Path) -> pd.DataFrame:
     Raises
     ------
     MissingError
-        If the file is not there.
+        If the file is not there, or may not be read.
     DataError
         If it is no Excel file, it is not clear which sheet or columns hold the labels, or a row is not understood.
     """
-    if not path.is_file():
-        raise MissingError(f"{path}: not found. Check the name of the label file.")
+    check_file(path, "Check the label file's name, and that it may be read.")
     if path.suffix.lower() not in EXCEL:
         raise DataError(f"{path}: only .xlsx can be read. Open it in a spreadsheet program and save it as .xlsx.")
     sheets = [sheet for sheet in _open(path) if any(sheet.filled(row) for row in range(len(sheet.rows)))]
@@ -160,13 +161,15 @@ def _open(path: Path) -> list[_Sheet]:
         )
     try:
         with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
+            size = sum(entry.file_size for entry in packed.infolist() if entry.filename.lower().endswith(".xml"))
         if size > _MOST_BYTES:
             raise DataError(
                 f"{path}: unpacks to {size:,} bytes, far more than a list of marks. Save it again as .xlsx."
             )
-        values = openpyxl.load_workbook(path, data_only=True)
-        formulas = openpyxl.load_workbook(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what openpyxl does not keep: pictures, lists to choose from
+            values = openpyxl.load_workbook(path, data_only=True)
+            formulas = openpyxl.load_workbook(path)
         for page in values.worksheets:
             if page.max_row * page.max_column > _MOST_CELLS:
                 raise DataError(

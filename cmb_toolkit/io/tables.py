@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..errors import DataError, MissingError, Problems
 from ..names import nfc
+from .files import check_file
 
 __all__ = ["as_number", "read_tsv", "tsv_text", "write_tsv"]
 
@@ -30,6 +31,9 @@ _PLACES = {"i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "botto
 """Columns that hold numbers, in every table."""
 
 _NOTHING = {"n/a", ""}
+_LARGEST = 1 << 28
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How the files of Excel and LibreOffice begin."""
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|inf)", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _FARTHEST = 1e9
@@ -62,6 +66,7 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
     """
     if not path.is_file():
         raise MissingError(f"{path}: table not found. Run the step that makes it, or check the folder's name.")
+    check_file(path, "Write it again as TSV.", _LARGEST)
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -70,7 +75,10 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
     except OSError as error:
         raise MissingError(f"{path}: cannot be read ({error.strerror}). Check the file's permissions.") from error
     except (ValueError, csv.Error) as error:
-        raise _no_table(path, str(error)) from error
+        with path.open("rb") as stream:
+            spreadsheet = stream.read(4) in _SPREADSHEETS
+        why = "it is a spreadsheet program's own file; export it as tab-separated text" if spreadsheet else str(error)
+        raise _no_table(path, why) from error
     while lines and not any(cell.strip() for cell in lines[-1][1]):  # spreadsheets leave rows of tabs at the end
         lines.pop()
     if not lines:

@@ -22,7 +22,7 @@ from ..report.mark_sheet import draw_marks
 from .check_files import ScanFacts, Task, check_files
 from .check_marks import check_counting, check_positions, check_spots
 from .check_problem import Problem, error, times
-from .check_tables import check_folds, check_participants, read_marks
+from .check_tables import check_folds, check_import, check_participants, read_marks
 from .check_together import check_together
 from .cohort import read_participants
 from .parallel import for_each
@@ -116,7 +116,7 @@ def check_study(
     """
     study = Study.open(folder)
     participants = read_participants(study, named=False)
-    problems = list(check_participants(study, participants))
+    problems = [*check_import(study, participants), *check_participants(study, participants)]
     marks, mark_problems = read_marks(study, participants)
     problems += mark_problems
     counting = counting_of(read_record(study.microbleeds))

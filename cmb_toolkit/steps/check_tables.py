@@ -10,11 +10,23 @@ import pandas as pd
 from ..errors import CmbError, DataError
 from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
+from ..io.publish import read_record
 from ..io.tables import read_tsv
 from .check_problem import Problem, error, some, warning
 from .cohort import read_fold, read_microbleeds, wrong_names
 
-__all__ = ["check_folds", "check_participants", "read_marks"]
+__all__ = ["check_folds", "check_import", "check_participants", "read_marks"]
+
+
+def check_import(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
+    """Who is missing because his scans could not be read when the study was imported."""
+    left_out = (read_record(study.participants) or {}).get("failed")
+    names = [str(name) for name in left_out if name not in participants.index] if isinstance(left_out, list) else []
+    if names:
+        yield warning(
+            f"{study.participants}: `cmbtk import` left out {some(names)}, whose scans could not be read. Mend these "
+            "and import again, or go on without."
+        )
 
 
 def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Readers' Excel sheets as people make them: obeyed by their headings, or refused with what is needed."""
 
+import zipfile
 from datetime import date
 from itertools import permutations
 
@@ -224,6 +225,14 @@ def test_old_excel_passwords_and_no_excel(tmp_path):
         read_sheet(tmp_path / "p.xlsx")
     with pytest.raises(MissingError, match=r"b\.xlsx: not found"):
         read_sheet(tmp_path / "b.xlsx")
+
+
+def test_a_file_that_unpacks_to_very_much(tmp_path):
+    path = sheet(tmp_path / "a.xlsx", [[1, 2, 3]])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/worksheets/sheet9.xml", bytes(10_000_001))
+    with pytest.raises(DataError, match="unpacks to 10,0"):
+        read_sheet(path)
 
 
 def test_a_cell_far_away(tmp_path):

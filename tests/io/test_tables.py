@@ -140,6 +140,13 @@ def test_what_is_no_table_is_refused(path, content):
         read_tsv(path, ["a", "b"])
 
 
+@pytest.mark.parametrize("begin", [b"PK\x03\x04\xff", b"\xd0\xcf\x11\xe0\xa1\xb1"])
+def test_spreadsheets_are_named(path, begin):
+    path.write_bytes(begin)
+    with pytest.raises(DataError, match="it is a spreadsheet program's own file; export it as tab-separated text"):
+        read_tsv(path)
+
+
 def test_commas_are_no_tabs(path):
     path.write_text("participant_id,i\nsub-1,2\n")
     with pytest.raises(DataError, match="tab-separated"):

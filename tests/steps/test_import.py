@@ -13,6 +13,7 @@ from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.steps.check import check_study
 from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
 from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table
 from cmb_toolkit.steps.places import located
@@ -354,6 +355,8 @@ def test_one_bad_scan_does_not_keep_the_others_out(authors, tmp_path):
     assert ids(study) == ["sub-002", "sub-003"]
     assert read_microbleeds(study)["participant_id"].tolist() == ["sub-003"]
     assert read_record(study.participants)["failed"] == ["sub-001"]
+    told = [problem.message for problem in check_study(study.root, on_progress=quiet).problems]
+    assert any("`cmbtk import` left out sub-001, whose scans could not be read" in message for message in told)
     bad.write_bytes(good)
     import_authors(authors, study.root, unmarked="control", on_progress=quiet)
     assert ids(study) == ["sub-001", "sub-002", "sub-003"]
