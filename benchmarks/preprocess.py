@@ -28,7 +28,8 @@ from skimage.restoration import unwrap_phase
 
 from cmb_toolkit.imaging.bet import bet
 from cmb_toolkit.imaging.highpass import SIGMA_MM, gaussian_highpass, homodyne_highpass
-from cmb_toolkit.imaging.phase import phase_scale, sign_evidence
+from cmb_toolkit.imaging.phase import phase_scale
+from cmb_toolkit.imaging.sign import sinus_evidence, vein_evidence
 from cmb_toolkit.imaging.swi import minip, phase_mask, swi
 from cmb_toolkit.imaging.unwrap import unwrap_laplacian, unwrap_path
 from cmb_toolkit.io.nifti import read_volume, write_volume
@@ -99,7 +100,8 @@ def measure(resolution: str, seed: int, repeat: int, folder: Path) -> None:
             lambda: scipy_gaussian(unwrapped, mask, zooms),
         ),
         ("high-pass, homodyne", lambda: homodyne_highpass(magnitude.data, phase.data, mask, zooms), "", None),
-        ("sign from the veins", lambda: sign_evidence(filtered, magnitude.data, mask, zooms), "", None),
+        ("sign from the veins", lambda: vein_evidence(filtered, magnitude.data, mask, zooms), "", None),
+        ("sign from the sinuses", lambda: sinus_evidence(unwrapped, magnitude.data, mask, zooms), "", None),
         ("phase mask and SWI", lambda: swi(magnitude.data, phase_mask(filtered)), "", None),
         (
             "minIP",

@@ -31,8 +31,8 @@ _OPTIONS = (
         type=click.Choice(["+1", "-1", "auto"]),
         default="+1",
         show_default=True,
-        help="+1 if the phase is paramagnetic positive (veins bright), -1 if veins are dark; auto asks the veins of "
-        "each scan. In a study, for those whose column phase_sign is n/a.",
+        help="+1 if the phase is paramagnetic positive (veins bright), -1 if veins are dark; auto asks veins and "
+        "sinuses of each scan. In a study, for those whose column phase_sign is n/a.",
     ),
     PHASE_RANGE,
     click.option(
@@ -140,8 +140,8 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any
     and is named at the end. For one scan without a study see `cmbtk swi`.
 
     The unit of the phase is recognised where its values fill a known range and never guessed. A sign that was given and
-    that the veins contradict is reported and never flipped; --phase-sign auto takes the one that they show, and says on
-    what evidence.
+    that veins or sinuses contradict is reported and never flipped; --phase-sign auto takes the one that they show, and
+    says on what evidence.
 
     \b
     Example:
@@ -170,15 +170,20 @@ def settings_from(options: dict[str, Any]) -> Settings:
 def show(summary: PreprocessSummary, where: str) -> None:
     """Print what was made, with everything that a person should look at."""
     for report in summary.scans:
-        if "veins" in report.phase_sign:
+        if " from the " in report.phase_sign:
             click.echo(f"{report.name}: phase sign {report.phase_sign}")
         for warning in report.warnings:
             click.echo(f"Warning: {report.name}: {warning}", err=True)
+    for warning in summary.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     volumes = [report.brain_ml for report in summary.scans]
     units = sorted({report.phase_unit for report in summary.scans})
     count = len(summary.scans)
     click.echo(f"{count} scan{'s' * (count != 1)}: {summary.made} preprocessed, {summary.unchanged} unchanged.")
     click.echo(f"Brain mask {_span(volumes)} ml; phase in {'; '.join(units)}.")
+    assumed = sum(" assumed" in report.phase_sign for report in summary.scans)
+    if assumed:
+        click.echo(f"The sign of the phase was assumed for {assumed} of them; --phase-sign auto looks for it.")
     click.echo(f"Magnitude, phase, SWI, minIP and mask are in {where}")
 
 

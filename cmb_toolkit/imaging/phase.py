@@ -1,4 +1,4 @@
-"""Units and sign of phase images: what a file's numbers mean in radians, and which way veins point.
+"""Units of phase images: what a file's numbers mean in radians.
 
 Scanners and converters store one cycle of phase in many units. The unit is recognised only where the values fill a
 known range; a range that is merely close is refused, because a wrong unit makes a wrong image without any error.
@@ -6,25 +6,19 @@ known range; a range that is merely close is refused, because a wrong unit makes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..errors import DataError
-from .gaussian import in_plane_mean
-from .rim import without_rim
 from .unsigned import Groups, two_groups
 
 __all__ = [
     "PhaseScale",
-    "SignEvidence",
     "alternating_slices",
     "phase_scale",
-    "sign_evidence",
     "to_radians",
     "without_alternation",
 ]
@@ -287,67 +281,6 @@ def to_radians(values: NDArray[Any], scale: PhaseScale) -> Float:
     radians = np.asarray(values, np.float32) * np.float32(scale.slope)
     radians += np.float32(scale.intercept)
     return radians
-
-
-@dataclass(frozen=True)
-class SignEvidence:
-    """What the veins say about the sign of the phase.
-
-    Attributes
-    ----------
-    voxels : int
-        Dark, vessel-like voxels with more than 0.3 rad of high-passed phase.
-    positive : float
-        Share of them that is positive; NaN without voxels. Near 1 for paramagnetic-positive phase.
-    median : float
-        Their median phase [rad].
-    verdict : {1, 0, -1}
-        The sign that they show, 0 where they do not tell.
-    """
-
-    voxels: int
-    positive: float
-    median: float
-    verdict: Literal[1, 0, -1]
-
-
-def sign_evidence(highpassed: Float, magnitude: Float, mask: Mask, zooms: Sequence[float]) -> SignEvidence:
-    """Ask the veins: deoxygenated blood is paramagnetic, so most dark vessels must have positive phase.
-
-    The darkest half percent of the voxels is looked at: against their in-plane surroundings, away from the rim of the
-    mask and from places where the phase is disturbed (many voxels beyond 1 rad nearby, as over the sinuses). On
-    simulated scans 70 to 85 % of them are positive. Veins across the slices show the true sign; those within a slice
-    too, as soon as the voxel is taller than wide (Xu and Haacke, 2006). Calcifications are diamagnetic, but few.
-
-    Parameters
-    ----------
-    highpassed : (i, j, k) array
-        Phase [rad].
-    magnitude : (i, j, k) array
-    mask : (i, j, k) bool array
-    zooms : three floats
-        Voxel size [mm].
-    """
-    found = ndimage.find_objects(mask.astype(np.uint8))
-    if not found:
-        return SignEvidence(0, float("nan"), float("nan"), 0)
-    i, j, k = found[0]
-    box = (i, j, slice(k.start, k.stop, max(1, (k.stop - k.start) // _SIGN_SLICES)))
-    phase, signal, inside = highpassed[box], magnitude[box], mask[box]
-    weight = inside.astype(np.float32)
-    around = in_plane_mean(signal, weight, zooms, 2.0)
-    darkness = 1 - signal / np.maximum(around, np.float32(1e-6) * signal.max())
-    disturbed = in_plane_mean((np.abs(phase) > 1).astype(np.float32), np.ones_like(weight), zooms, 3.0)
-    core = without_rim(inside, 6.0, zooms) & (disturbed < 0.05)
-    if core.sum() < 1000:
-        return SignEvidence(0, float("nan"), float("nan"), 0)
-    dark = core & (darkness > max(0.1, float(np.quantile(darkness[core], 0.995))))
-    chosen = phase[dark & (np.abs(phase) > 0.3)]
-    if chosen.size < 30:
-        return SignEvidence(int(chosen.size), float("nan"), float("nan"), 0)
-    positive = float((chosen > 0).mean())
-    verdict: Literal[1, 0, -1] = 1 if positive >= 0.6 else -1 if positive <= 0.4 else 0
-    return SignEvidence(int(chosen.size), positive, float(np.median(chosen)), verdict)
 
 
 def alternating_slices(radians: Float, mask: Mask) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 from ..imaging.likeness import same_scans
 from .check_files import ScanFacts
 from .check_problem import Problem, error, some, times, warning
+from .phase_sign import disagreeing
 
 __all__ = ["check_together"]
 
@@ -17,7 +18,7 @@ _VOXELS_ALIKE = 0.05
 
 
 def check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
-    """Voxel sizes within a resolution, and scans that stand for several subjects."""
+    """Scans that stand for several subjects, voxel sizes within a resolution, signs of the phase within a scanner."""
     persons = participants.get("person_id", participants["participant_id"])
     signed = [scan for scan in scans if scan.signature]
     for names in same_scans([scan.signature for scan in signed]):
@@ -47,3 +48,7 @@ def check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> It
                 f"{times(usual)} mm. Subjects of one resolution share a detector: give these a "
                 "resolution of their own."
             )
+    if "phase_sign" in participants:
+        signs = pd.to_numeric(participants["phase_sign"], errors="coerce").fillna(0)
+        said = zip(participants["scanner"], map(str, participants.index), signs.astype(int), strict=True)
+        yield from (warning(f"{sentence}.") for sentence in disagreeing(said))

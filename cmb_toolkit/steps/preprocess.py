@@ -15,14 +15,8 @@ from ..errors import DataError, Problems, UsageError
 from ..imaging.bet import bet
 from ..imaging.brain import BRAIN_ML, find_brain, too_large, volume_ml
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
-from ..imaging.phase import (
-    SignEvidence,
-    alternating_slices,
-    phase_scale,
-    sign_evidence,
-    to_radians,
-    without_alternation,
-)
+from ..imaging.phase import alternating_slices, phase_scale, to_radians, without_alternation
+from ..imaging.sign import SinusEvidence, sinus_evidence, vein_evidence
 from ..imaging.swi import extreme_phase, minip, phase_mask, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
 from ..io.fsl import find_bet
@@ -33,6 +27,7 @@ from ..model import OnProgress
 from .cohort import read_participants
 from .nameless import without_names
 from .parallel import for_each
+from .phase_sign import disagreeing, settled_sign
 from .scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
 from .scan_limits import method_doubts
 
@@ -61,6 +56,7 @@ class ScanReport:
         What the file's phase values are.
     phase_sign : str
         The sign, and where it comes from.
+    sign : int
     warnings : tuple of str
         What a person should look at.
     """
@@ -71,14 +67,16 @@ class ScanReport:
     brain_ml: float
     phase_unit: str
     phase_sign: str = ""
+    sign: int = 0
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PreprocessSummary:
-    """What became of the scans of a study."""
+    """What became of the scans of a study, and what is odd about them together."""
 
     scans: tuple[ScanReport, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def made(self) -> int:
@@ -145,7 +143,8 @@ def preprocess(
     reports |= {report.name: report for report in made}
     if problems is None:
         gathered.raise_if_any()
-    return PreprocessSummary(tuple(reports[name] for name, _ in chosen if name in reports))
+    signs = ((row["scanner"], name, reports[name].sign) for name, row in chosen if name in reports)
+    return PreprocessSummary(tuple(reports[name] for name, _ in chosen if name in reports), tuple(disagreeing(signs)))
 
 
 def preprocess_scan(
@@ -219,6 +218,7 @@ class _Findings:
     brain_mask: str = ""
     phase_unit: str = ""
     phase_sign: str = ""
+    sign: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def without_names(self, scan: Scan) -> None:
@@ -273,6 +273,7 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
         findings.brain_ml,
         findings.phase_unit,
         findings.phase_sign,
+        findings.sign,
         tuple(dict.fromkeys(findings.warnings)),
     )
 
@@ -357,24 +358,42 @@ def _settled_sign(
     settings: Settings,
     findings: _Findings,
 ) -> int:
-    """The sign that was given, with a warning where the veins contradict it; or the one that they show."""
-    veins = steps["phase"]
+    """The sign that was given, with a warning where what is seen contradicts it; or the one that is seen."""
+    sign = _sign(scan, settings)
+    brain = mask
+    if scan.mask is None and settings.brain_mask == "none":
+        brain = mask & _for_witnesses(structure, mask, settings)
+    veins, unwrapped = steps["phase"], steps.get("unwrapped")
     if settings.unwrap == "laplacian" and not settings.phase_is_filtered:
         # Laplacian unwrapping distorts dipoles on coarse voxels, so the veins are asked on the homodyne phase
-        veins = homodyne_highpass(structure.data, steps["wrapped"], mask, structure.zooms)
-    evidence = sign_evidence(veins, structure.data, mask, structure.zooms)
-    sign = _sign(scan, settings)
-    if sign == "auto":
-        return _sign_of(phase, evidence, findings)
-    findings.phase_sign = f"{sign:+d} as given"
-    if evidence.verdict == -sign:
-        share = 1 - evidence.positive if sign > 0 else evidence.positive
-        findings.warnings.append(
-            f"{phase.path.name}: the phase sign looks wrong: {share:.0%} of {evidence.voxels} dark vessel-like voxels "
-            f"are negative (median {sign * evidence.median:+.2f} rad) with phase_sign {sign:+d} where veins must be "
-            f"positive; look at the SWI, and set phase_sign {-sign:+d} if its veins are bright"
-        )
-    return sign
+        veins = homodyne_highpass(structure.data, steps["wrapped"], brain, structure.zooms)
+    if unwrapped is None and sign == "auto" and not settings.phase_is_filtered:
+        unwrapped = unwrap_path(steps["wrapped"], brain)
+    settled = settled_sign(
+        phase.path,
+        sign,
+        in_table=scan.phase_sign is not None,
+        veins=vein_evidence(veins, structure.data, brain, structure.zooms),
+        sinuses=SinusEvidence()
+        if unwrapped is None
+        else sinus_evidence(unwrapped, structure.data, brain, structure.zooms),
+    )
+    findings.sign, findings.phase_sign = settled.sign, settled.why
+    if settled.warning:
+        findings.warnings.append(settled.warning)
+    return settled.sign
+
+
+def _for_witnesses(structure: Volume, mask: NDArray[np.bool_], settings: Settings) -> NDArray[np.bool_]:
+    """Where to look for veins and sinuses if every voxel with signal is taken: scalp and neck know nothing of them."""
+    try:
+        return find_brain(
+            lambda fraction: bet(structure.data, structure.zooms, fraction=fraction).mask,
+            structure.zooms,
+            settings.bet_fraction,
+        ).mask
+    except DataError:  # no head in it: a crop
+        return mask
 
 
 def _radians(phase: Volume, given: str | float | None, findings: _Findings) -> tuple[NDArray[np.float32], bool]:
@@ -466,22 +485,3 @@ def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> ND
             f"give a mask, or try a {way} --bet-fraction (it gives a {other} brain)"
         )
     return brain.mask
-
-
-def _sign_of(phase: Volume, evidence: SignEvidence, findings: _Findings) -> int:
-    """The sign that the veins show."""
-    if not evidence.verdict:
-        seen = (
-            f"{evidence.positive:.0%} of {evidence.voxels}" if np.isfinite(evidence.positive) else f"{evidence.voxels}"
-        )
-        raise DataError(
-            f"{phase.path}: the veins do not tell the sign of the phase ({seen} dark vessel-like voxels are positive; "
-            "at least 60 % or at most 40 % of 30 or more are needed). Look at the phase: where veins are bright, say "
-            "--phase-sign +1, where they are dark, -1."
-        )
-    share = evidence.positive if evidence.verdict > 0 else 1 - evidence.positive
-    findings.phase_sign = (
-        f"{evidence.verdict:+d} from the veins: {share:.0%} of {evidence.voxels} dark vessel-like voxels are "
-        f"{'positive' if evidence.verdict > 0 else 'negative'} in the file, median {evidence.median:+.2f} rad"
-    )
-    return evidence.verdict

@@ -60,7 +60,8 @@ class Settings:
     phase_is_filtered : bool
         The phase was unwrapped and high-passed before (for example a scanner's SWI phase).
     phase_sign : {1, -1, "auto"}
-        Of scans whose sign is not known; ``auto`` asks the veins, scan by scan, and refuses where they do not tell.
+        Of scans whose sign is not known; ``auto`` asks veins and sinuses, scan by scan, and refuses where they do not
+        tell or contradict each other.
     fix_ge_phase : bool
         Undo a jump of pi from every slice to the next in the scans that have it.
     output_type : {"float32", "int16"}

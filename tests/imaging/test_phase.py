@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.imaging.highpass import homodyne_highpass
 from cmb_toolkit.imaging.phase import (
     alternating_slices,
     phase_scale,
-    sign_evidence,
     to_radians,
     without_alternation,
 )
@@ -238,23 +236,6 @@ def test_another_cycle_than_the_one_that_is_seen_is_named():
 def test_given_span_that_cannot_be(values, given_range, message):
     with pytest.raises(DataError, match=message):
         phase_scale(values, given_range)
-
-
-def test_veins_show_the_sign(head):
-    filtered = homodyne_highpass(head.magnitude, head.phase, head.brain, head.zooms)
-    right = sign_evidence(filtered, head.magnitude, head.brain, head.zooms)
-    assert right.verdict == 1
-    assert right.positive > 0.7
-    assert right.median > 0.3
-    wrong = sign_evidence(-filtered, head.magnitude, head.brain, head.zooms)
-    assert wrong.verdict == -1
-    assert wrong.median == pytest.approx(-right.median)
-
-
-def test_no_veins_no_verdict(head):
-    flat = np.ones_like(head.magnitude)
-    assert sign_evidence(np.zeros_like(flat), flat, head.brain, head.zooms).verdict == 0
-    assert sign_evidence(np.zeros_like(flat), flat, np.zeros_like(head.brain), head.zooms).verdict == 0
 
 
 def test_alternating_slices():

@@ -21,7 +21,7 @@ from cmb_toolkit.io import publish as publish_module
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record
-from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_study
 from cmb_toolkit.steps.preprocess import Scan, Settings, preprocess, preprocess_scan
 
@@ -200,7 +200,9 @@ def test_the_veins_tell_the_sign(tmp_path, sign, settings):
         0
     ]
     assert report.phase_sign.startswith(f"{sign:+d} from the veins: ")
-    assert "positive" in report.phase_sign if sign > 0 else "negative" in report.phase_sign
+    assert (
+        "dark vessel-like voxels (100%) are positive" in report.phase_sign if sign > 0 else "(0%)" in report.phase_sign
+    )
     assert not report.warnings
     for role in ("phase", "swi", "minip"):
         one, two = (read_volume(tmp_path / folder / f"{role}.nii.gz").data for folder in ("right", "out"))
@@ -213,7 +215,7 @@ def test_veins_that_do_not_tell_the_sign(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.2, SHAPE).astype(np.float32)
     scan = pair(tmp_path, phase=noise)
     settings = Settings(phase_sign="auto", phase_range="radians")
-    with pytest.raises(DataError, match=r"pha\.nii\.gz: the veins do not tell the sign.*--phase-sign \+1"):
+    with pytest.raises(DataError, match=r"the sign of the phase is not to be seen.*--phase-sign \+1"):
         preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
     assert not (tmp_path / "out").exists()
 
@@ -225,6 +227,23 @@ def test_signs_of_the_table_go_before_the_option(tmp_path):
     study = make_study(tmp_path / "t", subjects=1, phase_sign=None)
     result = run(study.root, "--phase-sign", "auto")
     assert "sub-001: phase sign +1 from the veins: " in result.output
+
+
+def test_a_scanner_with_phases_of_both_signs_is_named(tmp_path):
+    study = make_study(tmp_path / "s")
+    save(study.scans / "sub-002" / "pha.nii.gz", -scan_arrays(2)[1])
+    table = read_tsv(study.participants)
+    table["phase_sign"] = [1, -1]
+    write_tsv(table, study.participants)
+    result = run(study.root)
+    assert result.exit_code == 0, result.output
+    assert "Warning: scanner a has phases of both signs (+1 for sub-001; -1 for sub-002)" in result.output
+    assert "scanner a has phases of both signs" in "".join(
+        p.message for p in check_study(study.root, on_progress=quiet).problems
+    )
+    table["scanner"] = ["a", "b"]
+    write_tsv(table, study.participants)
+    assert "both signs" not in run(study.root).output
 
 
 def test_other_ways_to_weight(tmp_path):
@@ -258,7 +277,9 @@ def test_every_step_can_be_kept(tmp_path):
 
 
 def test_wrong_sign_is_reported_and_not_flipped(tmp_path):
-    (warning,) = preprocess_scan(pair(tmp_path, phase=-PHASE), tmp_path / "out", on_progress=quiet).scans[0].warnings
+    report = preprocess_scan(pair(tmp_path, phase=-PHASE), tmp_path / "out", on_progress=quiet).scans[0]
+    assert report.phase_sign.startswith("+1 assumed")
+    (warning,) = report.warnings
     assert "sign looks wrong" in warning
     assert "set phase_sign -1" in warning
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] < -0.9
@@ -578,7 +599,7 @@ def test_sidecars_are_read_for_the_record_and_never_for_the_sign(tmp_path):
         describe(path, EchoTime=0.02, Manufacturer="GE", PatientName="DOE^JANE", AcquisitionTime="11:25:15")
     report = preprocess_scan(scan, tmp_path / "out", on_progress=quiet).scans[0]
     assert not report.warnings
-    assert report.phase_sign == "+1 as given"
+    assert report.phase_sign.startswith("+1 assumed")
     facts = {"EchoTime": 0.02, "Manufacturer": "GE"}
     assert read_record(tmp_path / "out")["acquisition"] == {"magnitude": facts, "phase": facts}
     assert "DOE" not in (tmp_path / "out.json").read_text()
