@@ -104,7 +104,14 @@ def command(
             )
     searched = result.leak_check
     if searched is not None:
-        click.echo(f"No tested subject in training, thresholds or model choice ({len(searched.searched)} records).")
+        if searched.unknown:
+            click.echo("Leaks: unknown whether a person tested was in training, thresholds or model choice.")
+        else:
+            click.echo(
+                f"Leaks: no person tested in training, thresholds or model choice ({len(searched.searched)} records)."
+            )
         for source in searched.unknown:
             click.echo(f"Not known: who {source} was trained on.")
+    for warning in result.warnings:
+        click.echo(f"Warning: {warning}.", err=True)
     click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {cell.parent.parent}")

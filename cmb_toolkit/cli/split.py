@@ -24,14 +24,19 @@ from .progress import progress
     is_flag=True,
     help="Add a fold for each scanner: trained on its patients, tested on those of the others (the paper's Table 8).",
 )
+@click.option("--force", is_flag=True, help="Make new folds even if folds.tsv was made or changed by hand: it is lost.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds and subjects give equal folds.")
-def command(study: Path, folds: int, validation: float, by_scanner: bool, seed: int) -> None:
+def command(study: Path, folds: int, validation: float, by_scanner: bool, force: bool, seed: int) -> None:
     """Divide the subjects of a STUDY into folds for cross-validation.
 
-    Subjects are never split. Within each resolution every patient is tested exactly once; folds are alike in
-    subjects, microbleeds and, as far as possible, scanners. The validation subjects come out of the training folds,
-    balanced likewise, so that nothing has to be chosen by looking at the test subjects. Controls are healthy: they
-    are never trained on, and have the role control in every fold.
+    Persons are never split: all sessions and all resolutions of a person (sub-01_ses-1 and sub-01_ses-2, or subjects
+    of one person_id in participants.tsv) are in one set. Within each resolution every patient is tested exactly once;
+    folds are alike in subjects, microbleeds and, as far as possible, scanners. The validation subjects come out of the
+    training folds, balanced likewise, so that nothing has to be chosen by looking at the test subjects. Controls are
+    healthy: they are never trained on, and have the role control in every fold. Patients whose scans nobody has read
+    are excluded.
+
+    Folds that were made or changed by hand are only replaced with --force.
 
     Writes folds.tsv and prints how many subjects and microbleeds each fold has.
 
@@ -46,16 +51,26 @@ def command(study: Path, folds: int, validation: float, by_scanner: bool, seed: 
 
     with progress("split") as on_progress:
         path = split(
-            study, folds=folds, validation=validation, by_scanner=by_scanner, seed=seed, on_progress=on_progress
+            study,
+            folds=folds,
+            validation=validation,
+            by_scanner=by_scanner,
+            seed=seed,
+            force=force,
+            on_note=on_progress.note,
+            on_progress=on_progress,
         )
     counts = fold_table(study)
     shown = Table(title="Subjects / microbleeds of each fold", title_justify="left")
-    for column in ("resolution", "fold", "train", "validation", "test", "controls"):
+    excluded = ["excluded"] if counts["excluded"].any() else []
+    for column in ("resolution", "fold", "train", "validation", "test", "controls", *excluded):
         shown.add_column(column, justify="left" if column == "resolution" else "right")
     for _, row in counts.iterrows():
         parts = [
             f"{row[f'{role} subjects']} / {row[f'{role} microbleeds']}" for role in ("train", "validation", "test")
         ]
-        shown.add_row(str(row["resolution"]), str(row["fold"]), *parts, str(row["controls"]))
+        shown.add_row(
+            str(row["resolution"]), str(row["fold"]), *parts, *(str(row[name]) for name in ("controls", *excluded))
+        )
     Console().print(shown)
     click.echo(f"Written: {path}\nNext: cmbtk prepare-yolo {study} --fold 1")

@@ -83,9 +83,8 @@ def make_folds(table: pd.DataFrame, folds: int, validation: float, seed: int) ->
         tested = _divide(people, sizes, rng)
         for fold in range(1, folds + 1):
             rest = people[tested != fold - 1]
-            of = table["resolution"].isin(resolutions).to_numpy()
-            lacking = not (roles.loc[of, fold] == "validation").any()
-            held_out = _held_out(len(rest), validation, lacking)
+            validating = table["resolution"][(roles[fold] == "validation").to_numpy()]
+            held_out = _held_out(len(rest), validation, not set(resolutions) <= set(validating))
             validates = _divide(rest, np.array([len(rest) - held_out, held_out]), rng) == 1
             role = pd.Series("test", index=people["person_id"])
             role[rest["person_id"]] = np.where(validates, "validation", "train")
@@ -136,8 +135,9 @@ def make_scanner_folds(table: pd.DataFrame, validation: float, seed: int) -> pd.
         )
         mine = table[patient & (scanner == label)]
         for stratum, people in _people(mine).groupby("stratum", sort=True):
-            of = table["resolution"].isin(str(people["resolutions"].iloc[0]).split())
-            held_out = _held_out(len(people), validation, not (role[of] == "validation").any())
+            resolutions = set(str(people["resolutions"].iloc[0]).split())
+            validating = table["resolution"][role == "validation"]
+            held_out = _held_out(len(people), validation, not resolutions <= set(validating))
             if len(people) <= held_out:
                 continue
             rng = np.random.default_rng([seed, zlib.crc32(f"{stratum} {label}".encode())])

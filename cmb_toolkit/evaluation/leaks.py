@@ -1,8 +1,8 @@
-"""Whether a subject that is tested on was learned from: in training, in a threshold, or in the choice of a model."""
+"""Whether a person who is tested on was learned from: in training, in a threshold, or in the choice of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import DataError
@@ -30,7 +30,7 @@ class Use:
 
 @dataclass(frozen=True)
 class LeakCheck:
-    """Where test subjects were looked for, without finding any.
+    """Where persons tested were looked for, without finding any.
 
     Attributes
     ----------
@@ -43,9 +43,16 @@ class LeakCheck:
     searched: tuple[str, ...]
     unknown: tuple[str, ...] = ()
 
+    @property
+    def verdict(self) -> str:
+        """Whether persons tested were learned from, as far as is known: ``none`` or ``unknown``."""
+        return "unknown" if self.unknown else "none"
 
-def check_leaks(tested: Iterable[str], uses: Sequence[Use], unknown: Sequence[str] = ()) -> LeakCheck:
-    """Refuse results on subjects that were learned from.
+
+def check_leaks(
+    tested: Iterable[str], uses: Sequence[Use], unknown: Sequence[str] = (), persons: Mapping[str, str] | None = None
+) -> LeakCheck:
+    """Refuse results on persons who were learned from, in whatever scan.
 
     Parameters
     ----------
@@ -54,15 +61,27 @@ def check_leaks(tested: Iterable[str], uses: Sequence[Use], unknown: Sequence[st
     uses : sequence of Use
     unknown : sequence of str
         What could not be looked at.
+    persons : mapping, optional
+        Subject -> person; of others each is one of his own.
 
     Raises
     ------
     DataError
         Naming every such subject, what it was used for and the file that says so.
     """
-    own = set(tested)
-    found = [(use, sorted(own & set(use.subjects))) for use in uses]
-    lines = [f"{use.record}: {', '.join(names)} used for {use.purpose}" for use, names in found if names]
+    of = dict(persons or {})
+    own: dict[str, list[str]] = {}
+    for subject in sorted(set(tested)):
+        own.setdefault(of.get(subject, subject), []).append(subject)
+    lines = []
+    for use in uses:
+        known = [
+            subject if subject in own[person] else f"{subject} (the same person as {', '.join(own[person])})"
+            for subject in sorted(set(use.subjects))
+            if (person := of.get(subject, subject)) in own
+        ]
+        if known:
+            lines.append(f"{use.record}: {', '.join(known)} used for {use.purpose}")
     if lines:
         raise DataError(
             "test subjects were learned from, so that nothing found on them says how the method does on new ones:\n"

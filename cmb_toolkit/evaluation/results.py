@@ -197,6 +197,8 @@ class CellResult:
         Which records were searched for subjects that were both learned from and tested on.
     repeat : int
         Which training of the same, each with another seed.
+    warnings : tuple of str
+        What should be known before the numbers are believed.
     """
 
     cell: str
@@ -212,6 +214,7 @@ class CellResult:
     strata: tuple[Mapping[str, Any], ...] = ()
     leak_check: LeakCheck | None = None
     repeat: int = 1
+    warnings: tuple[str, ...] = ()
 
     @property
     def group(self) -> tuple[str, str, int]:
@@ -261,6 +264,7 @@ class CellResult:
             plain = {name: content[name] for name in ("cell", "resolution", "input", "fold", "simulated", "rules")}
             plain |= {name: content[name] for name in ("count", "link_mm", "repeat") if name in content}
             plain["strata"] = tuple(content.get("strata", ()))
+            plain["warnings"] = tuple(content.get("warnings", ()))
             searched = content.get("leak_check")
             plain["leak_check"] = searched and LeakCheck(tuple(searched["searched"]), tuple(searched["unknown"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

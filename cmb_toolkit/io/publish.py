@@ -31,6 +31,7 @@ from .files import load_json
 
 __all__ = [
     "Record",
+    "edited",
     "fingerprint",
     "publish",
     "read_record",
@@ -145,6 +146,13 @@ def read_record(target: Path) -> dict[str, Any] | None:
     sources = record["sources"]
     known = isinstance(sources, list) and all(isinstance(one, dict) and one.keys() >= _SOURCE for one in sources)
     return record if known and isinstance(record["parameters"], dict) else None
+
+
+def edited(target: Path) -> bool:
+    """Whether somebody else has written what lies at `target`: it has no record, or not the content that its record
+    notes (as ``content``, a sha256)."""
+    record = read_record(target)
+    return record is None or record.get("content", sha256(target)) != sha256(target)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from ..evaluation.published import audit, published_table
 from ..evaluation.results import STAGES, CellResult
 from ..model import Counts
 
-__all__ = ["Block", "Page", "audit_page", "common_label", "result_page", "result_rows"]
+__all__ = ["Block", "Page", "audit_page", "common_label", "result_page", "result_rows", "result_warnings"]
 
 Interval = tuple[float, float]
 
@@ -163,6 +163,7 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     if not blocks:
         raise DataError("no cell was evaluated on test subjects or controls. Run `cmbtk evaluate` without --role.")
     notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=_key) if cell.thresholds)]
+    notes += result_warnings(results)
     if any(cell.simulated for cell in results):
         notes.append(_SIMULATED)
     return Page(f"Results, {label}", tuple(blocks), tuple(notes))
@@ -196,6 +197,18 @@ def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
         numbers = _numbers(own, healthy, duplicates, bootstrap(table), stage)
         rows.append(_row(tested[0][0], "all", rule, stage) | numbers)
     return pd.DataFrame(rows)
+
+
+def result_warnings(results: Sequence[CellResult]) -> list[str]:
+    """Sentences on what should be known before the numbers of these cells are believed: each once, with its cells."""
+    said: dict[str, list[str]] = {}
+    for cell in sorted(results, key=_key):
+        unknown = cell.leak_check.unknown if cell.leak_check else ()
+        for source in unknown:
+            said.setdefault(f"whether persons tested were learned from is unknown ({source})", []).append(cell.cell)
+        for warning in cell.warnings:
+            said.setdefault(warning, []).append(cell.cell)
+    return [f"Warning, {', '.join(cells)}: {warning}." for warning, cells in said.items()]
 
 
 def audit_page() -> Page:

@@ -12,8 +12,10 @@ from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
+from ..model import EXCLUDED
 from .check_problem import Problem, error, some, warning
 from .cohort import read_fold, read_microbleeds, wrong_names
+from .persons import unread
 
 __all__ = ["check_folds", "check_import", "check_participants", "read_marks"]
 
@@ -91,12 +93,23 @@ def read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame, 
                 str(name),
             )
         )
-    unmarked = groups.index[groups == "patient"].difference(marks["participant_id"])
-    if len(unmarked):
+    nobody = unread(participants, marks["participant_id"])
+    if nobody:
+        problems.append(
+            warning(
+                f"{study.participants}: nobody has read the scans of {len(nobody)} of {(groups == 'patient').sum()} "
+                f"patients ({some(nobody)}): they are excluded from folds and counts. Write `yes` in the column `read` "
+                "for those who were read, or make the healthy ones controls."
+            )
+        )
+    unmarked = groups.index[groups == "patient"].difference([*marks["participant_id"], *nobody])
+    if len(unmarked) and "read" not in participants:
         problems.append(
             warning(
                 f"{where}: {len(unmarked)} of {(groups == 'patient').sum()} patients have no mark "
-                f"({some(list(unmarked))}). If they are healthy, make them controls."
+                f"({some(list(unmarked))}), and are taken to have been read and to have no microbleed. If nobody has "
+                f"read them, write `no` in a column `read` of {study.participants}; if they are healthy, make them "
+                "controls."
             )
         )
     return marks, problems
@@ -127,7 +140,7 @@ def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
         if lacking:
             yield error(f"{study.folds}: {some(lacking)} not in fold {fold}. {again}")
         groups = participants["group"].reindex(rows["participant_id"]).to_numpy()
-        wrong = rows[(groups == "control") != (rows["role"] == "control")]
+        wrong = rows[((groups == "control") != (rows["role"] == "control")) & (rows["role"] != EXCLUDED)]
         wrong = wrong[wrong["participant_id"].isin(participants.index)]
         if len(wrong):
             yield error(
@@ -140,6 +153,7 @@ def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
     odd = sorted(name for name in patients if tests.get(name, 0) > 1)
     if odd:
         yield error(f"{study.folds}: {some(odd)} tested in more than one fold. {again}")
-    untested = sorted(name for name in set(patients) & set(crossed["participant_id"]) if name not in tests)
+    taken = crossed[crossed["role"] != EXCLUDED]["participant_id"]
+    untested = sorted(name for name in set(patients) & set(taken) if name not in tests)
     if untested:
         yield warning(f"{study.folds}: {some(untested)} tested in no fold. {again}")

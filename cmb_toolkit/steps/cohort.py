@@ -11,8 +11,9 @@ from ..errors import DataError, MissingError, Problems, UsageError
 from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
-from ..model import ROLES, Fold
+from ..model import EXCLUDED, ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
+from .persons import split_persons, unread, with_persons, wrong_persons
 
 __all__ = [
     "NO_FOLD",
@@ -24,6 +25,7 @@ __all__ = [
     "read_microbleeds",
     "read_participants",
     "roles_in",
+    "unread_in",
     "wrong_names",
 ]
 
@@ -31,11 +33,12 @@ VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
 """Columns of the participants' table that hold paths."""
 
 NO_FOLD = "none"
-"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control."""
+"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control. What is
+found in patients nobody has read is not counted."""
 
 
 def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
-    """The participants, indexed by ``participant_id``.
+    """The participants, indexed by ``participant_id``, with ``person_id`` as :mod:`cmb_toolkit.steps.persons` knows it.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
         for _, problem in wrong_names(study, frame):
             problems.add(problem)
         problems.raise_if_any()
-    return frame
+    return with_persons(frame)
 
 
 def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -81,11 +84,18 @@ def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str,
         for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
             if not grammar.fits(row[column]) and not (column == "scanner" and pd.isna(row[column])):
                 yield name, grammar.problem(row[column], f"{study.participants}: {name}")
+    for subject, problem in wrong_persons(participants):
+        yield subject, f"{study.participants}: {problem}"
 
 
 def read_microbleeds(study: Study) -> pd.DataFrame:
     """The truth points: participant_id, i, j, k (0-based, canonical axes), x_mm, y_mm, z_mm and what else is known."""
     return read_tsv(study.microbleeds, ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm"])
+
+
+def unread_in(study: Study) -> list[str]:
+    """Patients of the study whose scans nobody has read."""
+    return unread(read_participants(study), read_microbleeds(study)["participant_id"])
 
 
 def read_fold(study: Study, name: str) -> Fold:
@@ -94,7 +104,7 @@ def read_fold(study: Study, name: str) -> Fold:
     Raises
     ------
     DataError
-        If the fold is not in the table, a role is unknown, or a subject stands in two roles.
+        If the fold is not in the table, a role is unknown, or a subject or two scans of one person stand in two roles.
     """
     frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
     for found in frame["fold"].unique():
@@ -107,10 +117,25 @@ def read_fold(study: Study, name: str) -> Fold:
         raise DataError(
             f"{study.folds}: no fold {shown(name)}; found {known}. Choose one of these or run `cmbtk split` again."
         )
-    unknown = sorted(set(rows["role"]) - set(ROLES))
+    roles = (*ROLES, EXCLUDED)
+    unknown = sorted(set(rows["role"].astype(str)) - set(roles))
     if unknown:
-        raise DataError(f"{study.folds}: role {unknown[0]!r} is none of {', '.join(ROLES)}. Run `cmbtk split` again.")
-    return Fold(name, **{role: tuple(rows["participant_id"][rows["role"] == role]) for role in ROLES})
+        raise DataError(
+            f"{study.folds}: fold {name}: role {shown(unknown[0])} is none of {', '.join(roles)}. Correct it, or run "
+            "`cmbtk split` again."
+        )
+    fold = Fold(name, **{role: tuple(rows["participant_id"][rows["role"] == role]) for role in roles})
+    participants = read_participants(study)
+    persons = dict(zip(participants["participant_id"], participants["person_id"], strict=True))
+    split = split_persons({role: getattr(fold, role) for role in ROLES}, persons)
+    if split:
+        raise DataError(
+            f"{study.folds}: fold {name} has scans of one person in several sets:\n"
+            + "\n".join(split[:10] + ["..."] * (len(split) > 10))
+            + "\nWhat is learned from one is known of the others. Give all scans of a person one role, or some of them "
+            f"`{EXCLUDED}`."
+        )
+    return fold
 
 
 def choose_resolution(participants: pd.DataFrame, wanted: str | None) -> str:
@@ -155,7 +180,8 @@ def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
     Raises
     ------
     DataError
-        If one has none, or the table of folds is not right.
+        If one has none, the table of folds is not right, or it takes a patient whom nobody has read for one without
+        microbleeds.
     """
     subjects: list[str] = participants["participant_id"].tolist()
     if name == NO_FOLD:
@@ -169,8 +195,16 @@ def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
             f"{study.folds}: fold {name} has no role for {', '.join(left)}. "
             "Run `cmbtk split` again, or give each of them a role."
         )
+    taken = [subject for subject in unread_in(study) if subject in subjects and fold.role(subject) != EXCLUDED]
+    if taken:
+        raise DataError(
+            f"{study.folds}: fold {name} has roles for patients whose scans nobody has read: {', '.join(taken[:10])}"
+            f"{' ...' * (len(taken) > 10)}. Without marks they are not known to have no microbleeds. Write `yes` in "
+            f"the column `read` of {study.participants.name} for those who were read; give the others the role "
+            f"`{EXCLUDED}`, or run `cmbtk split` again."
+        )
     known = set(subjects)
-    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in ROLES})
+    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in (*ROLES, EXCLUDED)})
 
 
 def cell_parameters(cell: Cell) -> dict[str, Any]:

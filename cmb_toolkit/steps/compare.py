@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.comparison import Comparison, compare
+from ..evaluation.intervals import persons_of
 from ..evaluation.rules import RULES
 from ..io.layout import Cell, Study
 from ..io.tables import read_tsv
@@ -87,6 +88,8 @@ def _cells(path: Path) -> dict[str, Cell]:
 def _subjects(cells: Sequence[Cell], rule: str, stage: str) -> pd.DataFrame:
     """Counts of the test subjects, all folds together."""
     columns = ["rule", "role", "stage", "participant_id", "microbleeds", "tp", "fn", "fp"]
-    table = pd.concat([read_tsv(cell.evaluation / "subjects.tsv", columns)[columns] for cell in cells])
+    table = pd.concat([read_tsv(cell.evaluation / "subjects.tsv", columns) for cell in cells])
     own = table[(table["rule"] == rule) & (table["role"] == "test") & (table["stage"] == stage)]
-    return own.groupby("participant_id", as_index=False)[columns[4:]].sum()
+    persons = {"person_id": persons_of(own)} if "person_id" in own else {}
+    own = own.assign(**persons)
+    return own.groupby(["participant_id", *persons], as_index=False)[columns[4:]].sum()

@@ -36,9 +36,10 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import ROLES, OnProgress
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
-from .cohort import cell_parameters
+from .cohort import cell_parameters, read_participants, unread_in
 from .leaks import check_cell
 from .made_from import changed_in_cell
+from .persons import of_several_scans
 from .truth import read_geometry, truth_table
 from .warned import Warned
 
@@ -153,10 +154,18 @@ def evaluate(
     parameters = cell_parameters(files)
     if not files.candidates.is_file():
         raise MissingError(f"{files.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
-    subjects = {role: list(parameters["roles"][role]) for role in roles if parameters["roles"][role]}
+    nobody = set(unread_in(study))
+    asked = {role: list(parameters["roles"][role]) for role in roles}
+    uncounted = sorted(subject for names in asked.values() for subject in names if subject in nobody)
+    asked = {role: [subject for subject in names if subject not in nobody] for role, names in asked.items()}
+    subjects = {role: names for role, names in asked.items() if names}
     everybody = [subject for names in subjects.values() for subject in names]
     if not everybody:
-        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject to evaluate. Choose another role.")
+        why = f"; {_unread(uncounted)}. Write `yes` in the column `read` of {study.participants}, or mark them"
+        raise DataError(
+            f"{files.folder}: has no {' or '.join(roles)} subject to evaluate{why if uncounted else ''}. "
+            "Choose another role."
+        )
     searched = check_cell(study, files, [name for role in ("test", "control") for name in subjects.get(role, [])])
     classified = files.findings.is_file()
     listed = [subject for subject in everybody if study.simulated_truth(subject).is_file()]
@@ -173,7 +182,7 @@ def evaluate(
             "link_mm": link_mm,
             "roles": list(roles),
             "most_false": most_false,
-            "subjects": {role: parameters["roles"][role] for role in roles},
+            "subjects": asked,
         },
         sources=(
             files.candidates,
@@ -195,7 +204,8 @@ def evaluate(
     if listed:
         candidates["nature"] = _natures(study, candidates, listed)
     link = link_mm if count == "per-lesion" else None
-    evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link)
+    persons = of_several_scans(read_participants(study))
+    evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link, persons=persons)
     result = CellResult(
         cell=files.name,
         resolution=str(parameters["resolution"]),
@@ -210,6 +220,7 @@ def evaluate(
         link_mm=link,
         strata=_strata(evaluation.strata),
         leak_check=searched,
+        warnings=((f"{_unread(uncounted)}, and they are not counted",) if uncounted else ()),
     )
     with publish(files.evaluation, record) as folder:
         (folder / "pictures").mkdir(parents=True)
@@ -224,6 +235,10 @@ def evaluate(
             on_progress=on_progress,
         )
     return files.evaluation
+
+
+def _unread(names: Sequence[str]) -> str:
+    return f"nobody has read the scans of {', '.join(names[:10])}{' ...' * (len(names) > 10)}"
 
 
 def _check_looked_at(cell: Cell, roles: Sequence[str]) -> None:

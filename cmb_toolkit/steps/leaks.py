@@ -16,8 +16,9 @@ from ..io.layout import Cell, Study, split_stem
 from ..io.patches import TABLE
 from ..io.publish import read_record, sha256, sidecar
 from ..io.tables import read_tsv
-from .cohort import cell_parameters
+from .cohort import cell_parameters, read_participants
 from .made_from import patches_digest, project_digest
+from .persons import person_of
 
 __all__ = ["check_cell"]
 
@@ -47,7 +48,11 @@ def check_cell(study: Study, cell: Cell, tested: Iterable[str]) -> LeakCheck:
     """
     _check_chain(cell)
     foreign, unknown = _foreign_weights(study, cell)
-    return check_leaks(tested, [*_uses(cell), *foreign], unknown)
+    uses = [*_uses(cell), *foreign]
+    participants = read_participants(study)
+    persons = {subject: person_of(subject) for use in uses for subject in use.subjects}
+    persons |= dict(zip(participants["participant_id"], participants["person_id"], strict=True))
+    return check_leaks(tested, uses, [*unknown, *_without_provenance(cell)], persons)
 
 
 def _uses(cell: Cell, prefix: str = "") -> Iterator[Use]:
@@ -106,7 +111,7 @@ def _foreign_weights(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
     while left:
         user, result = left.pop()
         for source in _record(result).get("sources", []):
-            if not source["file"].endswith(".weights"):
+            if source["file"].endswith((".cfg", ".tsv")):
                 continue
             owner = _owner(study, user, source)
             if owner is None:
@@ -117,6 +122,19 @@ def _foreign_weights(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
                 uses += _uses(owner, f"{owner.name}/")
                 left.append((owner, owner.weights))
     return uses, unknown
+
+
+def _without_provenance(cell: Cell) -> Iterator[str]:
+    """What of a cell has no record that says what it was made from."""
+    if not _record(cell.candidates):
+        yield f"{cell.candidates.name}: no record of the weights or the method that found them"
+    if not cell.findings.is_file():
+        return
+    network = [source for source in _record(cell.findings).get("sources", []) if source["file"] == cell.cnn.name]
+    if not network:
+        yield f"{cell.findings.name}: no record of the network that classified them"
+    elif "train" not in _record(cell.cnn) or network[0]["sha256"] != sha256(cell.cnn):
+        yield f"{sidecar(cell.findings).name}: {cell.cnn.name}, sha256 {network[0]['sha256'][:12]}"
 
 
 def _owner(study: Study, cell: Cell, source: dict[str, Any]) -> Cell | None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..evaluation.folds import make_folds, make_scanner_folds
 from ..io.layout import Study
-from ..io.publish import Record, publish
-from ..io.tables import read_tsv, write_tsv
-from ..model import ROLES, OnProgress
+from ..io.publish import Record, edited, publish
+from ..io.tables import read_tsv, tsv_text
+from ..model import EXCLUDED, ROLES, OnProgress
 from .cohort import read_microbleeds, read_participants
+from .persons import unread
 
 __all__ = ["fold_table", "split"]
 
 _COLUMNS = {
     "fold": "Number of the fold, from 1, or scanner- and the scanner that is trained on",
     "participant_id": "Subject",
-    "role": "train, validation, test or control (healthy; in every fold alike)",
+    "role": "train, validation, test, control (healthy; in every fold alike) or excluded (neither learned from nor "
+    "tested)",
 }
 
 
@@ -30,6 +34,8 @@ def split(
     validation: float = 0.2,
     by_scanner: bool = False,
     seed: int = 0,
+    force: bool = False,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress,
 ) -> Path:
     """Divide the subjects of a study into folds, see :func:`cmb_toolkit.evaluation.folds.make_folds`.
@@ -43,6 +49,10 @@ def split(
     by_scanner : bool
         Add a fold for each scanner, see :func:`cmb_toolkit.evaluation.folds.make_scanner_folds`.
     seed : int
+    force : bool
+        Also where there are folds that were made or changed by hand: these are lost.
+    on_note : callable
+        Given a line on who is excluded from all folds, and why.
 
     Returns
     -------
@@ -51,17 +61,27 @@ def split(
 
     Raises
     ------
-    UsageError, MissingError, DataError
+    UsageError
+        Also if there are folds that were made or changed by hand.
+    MissingError, DataError
     """
     study = Study.open(study_folder)
     table = _subjects(study)
-    record = Record(
-        "split",
-        {"folds": folds, "validation": validation, **({"by_scanner": True} if by_scanner else {}), "seed": seed},
-        (study.participants, study.microbleeds),
-        extra={"columns": _COLUMNS},
-    )
-    if record.is_current(study.folds):
+    if study.folds.exists() and edited(study.folds) and not force:
+        raise UsageError(
+            f"{study.folds}: was made or changed by hand, and other folds would replace it. Go on with these folds "
+            "(`cmbtk check` says whether they are right), or make new ones with --force."
+        )
+    if not table["read"].all():
+        names = table["participant_id"][~table["read"]].tolist()
+        on_note(
+            f"Warning: {len(names)} patient{'s' * (len(names) > 1)} excluded from all folds, because nobody has read "
+            f"the scans: {', '.join(names[:10])}{' ...' * (len(names) > 10)}. Without a mark they are not known to "
+            f"have no microbleeds. Write `yes` in the column `read` of {study.participants} if they were read."
+        )
+    asked = {"folds": folds, "validation": validation, **({"by_scanner": True} if by_scanner else {}), "seed": seed}
+    sources = (study.participants, study.microbleeds)
+    if not force and Record("split", asked, sources).is_current(study.folds):
         return study.folds
     on_progress(0, 1, "")
     try:
@@ -70,14 +90,16 @@ def split(
             made = pd.concat([made, make_scanner_folds(table, validation, seed)], ignore_index=True)
     except DataError as error:
         raise DataError(f"{study.participants}: {error}") from error
-    with publish(study.folds, record) as path:
-        write_tsv(made, path)
+    text = tsv_text(made)
+    noted = {"columns": _COLUMNS, "content": hashlib.sha256(text.encode()).hexdigest()}
+    with publish(study.folds, Record("split", asked, sources, extra=noted)) as path:
+        path.write_text(text, "utf-8", newline="\n")
     on_progress(1, 1, "")
     return study.folds
 
 
 def _subjects(study: Study) -> pd.DataFrame:
-    """Participants and how many microbleeds each has.
+    """Participants, how many microbleeds each has, and whether they were read.
 
     Raises
     ------
@@ -92,6 +114,7 @@ def _subjects(study: Study) -> pd.DataFrame:
         )
     table = participants.reset_index(drop=True)
     table["microbleeds"] = table["participant_id"].map(marks["participant_id"].value_counts()).fillna(0).astype(int)
+    table["read"] = ~table["participant_id"].isin(unread(participants, marks["participant_id"]))
     return table
 
 
@@ -102,7 +125,7 @@ def fold_table(study_folder: Path) -> pd.DataFrame:
     -------
     DataFrame
         resolution, fold, then for train, validation and test ``<role> subjects`` and ``<role> microbleeds``, and the
-        number of ``controls``.
+        numbers of ``controls`` and ``excluded``.
     """
     study = Study.open(study_folder)
     merged = read_tsv(study.folds, list(_COLUMNS)).merge(_subjects(study), on="participant_id", validate="many_to_one")
@@ -113,5 +136,6 @@ def fold_table(study_folder: Path) -> pd.DataFrame:
             mine = group[group["role"] == role]
             row[f"{role} subjects"], row[f"{role} microbleeds"] = len(mine), int(mine["microbleeds"].sum())
         row["controls"] = int((group["role"] == "control").sum())
+        row["excluded"] = int((group["role"] == EXCLUDED).sum())
         rows.append(row)
     return pd.DataFrame(rows)

@@ -19,9 +19,9 @@ import pandas as pd
 from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.layout import Study
-from ..io.publish import read_record, write_text
+from ..io.publish import edited, read_record, write_text
 from ..io.tables import read_tsv
-from ..steps.cohort import VOLUMES, read_participants
+from ..steps.cohort import VOLUMES, read_fold, read_participants
 from ..steps.places import located
 from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
@@ -175,11 +175,15 @@ def read_experiment(study: Path, source: str | Path | None = None) -> Experiment
     opened = Study.open(study)
     settings = _settings(opened, source)
     participants = read_participants(opened)
-    made_folds = not opened.folds.is_file() or (read_record(opened.folds) or {}).get("step") == "split"
+    made_folds = not opened.folds.is_file() or (
+        (read_record(opened.folds) or {}).get("step") == "split" and not edited(opened.folds)
+    )
     if made_folds:
         folds = [str(n) for n in range(1, settings.step("split")["folds"] + 1)]
     else:
         names = dict.fromkeys(read_tsv(opened.folds, ["fold", "participant_id", "role"])["fold"].astype(str))
+        for name in names:
+            read_fold(opened, name)
         folds = [name for name in names if not is_scanner_fold(name)]
     cells, notes = list_cells(settings, participants, folds)
     subjects = participants["participant_id"].tolist()

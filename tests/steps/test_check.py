@@ -319,7 +319,7 @@ def test_marks_that_are_not_dark_in_files_with_another_order_of_axes(study):
 
 def test_patients_without_marks(study):
     edit(study.microbleeds, lambda f: f[f["participant_id"] != "sub-002"])
-    found(check(study), "warning", "1 of 4 patients have no mark (sub-002)", "controls")
+    found(check(study), "warning", "1 of 4 patients have no mark (sub-002)", "column `read`")
 
 
 def test_no_table_of_marks(study):

@@ -232,3 +232,39 @@ def test_the_command_on_something_else(tmp_path):
     result = CliRunner().invoke(cli, ["evaluate", str(tmp_path)])
     assert isinstance(result.exception, MissingError)
     assert "not a cell" in str(result.exception)
+
+
+def with_columns(study, **columns):
+    table = read_tsv(study.participants)
+    for name, values in columns.items():
+        table[name] = [values.get(subject) for subject in table["participant_id"]]
+    with publish(study.participants, Record("import", {})) as path:
+        write_tsv(table, path)
+
+
+def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_json):
+    with_columns(classified_study, read={"sub-001": "no"})
+    evaluate(cell.folder, most_false=0)
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert result.find("centre", "test", "stage1").counts == Counts(tp=1, fp=1, fn=1, subjects=2)
+    assert result.warnings == ("nobody has read the scans of sub-001, and they are not counted",)
+    shown = CliRunner().invoke(cli, ["evaluate", str(cell.folder), "--false-pictures", "0"]).output
+    assert "Warning: nobody has read the scans of sub-001" in shown
+    assert "sub-001" in CliRunner().invoke(cli, ["tables", str(classified_study.root)]).output
+    with_columns(classified_study, read=dict.fromkeys(["sub-001", "sub-002", "sub-003"], "no"))
+    with pytest.raises(DataError, match="no test subject to evaluate; nobody has read the scans of sub-001, sub-002"):
+        evaluate(cell.folder, roles=("test",))
+
+
+def test_intervals_are_over_persons(cell, classified_study, read_json):
+    evaluate(cell.folder, most_false=0)
+    apart = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
+    assert "person_id" not in read_tsv(cell.evaluation / "subjects.tsv")
+    with_columns(classified_study, person_id=dict.fromkeys(["sub-001", "sub-002", "sub-003"], "sub-one"))
+    evaluate(cell.folder, most_false=0)
+    together = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
+    assert together.counts == apart.counts
+    low, high = together.intervals["sensitivity"]
+    assert low < 0.3, "one person says little"
+    assert high > 0.95
+    assert set(read_tsv(cell.evaluation / "subjects.tsv")["person_id"]) == {"sub-one", "sub-004"}

@@ -61,7 +61,7 @@ def cell(classified_study):
     with publish(cell.cnn, Record("stage2-train", {"patches": patches_digest(cell)}, extra=learned)) as path:
         path.write_bytes(b"network")
     findings, threshold = read_tsv(cell.findings), read_record(cell.findings)["threshold"]
-    record = Record("stage2-classify", {"patches": patches_digest(cell)}, extra={"threshold": threshold})
+    record = Record("stage2-classify", {"patches": patches_digest(cell)}, (cell.cnn,), extra={"threshold": threshold})
     with publish(cell.findings, record) as path:
         write_tsv(findings, path)
     return cell
@@ -199,7 +199,51 @@ def test_weights_from_elsewhere_are_said_to_be_unknown(cell, tmp_path, read_json
     detected_with(cell, foreign)
     result = CliRunner().invoke(cli, ["evaluate", str(cell.folder), "--false-pictures", "0"])
     assert result.exit_code == 0, result.output
-    assert "No tested subject in training, thresholds or model choice (8 records)" in result.output
-    assert "pretrained.weights" in result.output
+    assert "Leaks: unknown whether a person tested was in training, thresholds or model choice" in result.output
+    assert "Not known: who candidates.json: pretrained.weights" in result.output
     (unknown,) = CellResult.from_json(read_json(cell.metrics)).leak_check.unknown
     assert unknown.startswith("candidates.json: pretrained.weights, sha256 ")
+
+
+def test_a_cell_whose_records_say_everything_has_no_leak(cell, read_json):
+    result = CliRunner().invoke(cli, ["evaluate", str(cell.folder), "--false-pictures", "0"])
+    assert "Leaks: no person tested in training, thresholds or model choice (8 records)" in result.output
+    assert CellResult.from_json(read_json(cell.metrics)).leak_check.verdict == "none"
+
+
+@pytest.mark.parametrize(
+    "what", ["candidates.json", "cnn.json", "findings.json", "cnn.keras", "weights.bin", "yolo.json"]
+)
+def test_without_provenance_leaks_are_unknown_never_none(cell, tmp_path, read_json, what):
+    if what == "weights.bin":  # whatever the ending of a file of weights is
+        (tmp_path / what).write_bytes(b"from somewhere")
+        detected_with(cell, tmp_path / what)
+    elif what == "cnn.keras":  # a network from elsewhere, put in place of the cell's
+        cell.cnn.write_bytes(b"another")
+        findings, threshold = read_tsv(cell.findings), read_record(cell.findings)["threshold"]
+        parameters = {"patches": patches_digest(cell)}
+        with publish(
+            cell.findings, Record("stage2-classify", parameters, (cell.cnn,), None, {"threshold": threshold})
+        ) as p:
+            write_tsv(findings, p)
+        sidecar(cell.cnn).unlink()
+    else:
+        (cell.folder / what).unlink()
+    evaluate(cell.folder, most_false=0)
+    assert CellResult.from_json(read_json(cell.metrics)).leak_check.verdict == "unknown"
+
+
+def test_another_scan_of_a_person_learned_from_is_found(cell, classified_study):
+    people = read_tsv(classified_study.participants)
+    people["person_id"] = ["x" if name in ("sub-002", "sub-009") else None for name in people["participant_id"]]
+    with publish(classified_study.participants, Record("simulate", {})) as path:
+        write_tsv(people, path)
+    with pytest.raises(DataError, match=re.escape("sub-009 (the same person as sub-002) used for")):
+        evaluate(cell.folder)
+
+
+def test_persons_are_held_against_each_other_not_names():
+    uses = [Use("a.json", "training", ("s1", "s2"))]
+    with pytest.raises(DataError, match=r"a\.json: s2 \(the same person as s7\) used for training"):
+        check_leaks(["s7"], uses, persons={"s2": "p", "s7": "p"})
+    check_leaks(["s7"], uses, persons={"s2": "p", "s7": "q"})

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from cmb_toolkit.darknet.lock import locked
+from cmb_toolkit.errors import DataError
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment
@@ -189,13 +190,30 @@ def test_folds_of_ones_own_are_kept(place, tmp_path):
         for column in {"magnitude", "phase"} & set(people):
             people[column] = [str(study.root / path) for path in people[column]]
         write_tsv(people, own.root / table.name)
-    rows = [(fold, name, "train") for fold in ("first", "scanner-x") for name in people["participant_id"]]
+    rows = [(fold, name, "train") for fold in ("first", "scanner-x") for name in people["participant_id"].unique()]
     write_tsv(pd.DataFrame(rows, columns=["fold", "participant_id", "role"]), own.folds)
     mine = tmp_path / "mine.toml"
     mine.write_text(SETTINGS.replace("tables = [3, 8]", 'tables = [4]\nfold = "first"'), "utf-8")
     experiment = read_experiment(own.root, mine)
     assert {cell.fold for cell in experiment.cells} == {"first"}
     assert "split" not in {job.step for job in experiment.jobs}
+
+
+def test_folds_changed_by_hand_are_kept_if_they_split_nobody(tmp_path, cmbtk):
+    study = Study(tmp_path / "study")
+    cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 6, "--difficulty", "easy")
+    cmbtk("split", study.root, "--folds", 2)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS.replace("tables = [3, 8]", "tables = [4]"), "utf-8")
+    assert "split" in {job.step for job in read_experiment(study.root, settings).jobs}
+    folds = pd.read_csv(study.folds, sep="\t")
+    folds["role"] = folds["role"].replace("validation", "train")
+    write_tsv(folds, study.folds)
+    assert "split" not in {job.step for job in read_experiment(study.root, settings).jobs}
+    people = pd.read_csv(study.participants, sep="\t", keep_default_na=False).assign(person_id="one")
+    write_tsv(people, study.participants)
+    with pytest.raises(DataError, match="fold 1 has scans of one person in several sets"):
+        read_experiment(study.root, settings)
 
 
 def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, cmbtk):
