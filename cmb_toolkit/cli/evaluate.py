@@ -112,6 +112,4 @@ def command(
             )
         for source in searched.unknown:
             click.echo(f"Not known: who {source} was trained on.")
-    for warning in result.warnings:
-        click.echo(f"Warning: {warning}.", err=True)
     click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {cell.parent.parent}")

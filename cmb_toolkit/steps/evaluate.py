@@ -173,6 +173,8 @@ def evaluate(
     for table in (files.candidates, *([files.findings] if classified else [])):
         warned.again(table)
     warned.add(*changed_in_cell(study, files))
+    if uncounted:
+        warned.add(f"{_unread(uncounted)}, and they are not counted")
     record = Record(
         step="evaluate",
         parameters={
@@ -220,7 +222,7 @@ def evaluate(
         link_mm=link,
         strata=_strata(evaluation.strata),
         leak_check=searched,
-        warnings=((f"{_unread(uncounted)}, and they are not counted",) if uncounted else ()),
+        warnings=tuple(warned.lines),
     )
     with publish(files.evaluation, record) as folder:
         (folder / "pictures").mkdir(parents=True)

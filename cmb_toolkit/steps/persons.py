@@ -51,12 +51,12 @@ def with_persons(participants: pd.DataFrame) -> pd.DataFrame:
     """
     names = participants["participant_id"].astype(str)
     named = names.map(person_of)
-    given = _given(participants)
+    given = _given(participants).astype(object)
     said = given.dropna().groupby(named).first()
     table = participants.assign(person_id=given.fillna(named.map(said)).fillna(named))
     sessions = names.map(lambda name: split_session(name)[1])
     if "session_id" in table:
-        table["session_id"] = table["session_id"].fillna(sessions)
+        table["session_id"] = table["session_id"].astype(object).fillna(sessions)
     elif sessions.notna().any():
         table["session_id"] = sessions
     return table
