@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, Problems
 from ..names import nfc
@@ -34,8 +36,10 @@ _NOTHING = {"n/a", ""}
 _LARGEST = 1 << 28
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How the files of Excel and LibreOffice begin."""
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?|inf)", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_DIGITS = set("0123456789+-")
+_IN_NUMBERS = _DIGITS | set(".eEinf")
+_INFINITE = re.compile("[+-]?inf")
+_MOST_DIGITS = 18
 _FARTHEST = 1e9
 
 
@@ -64,6 +68,45 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
     DataError
         If it is not a table, a column is missing or stands twice, or a place is not a number.
     """
+    lines = _lines(path)
+    names = [nfc(name.strip()) for name in lines[0][1]]
+    names = [name.casefold() if name.casefold() in any_case else name for name in names]
+    for line, cells in lines[1:]:
+        if len(cells) != len(names):
+            raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {', '.join(map(repr, twice))} stands twice. Name every column differently.")
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise DataError(
+            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {', '.join(names)}. "
+            "The file must be tab-separated with these names in its first line."
+        )
+    columns_of = zip(*(cells for _, cells in lines[1:]), strict=True) if lines[1:] else [()] * len(names)
+    problems = Problems()
+    frame: dict[str, pd.Series[Any]] = {}
+    for name, given in zip(names, columns_of, strict=True):
+        texts = list(given) if name in _PATHS else list(map(str.strip, given))
+        frame[name] = _column(name, texts)
+        if name in _PLACES and not _are_places(frame[name]):
+            for (line, _), text in zip(lines[1:], texts, strict=True):
+                if text not in _NOTHING and not abs(as_number(text)) <= _FARTHEST:
+                    problems.add(
+                        f"{path}: line {line}: {name} is {text!r}; expected a number with a decimal point, or n/a. "
+                        "Correct it."
+                    )
+    problems.raise_if_any()
+    return pd.DataFrame(frame)
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Number and cells of each line, without empty ones at the end; there is at least one.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
     if not path.is_file():
         raise MissingError(f"{path}: table not found. Run the step that makes it, or check the folder's name.")
     check_file(path, "Write it again as TSV.", _LARGEST)
@@ -83,34 +126,11 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
         lines.pop()
     if not lines:
         raise _no_table(path, "it is empty")
-    names = [nfc(name.strip()) for name in lines[0][1]]
-    names = [name.casefold() if name.casefold() in any_case else name for name in names]
-    for line, cells in lines[1:]:
-        if len(cells) != len(names):
-            raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: column {', '.join(map(repr, twice))} stands twice. Name every column differently.")
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise DataError(
-            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {', '.join(names)}. "
-            "The file must be tab-separated with these names in its first line."
-        )
-    problems = Problems()
-    values = {
-        name: [cells[n] if name in _PATHS else cells[n].strip() for _, cells in lines[1:]]
-        for n, name in enumerate(names)
-    }
-    for name in _PLACES.intersection(values):
-        for (line, _), text in zip(lines[1:], values[name], strict=True):
-            if text not in _NOTHING and not (_NUMBER.fullmatch(text) and abs(float(text)) <= _FARTHEST):
-                problems.add(
-                    f"{path}: line {line}: {name} is {text!r}; expected a number with a decimal point, or n/a. "
-                    "Correct it."
-                )
-    problems.raise_if_any()
-    return pd.DataFrame({name: _column(name, texts) for name, texts in values.items()})
+    return lines
+
+
+def _are_places(column: pd.Series[Any]) -> bool:
+    return column.dtype != "str" and bool((column.dropna().abs() <= _FARTHEST).all())
 
 
 def _column(name: str, texts: list[str]) -> pd.Series[Any]:
@@ -119,12 +139,33 @@ def _column(name: str, texts: list[str]) -> pd.Series[Any]:
         pass
     elif name in _FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
         return pd.Series([text == "True" for text in texts], dtype=bool)
-    elif (texts or name in _PLACES) and all(_NUMBER.fullmatch(text) for text in given):
-        if texts and len(given) == len(texts) and all(_WHOLE.fullmatch(text) for text in texts):
-            return pd.Series([int(text) for text in texts], dtype=np.int64)
-        return pd.Series([np.nan if text in _NOTHING else float(text) for text in texts], dtype=np.float64)
-    form = str if name in _PATHS else nfc
-    return pd.Series([np.nan if text in _NOTHING else form(text) for text in texts], dtype="str")
+    elif (texts or name in _PLACES) and (numbers := _numbers(given)) is not None:
+        if len(given) == len(texts):
+            return pd.Series(numbers)
+        column = np.full(len(texts), np.nan)
+        column[[n for n, text in enumerate(texts) if text not in _NOTHING]] = numbers
+        return pd.Series(column)
+    return pd.Series([np.nan if text in _NOTHING else _composed(name, text) for text in texts], dtype="str")
+
+
+def _numbers(texts: list[str]) -> NDArray[np.int64] | NDArray[np.float64] | None:
+    """All texts as numbers, whole ones where all of them are; None where one is no number.
+
+    What Python and numpy take for numbers besides is none: nan, 1_000, digits of other scripts.
+    """
+    letters = set("".join(texts))
+    if texts and letters <= _DIGITS and max(map(len, texts)) <= _MOST_DIGITS:
+        with suppress(ValueError):
+            return np.array(texts, dtype=object).astype(np.int64)
+    if not letters <= _IN_NUMBERS or not all(_INFINITE.fullmatch(text) for text in texts if "f" in text):
+        return None
+    with suppress(ValueError):
+        return np.array(texts, dtype=object).astype(np.float64)
+    return None
+
+
+def _composed(name: str, text: str) -> str:
+    return text if name in _PATHS or text.isascii() else nfc(text)
 
 
 def _no_table(path: Path, why: str) -> DataError:
@@ -136,9 +177,8 @@ def _no_table(path: Path, why: str) -> DataError:
 
 def as_number(cell: object) -> float:
     """The finite number that a cell of :func:`read_tsv` holds; NaN where it holds none."""
-    text = str(cell)
-    number = float(text) if _NUMBER.fullmatch(text) else np.nan
-    return number if np.isfinite(number) else np.nan
+    numbers = _numbers([str(cell)])
+    return float(numbers[0]) if numbers is not None and np.isfinite(numbers[0]) else np.nan
 
 
 def tsv_text(frame: pd.DataFrame) -> str:
