@@ -2,9 +2,9 @@
 
 A step writes to a temporary name beside its target; only when it has finished is the result synced and renamed
 into place, and a sidecar ``<stem>.json`` written beside it with step, version, parameters, sources (sha256),
-engine and seconds. The sidecar is removed before the target changes and comes back last, so a target that has one
-is complete. :meth:`Record.is_current` compares it with what a step is about to do, which makes every step
-resumable: finished work is recognised and not redone, changed work is redone whole.
+engine, seconds and, of a file, its own sha256. The sidecar is removed before the target changes and comes back last,
+so a target that has one is complete. :meth:`Record.is_current` compares it with what a step is about to do, which
+makes every step resumable: finished work is recognised and not redone, changed work is redone whole.
 
 Temporary names are ``.<process>.tmp.<name>``; a folder that is being replaced is ``.<process>.old.<name>`` for a
 moment. What a killed process left under such names is put right by the next run of the same step.
@@ -190,6 +190,8 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         content = record.as_json(time.monotonic() - started)
         if temporary.is_dir():
             content["files"] = len(_files(temporary))
+        else:
+            content["sha256"] = sha256(temporary)
         note.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
         _sync(note)
         sidecar(target).unlink(missing_ok=True)

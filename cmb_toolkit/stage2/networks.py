@@ -14,12 +14,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..backend import keras, layers, ops
 from ..errors import DataError, MissingError, UsageError
+from ..io.publish import read_record, sha256, sidecar
+from ..names import shown
+from .keras_file import read_keras
 
 __all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "load", "save"]
 
@@ -186,27 +192,44 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 def load(path: Path) -> keras.Model:
-    """Read a trained network.
+    """Read a trained network: one of :data:`NETWORKS` with the numbers of a file. Nothing else in the file is used.
 
     Raises
     ------
     MissingError
         If there is no such file.
     DataError
-        If it is not a network from patches to two probabilities.
+        If it is none that `cmbtk stage2-train` wrote, was changed since, or its numbers are not finite.
     """
     if not path.is_file():
         raise MissingError(f"{path}: not found. Train the network first with `cmbtk stage2-train`.")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-        shapes = model.input_shape[1:], model.output_shape[1:]
-    except Exception as error:  # zip, JSON and HDF5 errors alike: Keras documents none
+    name, numbers, shapes = read_keras(path)
+    if name not in _BUILDERS:
         raise DataError(
-            f"{path}: not a readable Keras network ({type(error).__name__}). Train it again with `cmbtk stage2-train`."
-        ) from error
-    if shapes != ((16, 32, 16, 1), (2,)):
-        raise DataError(
-            f"{path}: a network from {shapes[0]} to {shapes[1]}; expected (16, 32, 16, 1) to (2,). "
+            f"{path}: a network called {shown(name)}; known are {', '.join(NETWORKS)}. "
             "Give a network made by `cmbtk stage2-train`."
         )
+    written = (read_record(path) or {}).get("sha256")
+    if written is not None and written != sha256(path):
+        raise DataError(
+            f"{path}: changed since it was written: its checksum is not the one in {sidecar(path).name}. "
+            "Put the right file there, or train it again with `cmbtk stage2-train`."
+        )
+    model = _BUILDERS[name](0)
+    if sorted(shapes) != sorted(tuple(weight.shape) for weight in model.weights):
+        raise DataError(
+            f"{path}: its numbers are not those of the network {name}. Train it again with `cmbtk stage2-train`."
+        )
+    with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
+        copy = Path(folder) / "model.weights.h5"
+        copy.write_bytes(numbers)  # what was looked at, not what may lie at the path by now
+        try:
+            model.load_weights(copy)
+        except Exception as error:  # Keras documents none
+            raise DataError(
+                f"{path}: not a readable Keras network ({type(error).__name__}). "
+                "Train it again with `cmbtk stage2-train`."
+            ) from error
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        raise DataError(f"{path}: holds numbers that are not finite. Train it again with `cmbtk stage2-train`.")
     return model

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,9 @@ from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
 
 __all__ = ["SELECT", "Recipe", "auc", "class_weight", "engine", "predict", "train"]
+
+_LARGEST_NOTE = 16 << 20
+"""What the history of a training may take in its checkpoint [byte]."""
 
 SELECT: tuple[str, ...] = ("loss", "auc")
 """What the best epoch is chosen by, on the validation patches."""
@@ -338,8 +342,13 @@ class _State:
 
     def restore(self, path: Path, recipe: Recipe) -> None:
         """Go on from a checkpoint of the same training; leave everything as it is where there is none."""
+        own = self._arrays()
+        most = 2 * sum(array.nbytes for array in own.values()) + _LARGEST_NOTE
         try:
-            check_file(path, "It is made anew.")
+            check_file(path, "It is made anew.", most)
+            with zipfile.ZipFile(path) as archive:
+                if sum(part.file_size for part in archive.infolist()) > most:  # packed small, of any size unpacked
+                    return
             with np.load(path) as file:
                 note = json.loads(str(file["note"]))
                 arrays = {name: file[name] for name in file.files if name != "note"}
@@ -347,7 +356,9 @@ class _State:
         except Exception:  # none there, or damaged (zipfile and zlib raise what they like): scratch may be lost
             return
         overrun = any(_finished(history[:n], recipe) for n in range(1, len(history)))
-        if note["key"] != self.key or overrun or _shapes(arrays) != _shapes(self._arrays()):
+        if note["key"] != self.key or overrun or _shapes(arrays) != _shapes(own):
+            return
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             return
         for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
             for n, variable in enumerate(variables):

@@ -1,9 +1,14 @@
+import json
+import zipfile
+
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.stage2 import networks
 
 
@@ -143,5 +148,106 @@ def test_files_that_are_no_network(tmp_path):
         networks.load(tmp_path / "cnn.keras")
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     other.save(tmp_path / "cnn.keras")
-    with pytest.raises(DataError, match=r"from \(4,\) to \(2,\)"):
+    with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper, channel, small"):
         networks.load(tmp_path / "cnn.keras")
+
+
+# -- files that would do harm -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The parts of a small network's file."""
+    path = tmp_path_factory.mktemp("saved") / "cnn.keras"
+    networks.save(networks.build("small"), path)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(path, parts):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def numbers(change, saved, path):
+    """The network's numbers after a change, in place of its own."""
+    file = path.with_name("changed.h5")
+    file.write_bytes(saved["model.weights.h5"])
+    with h5py.File(file, "r+") as opened:
+        change(opened)
+    return packed(path, saved | {"model.weights.h5": file.read_bytes()})
+
+
+def test_a_description_is_never_built(saved, tmp_path):
+    """Whatever layers it names, of whatever size: nothing of it is made, and its code does not run."""
+    description = json.loads(saved["config.json"])
+    harm = {"class_name": "Lambda", "module": "keras.layers", "config": {"function": "os.system('touch hacked')"}}
+    huge = {"class_name": "Dense", "module": "keras.layers", "config": {"name": "d", "units": 10**9}}
+    foreign = {"class_name": "System", "module": "os", "config": {}}
+    description["config"]["layers"] = [harm, huge, foreign]
+    path = packed(tmp_path / "cnn.keras", saved | {"config.json": json.dumps(description)})
+    assert networks.load(path).count_params() < 100_000
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "says"),
+    [
+        ("config.json", b"[" * 100_000, "RecursionError"),
+        ("config.json", b" " * (2 << 20), "at most"),
+        ("model.weights.h5", bytes(200 << 20), "at most"),
+        ("config.json", b'{"config": {"name": "../../paper"}}', "known are"),
+        ("config.json", b"[]", "not a readable"),
+        ("model.weights.h5", b"not HDF5", "not a readable"),
+        ("model.weights.h5", b"", "not a readable"),
+        ("../../hacked", b"x", "expected metadata.json"),
+    ],
+)
+def test_parts_that_are_not_what_they_should_be(saved, tmp_path, part, content, says):
+    with pytest.raises(DataError, match=says):
+        networks.load(packed(tmp_path / "cnn.keras", saved | {part: content}))
+
+
+def huge(file):
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars"].create_dataset("0", (10**6, 10**6), "f4", chunks=(1000, 1000), compression="gzip")
+
+
+def outside(file):
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars/0"] = h5py.ExternalLink("/etc/hostname", "/")
+
+
+def external(file):
+    shape = file["layers/dense/vars/0"].shape
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars"].create_dataset("0", shape, "f4", external=[("/dev/zero", 0, h5py.h5f.UNLIMITED)])
+
+
+def around(file):
+    file["layers/dense/again"] = file["layers"]
+
+
+def not_finite(file):
+    file["layers/dense/vars/0"][3, 4] = np.nan
+
+
+def lacking(file):
+    del file["layers/dense_1/vars/1"]
+
+
+@pytest.mark.parametrize("change", [huge, outside, external, around, not_finite, lacking])
+def test_numbers_that_are_not_the_networks(saved, tmp_path, change):
+    with pytest.raises(DataError, match=r"cnn\.keras.*numbers"):
+        networks.load(numbers(change, saved, tmp_path / "cnn.keras"))
+
+
+def test_a_network_that_was_changed_since_it_was_written_is_noticed(tmp_path):
+    target = tmp_path / "cnn.keras"
+    with publish(target, Record("stage2-train", {})) as path:
+        networks.save(networks.build("small", 1), path)
+    networks.load(target)
+    networks.save(networks.build("small", 2), target)
+    with pytest.raises(DataError, match=r"changed since it was written.*cnn\.json"):
+        networks.load(target)

@@ -97,6 +97,29 @@ def test_damaged_checkpoint_is_not_used(make_patches, tmp_path):
     assert len(history) == 1
 
 
+def test_a_checkpoint_that_is_not_the_trainings_own_is_not_used(make_patches, tmp_path):
+    """Numbers that are not finite, or more of them than there could be however small they are packed."""
+    checkpoint = tmp_path / "cnn.npz"
+    sets = make_patches(12, 1), make_patches(6, 2)
+
+    def steps():
+        counted = []
+        recipe = Recipe(epochs=1, batch=12, copies=(1, 1))
+        model = networks.build("small", 0)
+        train(model, *sets, recipe, checkpoint=checkpoint, on_progress=lambda n, *_: counted.append(n))
+        return len(counted) - 1
+
+    assert steps() == 1
+    assert steps() == 0, "it is used"
+    with np.load(checkpoint) as file:
+        whole = dict(file)
+    first = whole["best_0"].copy()
+    first.flat[0] = np.nan
+    for changed in ({"best_0": first}, {"best_0": np.zeros(50_000_000, "f4")}):
+        np.savez_compressed(checkpoint, **(whole | changed))
+        assert steps() == 1
+
+
 def test_paper_network_trains_a_step(make_patches):
     model = networks.build("paper", 0)
     before = model.get_weights()
