@@ -147,7 +147,9 @@ def command(
     mirrored copies; detection later looks at every slice of every subject.
 
     The result is a cell, STUDY/cells/NAME, named by its resolution, input and fold, which all later steps take. Its
-    darknet/ folder can be given to any Darknet as it is. Slices are shared between folds and written only once.
+    darknet/ folder can be given to any Darknet as it is. Slices are shared between folds and written only once. A
+    subject that cannot be done does not stop the others and is named at the end; the project is written when it lacks
+    nobody.
 
     \b
     Example:

@@ -88,6 +88,9 @@ def command(
     indices and world coordinates [mm]. At the low threshold that stage 1 works with, most candidates are false: stage
     2 is there to throw them out.
 
+    Weights that were trained for another input, size, scale of grey values or network are refused; other voxel sizes,
+    and weights that nothing is known of, are warned of.
+
     The result is candidates.tsv in the cell, with the boxes on the network images in detections.tsv.
 
     \b
