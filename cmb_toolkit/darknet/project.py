@@ -22,7 +22,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import DataError, MissingError
+from ..errors import DataError, MissingError, Problems
 from ..io.files import check_file, read_text
 from ..names import shown
 from .cfg import parse_cfg
@@ -237,7 +237,8 @@ def check_project(folder: Path, *, training: bool = True) -> None:
     MissingError
         If a file, an image or a label is not there.
     DataError
-        If the network file, a list, an image or a label is not what it must be; the message names the file.
+        If the network file, a list, an image or a label is not what it must be; the message names the file. All images
+        and labels are looked at first.
     """
     cfg = parse_cfg(_read(folder / CFG), str(folder / CFG))
     size = cfg.net.width
@@ -248,6 +249,7 @@ def check_project(folder: Path, *, training: bool = True) -> None:
     classes = cfg.region.classes
     data = _check_data(folder, training)
     _check_names(folder / data["names"], classes)
+    problems = Problems()
     seen: set[str] = set()
     lists = [name for name in (data.get("train"), data.get("valid"), SLICES_LIST) if name]
     for name in lists:
@@ -261,10 +263,12 @@ def check_project(folder: Path, *, training: bool = True) -> None:
             stems.add(stem)
             if path not in seen:
                 seen.add(path)
-                _check_image(folder / path, where, size)
-                label = (folder / path).with_suffix(".txt")
-                text = read_text(label, f"It belongs beside the image of {where}. {_AGAIN}", _LARGEST_LABEL)
-                labels_from_text(text, size, str(label), classes)
+                with problems.of(""):  # one damaged image does not hide the others
+                    _check_image(folder / path, where, size)
+                    label = (folder / path).with_suffix(".txt")
+                    text = read_text(label, f"It belongs beside the image of {where}. {_AGAIN}", _LARGEST_LABEL)
+                    labels_from_text(text, size, str(label), classes)
+    problems.raise_if_any()
 
 
 def _check_data(folder: Path, training: bool) -> dict[str, str]:

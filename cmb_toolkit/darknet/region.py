@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WARM_UP_IMAGES", "decode", "region_delta", "select_boxes"]
 
+_FAR = 1e6  # px
+
 WARM_UP_IMAGES = 12_800
 """While fewer images were seen, every anchor is also drawn to its cell's centre and its own size."""
 
@@ -82,6 +84,7 @@ def select_boxes(
     most : int, optional
         Keep so many boxes at most, the strongest.
     """
+    boxes = np.clip(boxes, -_FAR, _FAR)  # an untrained network's may be infinite, and infinite areas have no IoU
     clipped = np.clip(boxes, 0, (*size, *size))
     # an empty box is nobody's rival, and must not take one of the places
     strong = (confidence >= threshold) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)

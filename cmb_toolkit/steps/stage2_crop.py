@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.rules import Rule, closeness, rows_by_subject
 from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.layout import Cell, Study
@@ -80,6 +80,7 @@ def stage2_crop(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        With a line for each subject whose patches cannot be cut; then none are written.
     """
     hit = Rule(rule, distance_mm=distance_mm)
     if scale not in SCALES or jitter < 0 or seed < 0 or jobs < 1:
@@ -200,13 +201,15 @@ def _jittered(study: Study, marks: pd.DataFrame, copies: int, distance_mm: float
 
 
 def _tasks(study: Study, table: pd.DataFrame) -> list[_Task]:
-    tasks = []
+    tasks, problems = [], Problems()
     for subject, rows in rows_by_subject(table).items():
         volumes = (study.swi(subject), study.phase(subject), study.mask(subject))
-        for path in volumes:
-            if not path.is_file():
-                raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
+        with problems.of(subject):
+            for path in volumes:
+                if not path.is_file():
+                    raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
         tasks.append(_Task(subject, volumes, rows, table.iloc[rows][["i", "j", "k"]].to_numpy(float)))
+    problems.raise_if_any()
     return tasks
 
 

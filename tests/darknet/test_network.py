@@ -155,6 +155,20 @@ def test_weak_and_overlapping_boxes_go():
     ]  # 0.4 lies on 0.5
 
 
+def test_boxes_beyond_all_bounds_and_empty_ones_take_nobodys_place():
+    """An untrained network's sizes overflow; a box that is empty once clipped is none."""
+    from cmb_toolkit.darknet.region import select_boxes
+
+    boxes = np.array(
+        [[-np.inf, -np.inf, np.inf, np.inf], [70, 5, 90, 9], [5, 5, 5, 9], [10, 10, 20, 20], [40, 40, 50, 50]]
+    )
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    with np.errstate(all="raise"):
+        chosen = select_boxes(boxes, confidence, 0.1, 0.45, (64, 64), most=3)
+    assert [box.confidence for box in chosen] == [0.9, 0.6, 0.5]
+    assert (chosen[0].left, chosen[0].bottom) == (0, 64)
+
+
 @pytest.mark.parametrize("way", ["_normalise_fused", "_normalise_plainly"])
 def test_both_ways_of_batch_norm(way):
     """Forward and backward as Darknet has them, in double precision, for the CPU's and the GPU's code."""

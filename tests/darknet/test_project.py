@@ -278,3 +278,12 @@ def test_stems_that_darknet_takes_for_something_else(stem):
 
 def test_ordinary_stems_pass():
     check_stem("sub-001_slice-034_rot270v")
+
+
+def test_one_damaged_image_does_not_hide_the_others(project):
+    images = sorted((project / "slices").glob("*.png"))[:2]
+    for image in images:
+        image.write_bytes(b"\x89PNG cut off")
+    with pytest.raises(DataError) as caught:
+        check_project(project)
+    assert all(str(image) in line for image, line in zip(images, str(caught.value).splitlines(), strict=True))

@@ -231,6 +231,12 @@ def test_crop_with_damaged_or_missing_volumes(cell):
     phase.unlink()
     with pytest.raises(MissingError, match=r"sub-002_part-phase.*cmbtk preprocess"):
         stage2_crop(cell.folder)
+    phase.write_bytes(whole[:99])
+    study.mask("sub-004").write_bytes(b"no scan")
+    with pytest.raises(DataError) as caught:
+        stage2_crop(cell.folder)
+    assert [line[:8] for line in str(caught.value).splitlines()] == ["sub-002:", "sub-004:"]
+    assert not cell.patches.exists()
 
 
 @pytest.mark.parametrize("wrong", [{"jitter": -1}, {"scale": "z"}, {"jobs": 0}, {"rule": "near"}, {"distance_mm": 0}])
