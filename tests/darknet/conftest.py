@@ -139,8 +139,8 @@ def lively_weights():
     """
 
     def make(cfg: Cfg, seed: int = 0, spread: float = 2.0, gain: float = 1.0) -> Weights:
-        from cmb_toolkit.backend import tf
         from cmb_toolkit.darknet.network import BN_MOMENTUM, Network
+        from cmb_toolkit.darknet.tensors import tf
 
         random = np.random.default_rng(seed)
         first = initial_weights(cfg, seed)
