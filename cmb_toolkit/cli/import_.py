@@ -18,6 +18,17 @@ marks_on = click.option(
 )
 
 
+_UNMARKED = click.option(
+    "--unmarked",
+    type=click.Choice(["patient", "read", "control"]),
+    default="patient",
+    show_default=True,
+    help="What a subject without a mark is, where nothing else says so. patient: somebody whose scan nobody has read, "
+    "neither learned from nor counted; read: a patient who was read and has no microbleed; control: healthy, never "
+    "trained on, counted apart.",
+)
+
+
 @click.group(short_help="Make a study from scans and marks you have.")
 def command() -> None:
     """Make a study from scans and marks that you have.
@@ -56,13 +67,7 @@ def command() -> None:
 @click.option(
     "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
 )
-@click.option(
-    "--unmarked",
-    type=click.Choice(["patient", "control"]),
-    default="patient",
-    show_default=True,
-    help="What a subject without a mark is. Controls are healthy: never trained on, counted apart.",
-)
+@_UNMARKED
 @click.option("--keep-names", is_flag=True, help="Keep the files' names as identifiers instead of sub-001, sub-002 ...")
 @click.option(
     "--key",
@@ -77,7 +82,7 @@ def authors(
     label_axes: Literal["voxel", "array", "image"],
     marks_on: str | None,
     resolution: str | None,
-    unmarked: Literal["patient", "control"],
+    unmarked: Literal["patient", "read", "control"],
     keep_names: bool,
     key: Path | None,
 ) -> None:
@@ -89,6 +94,9 @@ def authors(
     a subject, of the same name, with a microbleed a row. Headings say which column is slice (or z), x (column) and
     y (row), in any order and beside others; without headings there are three columns, in this order. What is not
     understood is refused; labels in files of other kinds are named.
+
+    An empty sheet says that somebody looked and found none; a subject without a sheet was not read, unless --unmarked
+    says otherwise. Names such as p07_ses-1 and p07_ses-2 are two scans of one person and stay so.
 
     How the sheets count is not known from the data: try the defaults, then look whether `cmbtk check` finds the marks
     on dark spots.
@@ -134,17 +142,31 @@ def authors(
     help="What i, j, k of the marks call the first voxel along an axis.",
 )
 @marks_on
-def table(table: Path, out: Path, marks: Path | None, label_base: str, marks_on: str | None) -> None:
+@_UNMARKED
+def table(
+    *,
+    table: Path,
+    out: Path,
+    marks: Path | None,
+    label_base: str,
+    marks_on: str | None,
+    unmarked: Literal["patient", "read", "control"],
+) -> None:
     """Make a study from a TABLE of files, tab-separated, one line a subject.
 
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
-    the table) and, where known, swi, mask, resolution, scanner, group (patient or control), echo_time_ms, phase_sign
-    (1: the phase of veins is positive, -1: negative) and phase_range (radians, or the file's units of one full cycle).
+    the table) and, where known, swi, mask, resolution, scanner, group (patient or control), read (yes or no: whether
+    somebody has looked for microbleeds), echo_time_ms, phase_sign (1: the phase of veins is positive, -1: negative) and
+    phase_range (radians, or the file's units of one full cycle).
     A complex pair has the columns real and imaginary in place of magnitude and phase.
     Other columns are not taken over. Write n/a for what is not known.
 
-    The marks have participant_id and either i, j, k (voxel along the file's own axes) or x_mm, y_mm, z_mm (world). A
-    column marks_on of the TABLE says which file i, j, k count on, where --marks-on does not fit all subjects.
+    Several scans of one person are called sub-01_ses-1, sub-01_ses-2, or have a column session_id beside the same
+    participant_id, or names of their own and the same person_id: then no fold has them in two sets.
+
+    The marks have participant_id (and session_id where that is needed) and either i, j, k (voxel along the file's own
+    axes) or x_mm, y_mm, z_mm (world). A column marks_on of the TABLE says which file i, j, k count on, where --marks-on
+    does not fit all subjects.
 
     \b
     Example:
@@ -154,6 +176,7 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str, marks_on:
     from ..steps.import_ import import_table
 
     problems = Problems()
+    notes: list[str] = []
     with progress("import") as on_progress:
         import_table(
             table,
@@ -161,9 +184,13 @@ def table(table: Path, out: Path, marks: Path | None, label_base: str, marks_on:
             marks=marks,
             label_base=int(label_base),
             marks_on=marks_on,
+            unmarked=unmarked,
             on_progress=on_progress,
             problems=problems,
+            notes=notes,
         )
+    for note in notes:
+        click.echo(f"Warning: {note}")
     _summary(out)
     problems.raise_if_any(_LEFT_OUT)
 
@@ -175,6 +202,7 @@ def _summary(out: Path) -> None:
     from ..io.layout import Study
     from ..io.publish import read_record
     from ..steps.cohort import read_microbleeds, read_participants
+    from ..steps.persons import unread
 
     study = Study.open(out)
     participants, marks = read_participants(study), read_microbleeds(study)
@@ -185,11 +213,16 @@ def _summary(out: Path) -> None:
         f"({', '.join(f'{n} {name}' for name, n in counts.items())}), "
         f"{len(participants) - len(patients)} of them controls, {len(marks)} microbleeds."
     )
-    unmarked = sorted(set(patients["participant_id"]) - set(marks["participant_id"]))
-    if unmarked:
+    persons = participants["person_id"].nunique()
+    if persons < len(participants):
+        click.echo(f"Note: these are {persons} person{'s' * (persons != 1)}; no fold will have one in two sets.")
+    nobody = unread(participants, marks["participant_id"])
+    if nobody:
         click.echo(
-            f"Note: {len(unmarked)} patient{'s' * (len(unmarked) > 1)} without a mark ({_first(unmarked)}). "
-            "If they are healthy, make them controls (--unmarked control, or the column group)."
+            f"Warning: nobody has read the scans of {len(nobody)} patient{'s' * (len(nobody) > 1)} ({_first(nobody)}), "
+            "so that without a mark they are not known to have no microbleed: they are excluded from folds and counts. "
+            "Say --unmarked read, or `yes` in the column read, if they were read; --unmarked control, or the column "
+            "group, if they are healthy."
         )
     if "other" in counts:
         click.echo(

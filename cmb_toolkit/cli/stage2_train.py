@@ -119,6 +119,7 @@ def command(
             patience=patience,
             seed=seed,
             restart=restart,
+            on_note=on_progress.note,
             on_progress=on_progress,
         )
     record = read_record(path) or {}

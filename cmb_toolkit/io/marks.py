@@ -49,7 +49,7 @@ def read_marks(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        participant_id and the columns found of these.
+        participant_id, session_id if there is one, and the columns found of these.
 
     Raises
     ------
@@ -81,7 +81,8 @@ def read_marks(path: Path) -> pd.DataFrame:
                 "remove the line."
             )
     problems.raise_if_any()
-    return frame[["participant_id", *(name for names in found for name in names)]].astype(
+    who = ["participant_id", *(["session_id"] if "session_id" in frame else [])]
+    return frame[[*who, *(name for names in found for name in names)]].astype(
         {name: int for names in found if names is _VOXEL for name in names}
     )
 

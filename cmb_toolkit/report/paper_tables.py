@@ -18,7 +18,7 @@ from ..evaluation.published import TABLES, published_table
 from ..evaluation.results import CellResult
 from ..model import INPUTS
 from .table import Cell, Column, Row, Table
-from .tables import common_label, result_rows
+from .tables import common_label, result_rows, result_warnings
 
 __all__ = ["FRST", "PAPER_FOLDS", "StudyResults", "overview", "paper_tables", "scanner_of"]
 
@@ -189,7 +189,8 @@ def overview(study: StudyResults) -> Table:
         values += _printed(9, stage2, ("overall_sensitivity_percent", "precision_percent", "fp_per_subject"))
         n = len(cells)
         rows.append(Row((Cell(_label(study, name) + f", {n} fold{'s' * (n != 1)}"), *values)))
-    return Table("overview", "The method as a whole", columns, tuple(rows), _notes(study))
+    notes = (*_notes(study), *result_warnings(study.cells))
+    return Table("overview", "The method as a whole", columns, tuple(rows), notes)
 
 
 _OVERVIEW = (

@@ -37,6 +37,7 @@ from ..io.tables import read_tsv, write_tsv
 from ..model import ROLES, OnProgress
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from .cohort import cell_parameters, read_participants, unread_in
+from .evidence import hit_distance
 from .leaks import check_cell
 from .made_from import changed_in_cell
 from .persons import of_several_scans
@@ -170,8 +171,9 @@ def evaluate(
     classified = files.findings.is_file()
     listed = [subject for subject in everybody if study.simulated_truth(subject).is_file()]
     warned = Warned(on_note)
-    for table in (files.candidates, *([files.findings] if classified else [])):
-        warned.again(table)
+    for made in (files.candidates, *([files.cnn, files.findings] if classified else [])):
+        warned.again(made)
+    warned.add(*hit_distance(study, distance_mm, everybody))
     warned.add(*changed_in_cell(study, files))
     if uncounted:
         warned.add(f"{_unread(uncounted)}, and they are not counted")

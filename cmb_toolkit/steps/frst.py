@@ -27,6 +27,7 @@ from ..stage1.candidates import candidate_table
 from ..stage1.label_boxes import microbleed_boxes
 from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
 from .cohort import choose_resolution, read_microbleeds, read_participants, roles_in
+from .evidence import hit_distance, validated
 from .machine import stopwatch
 from .parallel import for_each
 from .truth import Geometry, Mode, read_geometry
@@ -172,6 +173,8 @@ def frst(
     table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
     if threshold == "auto":
         value = _threshold(table, read_microbleeds(opened), roles["validation"], rule, sensitivity, most_false)
+        warned.add(*validated(opened, "the threshold of stage 1", roles["validation"]))
+        warned.add(*hit_distance(opened, distance_mm, roles["validation"]))
     else:
         value = float(threshold)
     table = table[table["confidence"] >= value].reset_index(drop=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +36,28 @@ from ..io.sheets import read_sheet
 from ..io.spelling import on_disk
 from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
-from ..names import RESOLUTION, SCANNER, safe_id, shown
+from ..names import RESOLUTION, SCANNER, safe_id, shown, split_session
 from .cohort import VOLUMES
+from .import_names import kept_names, name_marks, numbered, same_person_hints, table_names
+from .persons import unread, with_persons, wrong_persons
 from .place_marks import MARKS_ON, common_grid, far_from_world, mark_problems, place_marks, read_grids
 from .places import places, relative
 
 __all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
 
+Unmarked = Literal["patient", "read", "control"]
+
+UNMARKED: tuple[str, ...] = ("patient", "read", "control")
+"""What subjects without a mark can be."""
+
 PARTICIPANT_COLUMNS = {
-    "participant_id": "Subject: sub- and letters or digits",
+    "participant_id": "Subject: sub- and letters or digits, with _ses- and more of them for a session",
+    "person_id": "Who it is; subjects of one person are never trained and tested on",
+    "session_id": "When this person was scanned",
     "resolution": "HR, LR or any name; subjects of one resolution share a detector",
     "scanner": "Label of the scanner; folds are balanced in it",
     "group": "patient or control (healthy, without microbleeds, never trained on)",
+    "read": "Whether somebody has looked for microbleeds: yes or no; n/a: if it has marks or is a control's",
     "magnitude": "Path relative to the study",
     "phase": "Path relative to the study",
     "swi": "Path relative to the study; n/a: made by `cmbtk preprocess`",
@@ -99,7 +108,7 @@ def import_authors(
     marks_on: str | None = None,
     resolution: str | None = None,
     keep_names: bool = False,
-    unmarked: Literal["patient", "control"] = "patient",
+    unmarked: Unmarked = "patient",
     key: Path | None = None,
     on_progress: OnProgress,
     notes: list[str] | None = None,
@@ -127,8 +136,9 @@ def import_authors(
         Of all subjects; by default recognised from the voxel size.
     keep_names : bool
         Keep the files' names as identifiers, where they are letters and digits, instead of sub-001, sub-002, ...
-    unmarked : {"patient", "control"}
-        What a subject without a mark is.
+    unmarked : {"patient", "read", "control"}
+        What a subject without a mark is: a patient nobody has read, a patient who was read and has no microbleed, or a
+        healthy control. A patient with a label file that holds no label was read.
     key : Path, optional
         Where to write which name became which identifier. It may name people: it belongs outside the study.
     on_progress : callable
@@ -146,7 +156,7 @@ def import_authors(
     ------
     UsageError, MissingError, DataError
     """
-    if label_base not in (0, 1) or label_axes not in LABEL_AXES or unmarked not in ("patient", "control"):
+    if label_base not in (0, 1) or label_axes not in LABEL_AXES or unmarked not in UNMARKED:
         raise UsageError(f"label_base {label_base}, label_axes {label_axes}, unmarked {unmarked}: unknown choice.")
     _check_marks_on(marks_on)
     if resolution is not None:
@@ -155,7 +165,7 @@ def import_authors(
     if files.unread:
         _beside_the_sheets(folder, files, unmarked, notes if notes is not None else [])
     names = list(files.volumes)
-    identifiers = _kept_names(names) if keep_names else _numbered(names)
+    identifiers = kept_names(names) if keep_names else numbered(names)
     scans = [path for kinds in files.volumes.values() for path in kinds.values()]
     study, record = _begin(
         out,
@@ -205,7 +215,8 @@ def import_authors(
                 "participant_id": subject,
                 "resolution": resolution or guess_resolution(common_grid(grids)[1]),
                 "scanner": "unknown",
-                "group": "patient" if subject in labelled else unmarked,
+                "group": "control" if subject not in labelled and unmarked == "control" else "patient",
+                **({"read": "yes"} if subject not in labelled and (unmarked == "read" or table is not None) else {}),
                 **{kind: relative(out, path) for kind, path in volumes.items()},
             }
         )
@@ -253,25 +264,6 @@ def _beside_the_sheets(folder: Path, files: AuthorsFiles, unmarked: str, notes: 
     notes.append(what)
 
 
-def _numbered(names: Sequence[str]) -> dict[str, str]:
-    width = max(3, len(str(len(names))))
-    return {name: f"sub-{number:0{width}d}" for number, name in enumerate(names, 1)}
-
-
-def _kept_names(names: Sequence[str]) -> dict[str, str]:
-    kept = {name: safe_id(name) for name in names}
-    unsafe = [name for name, identifier in kept.items() if identifier is None]
-    if unsafe:
-        raise UsageError(
-            f"--keep-names: {', '.join(unsafe[:5])}{' ...' * (len(unsafe) > 5)} cannot be identifiers, which are "
-            "letters and digits. Leave --keep-names out: subjects are then called sub-001, sub-002, ..."
-        )
-    twice = [name for name, n in Counter(str(x).casefold() for x in kept.values()).items() if n > 1]
-    if twice:
-        raise UsageError(f"--keep-names: several subjects would be called {', '.join(twice)}. Leave --keep-names out.")
-    return {name: str(identifier) for name, identifier in kept.items()}
-
-
 def _canonical(labels: _Labels, base: int, axes: LabelAxes, on: str | None) -> NDArray[np.int_]:
     return place_marks(
         labels.grids,
@@ -305,8 +297,10 @@ def import_table(
     marks: Path | None = None,
     label_base: int = 0,
     marks_on: str | None = None,
+    unmarked: Unmarked = "patient",
     on_progress: OnProgress,
     problems: Problems | None = None,
+    notes: list[str] | None = None,
 ) -> Path:
     """Make a study from a table of files.
 
@@ -316,20 +310,27 @@ def import_table(
     ----------
     table : Path
         TSV: participant_id, magnitude (or swi) and phase (or real and imaginary) and, where known, swi, mask,
-        resolution, scanner, group, echo_time_ms, phase_sign, phase_range, marks_on. Paths are relative to the table.
-        Other columns are not taken over.
+        person_id, session_id, resolution, scanner, group, read, echo_time_ms, phase_sign, phase_range, marks_on. Paths
+        are relative to the table. Other columns are not taken over. A participant_id may stand on several lines if
+        their session_id differs.
     out : Path
         The study, new or made by this step.
     marks : Path, optional
-        TSV: participant_id and i, j, k (voxels along the file's own axes) or x_mm, y_mm, z_mm (world).
+        TSV: participant_id, session_id where it is needed, and i, j, k (voxels along the file's own axes) or x_mm,
+        y_mm, z_mm (world).
     label_base : {0, 1}
         What `marks` calls the first voxel along an axis.
     marks_on : {"magnitude", "phase", "swi", "real", "imaginary"}, optional
         The file whose voxels i, j, k count, where the table's column marks_on does not say; needed where the files of
         a subject are stored in different orders.
+    unmarked : {"patient", "read", "control"}
+        What a subject without a mark is, of whom the table has no group, or who is a patient and it does not say
+        whether he was read: see :func:`import_authors`.
     on_progress : callable
     problems : Problems, optional
         Where to gather which scans could not be read, instead of raising it when the others are imported.
+    notes : list of str, optional
+        Where to gather what a person should look at.
 
     Returns
     -------
@@ -340,21 +341,19 @@ def import_table(
     ------
     UsageError, MissingError, DataError
     """
-    if label_base not in (0, 1):
-        raise UsageError(f"label base {label_base}: expected 0 or 1.")
+    if label_base not in (0, 1) or unmarked not in UNMARKED:
+        raise UsageError(f"label base {label_base}, unmarked {unmarked}: expected 0 or 1, and {', '.join(UNMARKED)}.")
     _check_marks_on(marks_on)
     frame = read_tsv(table, ["participant_id"], any_case=_TABLE_COLUMNS)
     if frame.empty:
         raise DataError(f"{table}: holds no subject. Write one line per subject below the header.")
     rows = _table_rows(table, frame)
     points = read_marks(marks) if marks is not None else pd.DataFrame({"participant_id": []})
-    points["participant_id"] = [safe_id(str(name)) or name for name in points["participant_id"]]
-    strangers = sorted(set(points["participant_id"]) - {row["participant_id"] for row in rows})
-    if strangers:
-        raise DataError(
-            f"{marks}: marks of {', '.join(strangers[:10])}, who {'is' if len(strangers) == 1 else 'are'} not in "
-            f"{table.name}. Add the subject or remove its marks."
-        )
+    subjects = [row["participant_id"] for row in rows]
+    points["participant_id"] = name_marks(marks or table, points, subjects, table)
+    _settle_unmarked(rows, set(points["participant_id"]), unmarked)
+    if notes is not None:
+        notes += [f"{table}: {hint}." for hint in same_person_hints(frame, subjects, PARTICIPANT_COLUMNS)]
     files = [on_disk(table.parent / str(row[kind])) for row in rows for kind in VOLUMES if kind in row]
     study, record = _begin(
         out,
@@ -362,6 +361,7 @@ def import_table(
             "layout": "table",
             "label_base": label_base,
             **({"marks_on": marks_on} if marks_on else {}),
+            **({"unmarked": unmarked} if unmarked != "patient" else {}),
             "scans": _digest(out, files),
         },
         {"table": table, **({"marks": marks} if marks is not None else {})},
@@ -415,32 +415,46 @@ def _points(mine: pd.DataFrame, grids: Mapping[str, Grid], base: int, on: str | 
     return world_to_canonical(mine[["x_mm", "y_mm", "z_mm"]].to_numpy(float), first.shape, first.affine)
 
 
+def _settle_unmarked(rows: Iterable[dict[str, Any]], marked: set[str], unmarked: Unmarked) -> None:
+    """Fill in what subjects are of whom the table does not say."""
+    for row in rows:
+        alone = row["participant_id"] not in marked
+        row.setdefault("group", "control" if alone and unmarked == "control" else "patient")
+        if alone and unmarked == "read" and row["group"] == "patient":
+            row.setdefault("read", "yes")
+
+
 def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The subjects of a table of files, each value checked; what is n/a is left out."""
     problems = Problems()
     rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
+    names = table_names(frame)
     for line, given in enumerate(frame.to_dict("records"), 2):
         row = {name: value for name in _TABLE_COLUMNS if not pd.isna(value := given.get(str(name)))}
-        name = str(row.get("participant_id", ""))
-        identifier = safe_id(name)
+        name = names[line - 2]
+        identifier = safe_id(name) if "participant_id" in row else None
         if identifier is None:
             problems.add(
-                f"{table}: line {line}: participant_id {shown(name)} is not letters and digits (with or without sub- "
-                "before them). Identifiers stand in file names; do not use people's names."
+                f"{table}: line {line}: participant_id {shown(given['participant_id'])} is not letters and digits, "
+                "with or without sub- before and a session, _ses- and more of them, after them. Identifiers stand in "
+                "file names; do not use people's names."
             )
             continue
         if identifier.casefold() in seen:
             problems.add(
-                f"{table}: {identifier} stands in line {seen[identifier.casefold()]} and {line}. Keep one line each."
+                f"{table}: {identifier} stands in line {seen[identifier.casefold()]} and {line}. Keep one line each; "
+                "scans of one person need names of their own (sub-01_ses-1, or a column session_id)."
             )
         seen[identifier.casefold()] = line
         row["participant_id"] = identifier
         row.setdefault("scanner", "unknown")
-        row.setdefault("group", "patient")
         for column, expected in _expected(row):
             problems.add(f"{table}: line {line}: {column} is {shown(row.get(column, 'n/a'))}; expected {expected}.")
         rows.append(row)
+    problems.raise_if_any()
+    for _, problem in wrong_persons(pd.DataFrame(rows)):
+        problems.add(f"{table}: {problem}")
     problems.raise_if_any()
     return rows
 
@@ -448,7 +462,7 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Columns of a row that hold something impossible, and what they should."""
     yield from _expected_files(row)
-    if row["group"] not in ("patient", "control"):
+    if row.get("group", "patient") not in ("patient", "control"):
         yield "group", "patient or control"
     for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
         if column in row and not grammar.fits(row[column]):
@@ -586,8 +600,12 @@ def _write(
     scans: Iterable[Path],
 ) -> None:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
-    unused = [column for column in ("real", "imaginary") if subjects[column].isna().all()]
-    subjects = subjects.drop(columns=unused)
+    if subjects["person_id"].notna().any() or any(split_session(row["participant_id"])[1] for row in participants):
+        subjects = with_persons(subjects)
+    optional = ["person_id", "session_id", "real", "imaginary"]
+    if not unread(subjects, marks):
+        optional.append("read")
+    subjects = subjects.drop(columns=[column for column in optional if subjects[column].isna().all()])
     points: list[dict[str, Any]] = []
     for subject, (voxels, affine) in marks.items():
         for voxel in voxels.tolist():

@@ -13,7 +13,6 @@ import pandas as pd
 from ..names import PERSON, SESSION, SUBJECT, safe_id, shown, split_session
 
 __all__ = [
-    "PERSON_WORDS",
     "READ",
     "of_several_scans",
     "person_of",
@@ -25,12 +24,6 @@ __all__ = [
 
 READ = ("yes", "no")
 """What the column ``read`` may hold, besides n/a: read if the subject has a mark or is a control."""
-
-PERSON_WORDS = frozenset(
-    {"case", "caseid", "individual", "mrn", "participant", "patient", "patientid", "person", "personid", "pid"}
-    | {"subject", "subjectid", "visit", "session", "sessionid", "ses", "timepoint"}
-)
-"""Headings, without capitals and signs, under which tables say who somebody is and when he was scanned."""
 
 
 def person_of(subject: str) -> str:

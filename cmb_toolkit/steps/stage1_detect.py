@@ -22,6 +22,7 @@ from ..io.tables import write_tsv
 from ..model import ROLES, Detection, OnProgress
 from ..stage1.candidates import candidate_table
 from .cohort import cell_parameters, read_microbleeds
+from .evidence import hit_distance, validated
 from .machine import stopwatch
 from .made_from import changed_since_training, project_digest
 from .purposes import check_detector
@@ -150,10 +151,12 @@ def stage1_detect(
     )
     value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
     if threshold == "auto":
-        validation = in_volume(boxes[boxes["role"] == "validation"])
         choose = partial(_by_itself, warned=warned) if by_default else _chosen
         subjects = parameters["roles"]["validation"]
-        value, origin = choose(validation, read_microbleeds(study), subjects, most_false, distance_mm)
+        value, origin = choose(
+            in_volume(boxes[boxes["role"] == "validation"]), read_microbleeds(study), subjects, most_false, distance_mm
+        )
+        warned.add(*validated(study, "the threshold of stage 1", subjects), *hit_distance(study, distance_mm, subjects))
         boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
     warned.add(*_capped(boxes))
     table = in_volume(boxes)

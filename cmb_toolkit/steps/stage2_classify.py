@@ -19,6 +19,7 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from .cohort import cell_parameters
+from .evidence import validated
 from .machine import stopwatch
 from .made_from import check_patches, patches_digest
 from .purposes import check_classifier
@@ -29,6 +30,10 @@ __all__ = ["DEFAULT", "stage2_classify"]
 
 DEFAULT = 0.5
 """Threshold where none is given and none can be chosen: the likelier of two classes."""
+
+
+BY_VALIDATION = "on the validation subjects"
+"""How a threshold was chosen, as provenance has it."""
 
 
 def stage2_classify(
@@ -113,6 +118,8 @@ def stage2_classify(
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
     if threshold == "validation":
         value, chosen = _chosen(study, files, findings, most_false, warned if by_default else None)
+        if chosen == BY_VALIDATION:
+            warned.add(*validated(study, "the threshold of stage 2", cell_parameters(files)["roles"]["validation"]))
     else:
         value, chosen = float(threshold), "given"
     findings["kept"] = findings["probability"] >= value
@@ -144,7 +151,7 @@ def _chosen(
     """The threshold chosen on the validation subjects and how it was chosen; where that cannot be and nobody asked for
     it, :data:`DEFAULT`, with a warning."""
     try:
-        return _threshold(study, cell, findings, most_false), "on the validation subjects"
+        return _threshold(study, cell, findings, most_false), BY_VALIDATION
     except DataError as error:
         if warned is None:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from ..io.patches import TABLE, read_patches
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..model import OnProgress
+from .cohort import cell_parameters
+from .evidence import validated
 from .made_from import check_patches, patches_digest
 from .purposes import trained_classifier
+from .warned import Warned
 
 __all__ = ["stage2_train"]
 
@@ -36,6 +40,7 @@ def stage2_train(
     patience: int = 0,
     seed: int = 0,
     restart: bool = False,
+    on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
     """Train the second stage of a cell.
@@ -54,6 +59,8 @@ def stage2_train(
         See :class:`cmb_toolkit.stage2.training.Recipe`.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
+    on_note : callable
+        Given a line for each thing that may be wrong; they stand in the provenance as well.
     on_progress : callable
         Called after every step, with the losses so far.
 
@@ -90,6 +97,7 @@ def stage2_train(
     if restart:
         checkpoint.unlink(missing_ok=True)
     elif all(record.is_current(path) for path in (files.cnn, files.cnn_history, files.cnn_loss)):
+        Warned(on_note).again(files.cnn)
         return files.cnn
     table, patches = read_patches(files.patches)
     training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
@@ -100,6 +108,9 @@ def stage2_train(
             "microbleed_patches": int((rows["label"] == 1).sum()),
             "other_patches": int((rows["label"] == 0).sum()),
         }
+    warned = Warned(on_note)
+    warned.add(*validated(study, "the epoch of stage 2", cell_parameters(files)["roles"]["validation"]))
+    extra["warnings"] = warned.lines
     extra["trained_for"] = trained_classifier(study, files).as_json()
     # only now, after everything was checked: importing Keras takes seconds
     from ..report.figures import draw_losses

@@ -66,6 +66,7 @@ def test_the_cell_is_one_that_later_steps_take(study):
     )
     assert run.exit_code == 0
     assert "on the validation subjects" in run.output
+    assert "Warning: the threshold of stage 1 was chosen on " in run.output
     cell = study.cell("tiny", "frst", "1")
     table, record = read_tsv(cell.candidates), read_record(cell.candidates)
     assert tuple(table.columns) == COLUMNS

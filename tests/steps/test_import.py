@@ -500,7 +500,7 @@ def test_without_marks(table, tmp_path):
     result = CliRunner().invoke(cli, ["import", "table", str(table), "-o", str(tmp_path / "study")])
     assert result.exit_code == 0, result.output
     assert "2 subjects (2 LR), 0 of them controls, 0 microbleeds" in result.output
-    assert "2 patients without a mark (sub-01, sub-02)" in result.output
+    assert "nobody has read the scans of 2 patients (sub-01, sub-02)" in result.output
     assert "columns not taken over: name" in result.output
     assert read_microbleeds(Study(tmp_path / "study")).empty
 

@@ -176,6 +176,7 @@ def test_train_and_detect_on_the_command_line(make_cell):
     detected = runner.invoke(cli, command, catch_exceptions=False)
     assert detected.exit_code == 0
     assert "on the validation subjects" in detected.output
+    assert "Warning: the threshold of stage 1 was chosen on " in detected.output
     candidates = read_tsv(cell.candidates, COLUMNS)
     detections = read_tsv(cell.detections, ["participant_id", "role", "k", "left", "confidence"])
     record = read_record(cell.candidates)

@@ -367,6 +367,9 @@ def test_classify_gives_every_candidate_a_probability(trained):
     assert findings["probability"].between(0, 1).all()
     note = read_record(path)["threshold"]
     assert note["chosen"] == "on the validation subjects"
+    for result, what in ((path, "threshold"), (trained.cnn, "epoch")):
+        warnings = read_record(result)["warnings"]
+        assert any(f"the {what} of stage 2 was chosen on 1 validation person" in line for line in warnings)
     assert (findings["kept"] == (findings["probability"] >= note["value"])).all()
     made = path.stat().st_mtime_ns
     stage2_classify(trained.folder)
