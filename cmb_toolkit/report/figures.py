@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from .style import COLOURS, canvas, headline, save
 
@@ -111,6 +111,8 @@ def _log_if_wide(axis: Axes, values: pd.Series[float]) -> None:
     positive = values[values > 0]
     if len(positive) and len(positive) == len(values) and positive.max() > 30 * positive.min():
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 @dataclass(frozen=True)

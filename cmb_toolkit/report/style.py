@@ -39,6 +39,7 @@ _RC: Any = {
     "grid.linewidth": 0.7,
     "legend.frameon": False,
     "lines.linewidth": 2,
+    "text.parse_math": False,  # names are names, whatever they hold: `$x$` is no formula
     "figure.dpi": 150,  # what is measured is what is drawn: glyphs are a little wider at other resolutions
     "savefig.dpi": 150,
     "savefig.facecolor": "white",

@@ -27,6 +27,17 @@ def test_losses_without_validation_or_rate_or_with_zero(tmp_path, histories):
     assert draw_losses(stage1, stage2, "a cell", tmp_path / "losses.png").stat().st_size > 10_000
 
 
+def test_names_are_no_formulas(tmp_path, histories):
+    r"""A formula that cannot be read would stop the drawing, one that can would be drawn as something else."""
+    assert (
+        draw_losses(*histories, r"study $\frac{1$ of $\nothing$ {x}", tmp_path / "losses.png").stat().st_size > 10_000
+    )
+    with canvas(4, 3) as figure:
+        axis = figure.subplots()
+        assert not axis.set_title("$x$").get_parse_math()
+        assert not figure.suptitle("$x$").get_parse_math()
+
+
 def curve(fold, stage, scale=1.0):
     alarms = np.linspace(0, 20, 21)
     return pd.DataFrame(

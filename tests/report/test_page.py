@@ -12,9 +12,11 @@ class Nesting(HTMLParser):
     def __init__(self):
         super().__init__()
         self.open, self.anchors, self.links, self.outside = [], [], [], []
+        self.attributes = set()
 
     def handle_starttag(self, tag, attrs):
         of = dict(attrs)
+        self.attributes |= of.keys()
         if tag not in self.VOID:
             self.open.append(tag)
         self.anchors += [of["id"]] if "id" in of else []
@@ -66,3 +68,19 @@ def test_a_picture_that_is_not_there_says_so():
 
 def test_equal_content_gives_equal_bytes():
     assert page() == page()
+
+
+def test_names_are_no_tags():
+    """Whatever a study, a scanner or a cell is called, the page shows it and runs nothing."""
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
+    table = Table(evil, evil, (Column(evil), Column("b")), (Row((Cell(evil), Cell("1"))),), (evil,))
+    picture, lost = Picture("figure-2", evil, evil, evil, PNG), Picture("figure-3", evil, evil, evil)
+    made = html_page(evil, evil, [(evil, evil)], [Section("data", evil, (table, picture, lost), (evil,))],
+                     warning=evil, footer=evil)  # fmt: skip
+    reader = Nesting()
+    reader.feed(made)
+    assert reader.outside == []
+    assert "<script" not in made
+    assert "<img src=x" not in made
+    assert "{{ 7 * 7 }}" in made
+    assert "onerror" not in reader.attributes
