@@ -208,5 +208,7 @@ def command(
     click.echo(f"Detection {images['slices']} slices of all subjects, {images['valid']} of them for validation")
     click.echo(f"Cell      {folder}")
     click.echo(
-        f"Next: cmbtk {f'stage1-train {folder}' if images['train'] else f'stage1-detect {folder} --weights FILE'}"
+        f"Next: cmbtk stage1-train {folder}"
+        if images["train"]
+        else f"Next: cmbtk stage1-detect {folder} --weights FILE"
     )

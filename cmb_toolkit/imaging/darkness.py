@@ -21,7 +21,7 @@ _LEAST_RING = 1 / 3
 _LEAST_SIGNAL = 0.15  # of the range from the 2nd to the 98th percentile; bone has up to 0.1
 _LARGEST_SPOT_MM2 = 150.0  # a microbleed of 10 mm covers half of it
 _DEEP_MM = 6.0
-_MIDDLE_MM = 1.5  # of the Gaussian by which the middle of a spot is found: flat spots have one, too
+_MIDDLE_MM, _MIDDLE_VOXELS = 0.8, 0.8  # at least, of the Gaussian that finds the middle of a spot, flat ones too
 _BLOCK = 4096  # spots whose surroundings are gathered at a time
 
 
@@ -161,9 +161,10 @@ def darkest_neighbours(volume: Volume, voxels: ArrayLike, zooms: Sequence[float]
         -1, 0 or 1 along i, j and k.
     """
     points = np.asarray(voxels, dtype=int).reshape(-1, 3)
-    reach = [int(2.5 * _MIDDLE_MM / zoom) for zoom in zooms]
+    sigma = max(_MIDDLE_MM, _MIDDLE_VOXELS * max(zooms[:2]))
+    reach = [int(np.ceil(2.5 * sigma / zoom)) for zoom in zooms]
     around = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(-1, 3)
-    weights = np.exp(-0.5 * ((around * np.asarray(zooms) / _MIDDLE_MM) ** 2).sum(axis=1))
+    weights = np.exp(-0.5 * ((around * np.asarray(zooms) / sigma) ** 2).sum(axis=1))
     steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     steps = steps[np.argsort(np.abs(steps).sum(axis=1), kind="stable")]  # of equals the nearest
     means = np.empty((len(points), len(steps)))

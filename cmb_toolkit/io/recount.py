@@ -93,8 +93,8 @@ def other_ways(
             for base in (counting.base, 1 - counting.base):
                 labels = _labels(own, shape, affine, counting)
                 moved = labels_to_canonical(labels, shape, affine, base=base, axes=axes)
-                option = f"--label-base {base} --label-axes {axes}"
-                yield Way(f"with {option}", f"import again with `cmbtk import authors {option}`"), moved
+                command = f"`cmbtk import authors --label-base {base} --label-axes {axes}`"
+                yield Way(f"as {command} does", "import again with these options"), moved
         again = "correct the sheets and import again"
     else:
         _, canonical = canonical_grid(shape, affine)

@@ -129,7 +129,9 @@ def _machine(folder: Path) -> Iterator[Finding]:
     memory = _memory_gb()
     if memory is not None:
         few = memory < _MEMORY_GB
-        advice = "Simulating or training at full resolution needs about 4 GB: use --jobs 1 and small networks."
+        advice = (
+            "Simulating or training at full resolution needs about 4 GB: try `cmbtk simulate --jobs 1`, small networks."
+        )
         yield Finding("machine", "memory", f"{memory:.1f} GB", "note" if few else "ok", advice if few else "")
     free = shutil.disk_usage(folder).free / 1e9
     few = free < _DISK_GB

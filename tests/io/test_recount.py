@@ -29,16 +29,14 @@ def test_labels_counted_along_other_axes(axes, meant, said):
         taken = labels_to_canonical(LABELS, shape, affine, base=base, axes=said)
         ways = list(other_ways(taken, shape, affine, Counting("authors", base, said)))
         options = f"--label-base 1 --label-axes {meant}"
-        found = {way.name: (way, voxels) for way, voxels in ways}
+        found = {way.name: voxels for way, voxels in ways}
         if meant == said:
-            assert f"with {options}" not in found, "a voxel off is another question"
+            assert not any(options in name for name in found), "a voxel off is another question"
             step = base_step(shape, affine, Counting("authors", base, said))
             if base == 0:
                 assert (taken + step == truth).all()
             continue
-        way, voxels = found[f"with {options}"]
-        assert (voxels == truth).all()
-        assert way.remedy == f"import again with `cmbtk import authors {options}`"
+        assert (found[f"as `cmbtk import authors {options}` does"] == truth).all()
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "RPI"])

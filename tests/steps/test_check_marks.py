@@ -157,7 +157,7 @@ def test_labels_of_the_authors_layout_name_their_options(tmp_path):
     arguments = {"label_base": 1, "on_progress": quiet}
     wrong = Study(import_authors(tmp_path / "in", tmp_path / "wrong", label_axes="voxel", **arguments))
     (message,) = said(wrong)
-    assert "import again with `cmbtk import authors --label-base 1 --label-axes array`" in message
+    assert "but counted as `cmbtk import authors --label-base 1 --label-axes array` does 8 would" in message
     right = Study(import_authors(tmp_path / "in", tmp_path / "right", label_axes="array", **arguments))
     assert said(right) == []
 
