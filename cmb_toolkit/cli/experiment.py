@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ..errors import CmbError
+from ..names import FOLD
+from .options import Name
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -42,7 +44,11 @@ _ONLY = click.option(
     help="Only the cells of this table of the paper; may be repeated.  [default: all tables]",
 )
 _FOLD = click.option(
-    "--fold", "folds", multiple=True, help="Only the cells of this fold; may be repeated.  [default: all folds]"
+    "--fold",
+    "folds",
+    type=Name(FOLD),
+    multiple=True,
+    help="Only the cells of this fold; may be repeated.  [default: all folds]",
 )
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import click
 
-from .options import AUTO_DISTANCE, IMAGE_SIDE, REPEAT, NumberOr
+from ..names import FOLD, RESOLUTION
+from .options import AUTO_DISTANCE, IMAGE_SIDE, REPEAT, Name, NumberOr
 from .progress import progress
 
 
@@ -16,10 +17,13 @@ from .progress import progress
 @click.argument("study", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--fold",
+    type=Name(FOLD),
     required=True,
     help="Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: all subjects, at a given --threshold.",
 )
-@click.option("--resolution", help="Subjects of this resolution.  [default: the only one in the study]")
+@click.option(
+    "--resolution", type=Name(RESOLUTION), help="Subjects of this resolution.  [default: the only one in the study]"
+)
 @click.option(
     "--threshold",
     default="auto",

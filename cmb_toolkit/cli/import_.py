@@ -8,6 +8,8 @@ from typing import Literal
 import click
 
 from ..errors import Problems
+from ..names import RESOLUTION
+from .options import Name
 from .progress import progress
 
 marks_on = click.option(
@@ -65,7 +67,9 @@ def command() -> None:
 )
 @marks_on
 @click.option(
-    "--resolution", help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]"
+    "--resolution",
+    type=Name(RESOLUTION),
+    help="Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]",
 )
 @_UNMARKED
 @click.option("--keep-names", is_flag=True, help="Keep the files' names as identifiers instead of sub-001, sub-002 ...")
@@ -156,8 +160,9 @@ def table(
 
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
     the table) and, where known, swi, mask, resolution, scanner, group (patient or control), read (yes or no: whether
-    somebody has looked for microbleeds), echo_time_ms, phase_sign (1: the phase of veins is positive, -1: negative) and
-    phase_range (radians, or the file's units of one full cycle).
+    somebody has looked for microbleeds), echo_time_ms, phase_sign (1: the phase of veins is positive, -1: negative),
+    phase_range (radians, or the file's units of one full cycle), echo and phase_volume (which volume of 4-D files,
+    counted from 1, and which of the phase where that is another).
     A complex pair has the columns real and imaginary in place of magnitude and phase.
     Other columns are not taken over. Write n/a for what is not known.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from ..model import IMAGE_SIZE
+from ..names import Grammar
 
-__all__ = ["AUTO_DISTANCE", "ECHO", "IMAGE_SIDE", "PHASE_RANGE", "PHASE_VOLUME", "REPEAT", "RULE", "NumberOr"]
+__all__ = ["AUTO_DISTANCE", "ECHO", "IMAGE_SIDE", "PHASE_RANGE", "PHASE_VOLUME", "REPEAT", "RULE", "Name", "NumberOr"]
 
 
 class NumberOr(click.ParamType[str | float]):
@@ -24,6 +25,21 @@ class NumberOr(click.ParamType[str | float]):
             return float(str(value))
         except ValueError:
             self.fail(f"{value!r} is neither a number nor {self.word}.", param, ctx)
+
+
+class Name(click.ParamType[str]):
+    """A name of one kind, see :mod:`cmb_toolkit.names`."""
+
+    name = "text"
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is."""
+        if not self.grammar.fits(value):
+            self.fail(self.grammar.problem(value), param, ctx)
+        return str(value)
 
 
 AUTO_DISTANCE = click.option(
@@ -51,7 +67,10 @@ REPEAT = click.option(
 )
 
 ECHO = click.option(
-    "--echo", type=click.IntRange(min=1), metavar="N", help="Which volume of 4-D files, counted from 1."
+    "--echo",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Which volume of 4-D files, counted from 1; in a study see also its column echo.",
 )
 
 PHASE_VOLUME = click.option(

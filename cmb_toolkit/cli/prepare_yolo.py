@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..model import INPUTS
-from .options import IMAGE_SIDE, REPEAT
+from ..names import FOLD, RESOLUTION
+from .options import IMAGE_SIDE, REPEAT, Name
 from .progress import progress
 
 
@@ -26,12 +27,14 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
 @click.argument("study", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--fold",
+    type=Name(FOLD),
     required=True,
     help="Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: only detect, on all subjects.",
 )
 @click.option(
     "--resolution",
     "resolutions",
+    type=Name(RESOLUTION),
     multiple=True,
     help="Subjects of this resolution; repeated, one detector for several.  [default: the only one in the study]",
 )

@@ -77,8 +77,8 @@ def check_scan(
         The same for the phase alone; by default `echo`.
     """
     on_progress(0, 1, scan.name)
-    task = Task(scan, np.empty((0, 3), int), echo=echo, phase_volume=phase_volume)
-    facts = check_files(task)
+    scan = replace(scan, echo=scan.echo or echo, phase_volume=scan.phase_volume or phase_volume)
+    facts = check_files(Task(scan, np.empty((0, 3), int)))
     on_progress(1, 1, scan.name)
     return Report((facts,), facts.problems)
 

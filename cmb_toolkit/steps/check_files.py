@@ -22,7 +22,7 @@ from ..io.recount import Counting
 from ..report.mark_sheet import MarkPicture, slice_of, surroundings
 from .check_problem import Problem, error, some, warning
 from .check_spots import MarkFacts, look_at_marks
-from .scan import Scan, complex_parts
+from .scan import Scan, complex_parts, volume_of
 from .scan import check_files as check_names
 from .scan_content import check_signal, same_values
 from .scan_limits import method_doubts
@@ -129,7 +129,8 @@ class _Look:
             return ScanFacts(self.scan.name, problems=tuple(self.problems))
         self._look_at_mask(first)
         self.problems += _check_geometry(self.scan, first)
-        self._warn(*(f"{self.scan.name}: {doubt}" for doubt in method_doubts(self.scan, first.zooms, self.task.echo)))
+        doubts = method_doubts(self.scan, first.zooms, self.scan.echo or self.task.echo)
+        self._warn(*(f"{self.scan.name}: {doubt}" for doubt in doubts))
         return ScanFacts(
             self.scan.name,
             first.path.name,
@@ -182,9 +183,7 @@ class _Look:
         part: Literal["magnitude", "phase"] | None = (
             "phase" if role == "phase" else "magnitude" if role == "magnitude" else None
         )
-        echo = self.task.echo if role != "swi" else None
-        if role == "phase" and self.task.phase_volume is not None:
-            echo = self.task.phase_volume
+        echo = volume_of(self.scan, role, self.task.echo, self.task.phase_volume)
         if echo is None and read_grid(path).volumes > 1:
             try:
                 return read_volume(path, part=part)

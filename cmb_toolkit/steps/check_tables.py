@@ -11,10 +11,9 @@ from ..errors import CmbError, DataError
 from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
 from ..io.publish import read_record
-from ..io.tables import read_tsv
 from ..model import EXCLUDED
 from .check_problem import Problem, error, some, warning
-from .cohort import read_fold, read_microbleeds, wrong_names
+from .cohort import read_fold, read_folds, read_microbleeds, wrong_names
 from .persons import unread
 
 __all__ = ["check_folds", "check_import", "check_participants", "read_marks"]
@@ -120,12 +119,12 @@ def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
     if not study.folds.exists():
         return
     try:
-        table = read_tsv(study.folds, ["fold", "participant_id", "role"])
+        table = read_folds(study)
     except CmbError as reason:
         yield error(reason)
         return
     again = "Run `cmbtk split` again."
-    for name in dict.fromkeys(table["fold"].astype(str)):
+    for name in dict.fromkeys(table["fold"]):
         try:
             read_fold(study, name)
         except DataError as reason:

@@ -22,6 +22,7 @@ __all__ = [
     "choose_resolution",
     "choose_resolutions",
     "read_fold",
+    "read_folds",
     "read_microbleeds",
     "read_participants",
     "roles_in",
@@ -98,6 +99,23 @@ def unread_in(study: Study) -> list[str]:
     return unread(read_participants(study), read_microbleeds(study)["participant_id"])
 
 
+def read_folds(study: Study) -> pd.DataFrame:
+    """The table of folds: fold (text), participant_id, role.
+
+    Raises
+    ------
+    DataError
+        If a fold or a subject has a name that is none.
+    """
+    frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
+    frame["fold"] = frame["fold"].map(lambda name: name if pd.isna(name) else str(name))
+    for fold in frame["fold"].unique():
+        FOLD.check(fold, study.folds, cure="Rename it in the table, or run `cmbtk split` again.")
+    for subject in frame["participant_id"].unique():
+        SUBJECT.check(subject, study.folds, cure="Rename the subject in every table.")
+    return frame
+
+
 def read_fold(study: Study, name: str) -> Fold:
     """The subjects of one fold by role.
 
@@ -106,14 +124,10 @@ def read_fold(study: Study, name: str) -> Fold:
     DataError
         If the fold is not in the table, a role is unknown, or a subject or two scans of one person stand in two roles.
     """
-    frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
-    for found in frame["fold"].unique():
-        FOLD.check(found if pd.isna(found) else str(found), study.folds, cure="Rename it in the table.")
-    for subject in frame["participant_id"].unique():
-        SUBJECT.check(subject, study.folds, cure="Run `cmbtk split` again.")
-    rows = frame[frame["fold"].astype(str) == name]
+    frame = read_folds(study)
+    rows = frame[frame["fold"] == name]
     if rows.empty:
-        known = ", ".join(sorted(frame["fold"].astype(str).unique()))
+        known = ", ".join(sorted(frame["fold"].unique()))
         raise DataError(
             f"{study.folds}: no fold {shown(name)}; found {known}. Choose one of these or run `cmbtk split` again."
         )

@@ -67,9 +67,14 @@ PARTICIPANT_COLUMNS = {
     "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
     "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
     "imaginary": "Path of the imaginary part relative to the study",
+    "echo": "Which volume of 4-D files, counted from 1",
+    "phase_volume": "The same of the phase alone, where it lies in another volume than the magnitude",
 }
 _TABLE_COLUMNS = [*PARTICIPANT_COLUMNS, "marks_on"]
 """Of a table of files."""
+_SELDOM = ("person_id", "session_id", "real", "imaginary", "echo", "phase_volume")
+"""Columns that are left out of the table where they would be empty."""
+
 _MICROBLEED_COLUMNS = {
     "participant_id": "Subject",
     "i": "Voxel, 0-based, closest canonical axes: grows to the patient's right",
@@ -310,9 +315,9 @@ def import_table(
     ----------
     table : Path
         TSV: participant_id, magnitude (or swi) and phase (or real and imaginary) and, where known, swi, mask,
-        person_id, session_id, resolution, scanner, group, read, echo_time_ms, phase_sign, phase_range, marks_on. Paths
-        are relative to the table. Other columns are not taken over. A participant_id may stand on several lines if
-        their session_id differs.
+        person_id, session_id, resolution, scanner, group, read, echo_time_ms, phase_sign, phase_range, echo,
+        phase_volume, marks_on. Paths are relative to the table. Other columns are not taken over. A participant_id may
+        stand on several lines if their session_id differs.
     out : Path
         The study, new or made by this step.
     marks : Path, optional
@@ -475,6 +480,9 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
     if "echo_time_ms" in row and not as_number(row["echo_time_ms"]) > 0:
         yield "echo_time_ms", "a time in milliseconds, or n/a"
+    for column in ("echo", "phase_volume"):
+        if column in row and not (as_number(row[column]) >= 1 and as_number(row[column]).is_integer()):
+            yield column, "the number of a volume, counted from 1, or n/a"
 
 
 def _expected_files(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -602,7 +610,7 @@ def _write(
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
     if subjects["person_id"].notna().any() or any(split_session(row["participant_id"])[1] for row in participants):
         subjects = with_persons(subjects)
-    optional = ["person_id", "session_id", "real", "imaginary"]
+    optional = [*_SELDOM]
     if not unread(subjects, marks):
         optional.append("read")
     subjects = subjects.drop(columns=[column for column in optional if subjects[column].isna().all()])

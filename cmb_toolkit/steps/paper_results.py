@@ -15,7 +15,7 @@ from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..report.paper_tables import FRST, PAPER_FOLDS, StudyResults
-from .cohort import cell_parameters, read_microbleeds, read_participants
+from .cohort import cell_parameters, read_folds, read_microbleeds, read_participants
 from .evaluate import GEOMETRY
 from .tables import read_result
 from .truth import truth_table
@@ -103,9 +103,7 @@ def _cohort(study: Study) -> pd.DataFrame:
     columns = ["resolution", "fold", "subjects", "microbleeds"]
     if not study.folds.is_file():
         return pd.DataFrame(columns=columns)
-    folds = read_tsv(study.folds, ["fold", "participant_id", "role"]).assign(
-        fold=lambda table: table["fold"].astype(str)
-    )
+    folds = read_folds(study)
     tested = folds[(folds["role"] == "test") & folds["fold"].str.fullmatch(r"\d+")]
     marks = read_microbleeds(study)["participant_id"].value_counts()
     table = tested.assign(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -159,6 +159,7 @@ def preprocess_scan(
     UsageError, MissingError, DataError, StorageError
     """
     settings = settings or Settings()
+    scan = replace(scan, echo=scan.echo or settings.echo, phase_volume=scan.phase_volume or settings.phase_volume)
     names = {role: f"{role}.nii.gz" for role in ("magnitude", "phase", "swi", "minip", "mask", *_STEPS)}
     check_files(scan)
     _check_output(out, names, scan)
@@ -236,6 +237,8 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
             **asdict(settings),
             "phase_range": _range(scan, settings),
             "phase_sign": _sign(scan, settings),
+            "echo": scan.echo or settings.echo,
+            "phase_volume": scan.phase_volume or settings.phase_volume,
             "echo_time_ms": scan.echo_time_ms,
         },
         sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
@@ -284,7 +287,7 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Setting
     images = read_images(scan, settings)
     phase, structure = images.phase, images.structure
     findings.warnings += images.warnings
-    findings.warnings += method_doubts(scan, structure.zooms, settings.echo)
+    findings.warnings += method_doubts(scan, structure.zooms, scan.echo or settings.echo)
     wrapped, is_wrapped = _radians(phase, _range(scan, settings), findings)
     mask = _brain(scan, images, settings, findings)
     steps = _filtered(phase, wrapped, is_wrapped, structure, mask, settings, findings)

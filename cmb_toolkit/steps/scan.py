@@ -13,13 +13,23 @@ from ..errors import DataError, MissingError, UsageError
 from ..io.bids import echo_time_ms, part_of, read_acquisition
 from ..io.foreign import describe_folder
 from ..io.layout import Study
-from ..io.nifti import Volume, check_same_grid, read_volume
+from ..io.nifti import Volume, check_same_grid, read_grid, read_volume
 from ..io.publish import sidecar
 from ..io.tables import as_number
 from .places import located
 from .scan_content import check_signal, same_values
 
-__all__ = ["Images", "Scan", "Settings", "acquisition", "check_files", "complex_parts", "read_images", "scan_of"]
+__all__ = [
+    "Images",
+    "Scan",
+    "Settings",
+    "acquisition",
+    "check_files",
+    "complex_parts",
+    "read_images",
+    "scan_of",
+    "volume_of",
+]
 
 _SAME_ECHO_MS = 0.01
 _PARTS = {"mag": "magnitude", "phase": "phase", "real": "real", "imag": "imaginary"}
@@ -118,6 +128,8 @@ class Scan:
         Both, in place of magnitude and phase.
     echo_time_ms : float or None
         What is known of it from elsewhere; held against the files' sidecars.
+    echo, phase_volume : int or None
+        Which volume of its files, from 1, and which of the phase where that is another.
     """
 
     name: str
@@ -130,6 +142,8 @@ class Scan:
     real: Path | None = None
     imaginary: Path | None = None
     echo_time_ms: float | None = None
+    echo: int | None = None
+    phase_volume: int | None = None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -183,6 +197,8 @@ def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
         phase_sign=None if sign is None else int(float(sign)),
         phase_range=_range_of(study, name, value("phase_range")),
         echo_time_ms=_number(study, name, "echo_time_ms", value("echo_time_ms")),
+        echo=_count(study, name, "echo", value("echo")),
+        phase_volume=_count(study, name, "phase_volume", value("phase_volume")),
     )
     if scan.lacking():
         raise DataError(
@@ -209,6 +225,49 @@ def _number(study: Study, name: str, column: str, value: Any) -> float | None:
     if number is not None and np.isnan(number):
         raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a number or n/a.")
     return number
+
+
+def _count(study: Study, name: str, column: str, value: Any) -> int | None:
+    number = None if value is None else as_number(value)
+    if number is None:
+        return None
+    if not (number >= 1 and number == int(number)):
+        raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a whole number from 1, or n/a.")
+    return int(number)
+
+
+def volume_of(scan: Scan, role: str, echo: int | None, phase_volume: int | None) -> int | None:
+    """Which volume of a file of a scan is meant, from 1; None where it holds one, or nobody said.
+
+    Parameters
+    ----------
+    scan : Scan
+        What is known of it alone comes first, and must fit the file.
+    role : str
+        A key of its `files`.
+    echo, phase_volume : int or None
+        What was said for all scans together: it holds for files of several volumes.
+
+    Raises
+    ------
+    UsageError
+        If both are given and differ.
+    MissingError, DataError
+        If the file's header cannot be read.
+    """
+    if role in ("swi", "mask"):
+        return None
+    for name, own, given in (("echo", scan.echo, echo), ("phase_volume", scan.phase_volume, phase_volume)):
+        if None not in (own, given) and own != given:
+            raise UsageError(
+                f"{scan.name}: column {name} says {own}, and --{name.replace('_', '-')} {given} was given. Leave the "
+                "option out, or empty the column (n/a)."
+            )
+    own = (scan.phase_volume if role == "phase" else None) or scan.echo
+    given = (phase_volume if role == "phase" else None) or echo
+    if own is not None or given is None or read_grid(scan.files[role]).volumes > 1:
+        return own or given
+    return None
 
 
 def check_files(scan: Scan) -> None:
@@ -272,21 +331,26 @@ def read_images(scan: Scan, settings: Settings) -> Images:
     MissingError, DataError
         If a file is damaged, grids disagree, or values cannot be those of a magnitude, a phase or complex parts.
     """
+    which = {role: volume_of(scan, role, settings.echo, settings.phase_volume) for role in scan.files}
     swi = read_volume(scan.swi) if scan.swi else None
     if scan.real and scan.imaginary:
-        parts = (read_volume(scan.real, echo=settings.echo), read_volume(scan.imaginary, echo=settings.echo))
+        parts = (read_volume(scan.real, echo=which["real"]), read_volume(scan.imaginary, echo=which["imaginary"]))
         magnitude: Volume | None
         magnitude, phase = complex_parts(*parts)
         sources: tuple[Volume | None, ...] = (*parts, swi)
     else:
         assert scan.phase is not None
-        magnitude = read_volume(scan.magnitude, echo=settings.echo, part="magnitude") if scan.magnitude else None
-        phase = read_volume(scan.phase, echo=settings.phase_volume or settings.echo, part="phase")
+        magnitude = read_volume(scan.magnitude, echo=which["magnitude"], part="magnitude") if scan.magnitude else None
+        phase = read_volume(scan.phase, echo=which["phase"], part="phase")
         sources = (magnitude, swi, phase)
     read = tuple(volume for volume in sources if volume is not None)
     for volume in read[1:]:
         check_same_grid(read[0], volume)
     warnings = [f"{volume.path.name}: {note}" for volume in read for note in volume.notes]
+    if (settings.echo or settings.phase_volume) and any(which[role] is None for role in which.keys() & _PARTS.values()):
+        warnings.append(
+            "a file holds one volume, which was taken: --echo and --phase-volume choose where there are more"
+        )
     shown = {"magnitude": magnitude, "swi": swi}
     for role, image in shown.items():
         if image is None:
@@ -330,7 +394,11 @@ def acquisition(scan: Scan, settings: Settings) -> tuple[dict[str, Any], tuple[s
         Warnings about the echo time.
     """
     found = {role: facts for role, path in scan.sidecars.items() if (facts := read_acquisition(path))}
-    times = {role: time for role, facts in found.items() if (time := echo_time_ms(facts, settings.echo)) is not None}
+    times = {
+        role: time
+        for role, facts in found.items()
+        if (time := echo_time_ms(facts, scan.echo or settings.echo)) is not None
+    }
     warnings = []
     if times and max(times.values()) - min(times.values()) > _SAME_ECHO_MS:
         said = ", ".join(f"{role} {time:g} ms" for role, time in times.items())

@@ -120,7 +120,8 @@ def arguments(
     """
     argv = [
         sys.executable, "-m", "snakemake",
-        "--snakefile", str(_HERE / "Snakefile"), "--directory", str(study), "--configfile", str(config.absolute()),
+        "--snakefile", str(_HERE / "Snakefile"), "--directory", str(study.absolute()),
+        "--configfile", str(config.absolute()),
         "--config", f"threads={place.threads}", f"gpus={place.gpus}",
         "--logger", "cmbtk", "--workflow-profile", "none", "--nocolor",
         # the supervisor's lock is the only one, and finished files are never removed: see the Snakefile
@@ -136,6 +137,8 @@ def arguments(
     else:
         argv += ["--executor", place.executor, "--jobs", str(place.jobs), "--latency-wait", "60"]
         argv += ["--slurm-jobname-prefix", queue_name(study), "--slurm-init-seconds-before-status-checks", "15"]
+        # as a script: the plugin would put a line with the study's path between double quotes, for a shell to expand
+        argv += ["--slurm-pass-command-as-script"]
         argv += ["--slurm-status-command", "sacct" if _keeps_accounts() else "squeue", "--default-resources"]
     argv += ["--", *targets]
     added = {

@@ -20,8 +20,7 @@ from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.layout import Study
 from ..io.publish import edited, read_record, write_text
-from ..io.tables import read_tsv
-from ..steps.cohort import VOLUMES, read_fold, read_participants
+from ..steps.cohort import VOLUMES, read_fold, read_folds, read_participants
 from ..steps.places import located
 from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
@@ -181,7 +180,7 @@ def read_experiment(study: Path, source: str | Path | None = None) -> Experiment
     if made_folds:
         folds = [str(n) for n in range(1, settings.step("split")["folds"] + 1)]
     else:
-        names = dict.fromkeys(read_tsv(opened.folds, ["fold", "participant_id", "role"])["fold"].astype(str))
+        names = dict.fromkeys(read_folds(opened)["fold"])
         for name in names:
             read_fold(opened, name)
         folds = [name for name in names if not is_scanner_fold(name)]

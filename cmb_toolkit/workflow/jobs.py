@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,8 +110,8 @@ def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]
 def job_table(
     settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], subjects: Sequence[str], scans: str
 ) -> dict[str, Any]:
-    """What the Snakefile reads: options by cell and step as the shell takes them, size and time of the files that they
-    name, and what jobs ask of a cluster.
+    """What the Snakefile reads: options by cell and step, word by word, size and time of the files that they name, and
+    what jobs ask of a cluster.
 
     Parameters
     ----------
@@ -120,11 +119,11 @@ def job_table(
     scans : str
         Changes when a scan does. Their paths stay out of it: they may hold people's names.
     """
-    options: dict[str, dict[str, str]] = {}
+    options: dict[str, dict[str, list[str]]] = {}
     files: dict[str, dict[str, list[int]]] = {}
     roles = {cell.name: cell.role for cell in cells}
     for job in jobs:
-        options.setdefault(job.cell, {})[job.step] = shlex.join(job.options)
+        options.setdefault(job.cell, {})[job.step] = list(job.options)
         facts = [path.stat() for path in settings.files(job.step, roles.get(job.cell, ""))]
         files.setdefault(job.cell, {})[job.step] = [n for fact in facts for n in (fact.st_size, fact.st_mtime_ns)]
     return {

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["OPTIONS", "SEEDED", "Kind", "words"]
+from ..names import Grammar
+
+__all__ = ["OPTIONS", "SEEDED", "TEXT", "Kind", "choice", "named", "number", "whole", "words"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ def choice(*names: str) -> Kind:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def named(grammar: Grammar) -> Kind:
+    """A name."""
+    return Kind(grammar.expected, grammar.fits)
 
 
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))

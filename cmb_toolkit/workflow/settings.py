@@ -16,8 +16,8 @@ from typing import Any, Literal
 from ..errors import DataError
 from ..io.files import check_file, load_toml
 from ..model import INPUTS
-from ..names import nfc
-from .options import OPTIONS, TEXT, Kind, choice, number, whole
+from ..names import FOLD, INPUT, QUEUE, RESOLUTION, SCANNER, nfc, shown
+from .options import OPTIONS, TEXT, Kind, choice, named, number, whole
 from .work import work
 
 __all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
@@ -37,8 +37,8 @@ TABLES = tuple(range(2, 10))
 
 _EXPERIMENT: Mapping[str, Kind] = {
     "input": choice(*INPUTS),
-    "fold": TEXT,
-    "scanner": Kind("a text", lambda v: isinstance(v, str)),
+    "fold": named(FOLD),
+    "scanner": Kind(f"{SCANNER.expected}, or empty", lambda v: v == "" or SCANNER.fits(v)),
     "tables": Kind(
         f"a list of whole numbers from {TABLES[0]} to {TABLES[-1]}",
         lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
@@ -50,8 +50,8 @@ _CLUSTER: Mapping[str, Kind] = {
     "threads": whole(1),
     "memory-mb": whole(1),
     "minutes": whole(1),
-    "partition": TEXT,
-    "account": TEXT,
+    "partition": named(QUEUE),
+    "account": named(QUEUE),
 }
 _PATHS = {"prepare-yolo": ("cfg",), "stage1-train": ("weights", "darknet"), "stage1-detect": ("darknet",)}
 """Options that are files."""
@@ -232,7 +232,7 @@ def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
             _check(path, name, value, _TOP[name])
         elif not isinstance(value, dict):
             raise DataError(f"{path}: {name} must be a table, [{name}].")
-    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, TEXT))
+    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, named(RESOLUTION)))
     _check_table(path, "experiment", content.get("experiment", {}), _EXPERIMENT)
     for step, kinds in OPTIONS.items():
         _check_table(
@@ -269,13 +269,14 @@ def _check_key(path: Path, section: str, key: str, known: Iterable[str]) -> None
     folded = {name.casefold(): name for name in names}
     near = [folded[found] for found in difflib.get_close_matches(key.casefold(), folded, 1, 0.5)]
     where = f"[{section}] " if section else ""
+    key = key if INPUT.fits(key) else shown(key)
     what = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
     raise DataError(f"{path}: {where}{key} is not known; {what}")
 
 
 def _check(path: Path, name: str, value: Any, kind: Kind) -> None:
     if not kind.fits(value):
-        raise DataError(f"{path}: {name} = {value!r} must be {kind.expected}.")
+        raise DataError(f"{path}: {name} = {shown(value)} must be {kind.expected}.")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

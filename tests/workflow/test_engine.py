@@ -46,6 +46,7 @@ def test_arguments_here_and_on_a_cluster(tmp_path):
     cluster, _ = arguments(tmp_path, config, Place("slurm", 20, 0, 0), ["a.json"])
     assert cluster[cluster.index("--executor") + 1] == "slurm"
     assert cluster[cluster.index("--jobs") + 1] == "20"
+    assert "--slurm-pass-command-as-script" in cluster, "else the study's path stands between double quotes"
     assert not any(word.startswith("gpu=") for word in cluster)
     name = cluster[cluster.index("--slurm-jobname-prefix") + 1]
     assert name == engine.queue_name(tmp_path)

@@ -50,9 +50,10 @@ BOTH = "tiny+tiny-lr_swi+cphase-averaged_fold-1"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, cmbtk):
-    """A study of tiny subjects, four of one scanner called another resolution; and settings."""
+    """A study of tiny subjects, four of one scanner called another resolution; and settings. A folder may be called
+    anything: a shell that took its name for more than that would leave a file."""
     folder = tmp_path_factory.mktemp("experiment")
-    study = Study(folder / "study")
+    study = Study(folder / 'it\'s a "study"; $(touch hacked) `touch hacked` {x}')
     cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 10, "--healthy", 1, "--difficulty", "easy")
     people = pd.read_csv(study.participants, sep="\t", keep_default_na=False)
     people["resolution"] = ["tiny-lr" if n in (0, 2, 4, 6) else "tiny" for n in range(len(people))]

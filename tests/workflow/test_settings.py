@@ -119,6 +119,12 @@ def test_files_are_looked_for_beside_the_settings(write):
         ("seed = -1", "seed = -1 must be a whole number from 0"),
         ("split = 3", r"split must be a table, \[split\]"),
         ("seed = ", "not a TOML file"),
+        ("[resolutions]\nHR = '$(touch x)'", r"HR = '\$\(touch x\)' must be letters, digits, \+ and -"),
+        ("[experiment]\nfold = '../../x'", "fold = '../../x' must be letters"),
+        ("[experiment]\nscanner = '`touch x`'", "scanner = '`touch x`' must be letters"),
+        ('[cluster]\npartition = "a\'; touch x"', "partition = .* must be letters"),
+        ("[cluster.frst]\naccount = '-x'", "account = '-x' must be letters"),
+        ('"a\\u001b[31m" = 1', r"'a\\x1b\[31m' is not known"),
         ("base = 'papers'", 'base = "papers" is not known'),
     ],
 )
