@@ -17,6 +17,7 @@ from ..imaging.brain import BRAIN_ML, find_brain, too_large, volume_ml
 from ..imaging.highpass import gaussian_highpass, homodyne_highpass
 from ..imaging.phase import alternating_slices, phase_scale, to_radians, without_alternation
 from ..imaging.sign import SinusEvidence, sinus_evidence, vein_evidence
+from ..imaging.slow_phase import slow_phase
 from ..imaging.swi import extreme_phase, minip, phase_mask, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
 from ..io.fsl import find_bet
@@ -36,7 +37,6 @@ __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", 
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
 
-_FILTERED_RAD = 0.8  # an unfiltered phase is spread over the cycle: half of it is beyond pi/2
 _MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
 
 
@@ -333,14 +333,21 @@ def _filtered(
         if settings.fix_ge_phase:
             wrapped = without_alternation(wrapped)
     steps = {"wrapped": wrapped}
+    varies = slow_phase(wrapped, structure.data, mask, structure.zooms)
     if settings.phase_is_filtered:
-        typical = float(np.median(np.abs(wrapped[mask])))
-        if typical > _FILTERED_RAD:
+        if varies.is_unfiltered:
             findings.warnings.append(
-                f"{phase.path.name}: half of the brain's phase is beyond {typical:.2f} rad, where filtered phase is "
-                "near 0; leave out --phase-is-filtered if it was not filtered"
+                f"{phase.path.name}: the phase of half of the brain's surroundings, averaged over centimetres, is "
+                f"beyond {varies.slow:.2f} rad, where filtered phase is near 0; leave out --phase-is-filtered if it was"
+                " not filtered"
             )
         return steps | {"phase": np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)}
+    if varies.is_filtered:
+        findings.warnings.append(
+            f"{phase.path.name}: the phase looks high-passed already (averaged over centimetres, half of the brain is "
+            f"within {varies.slow:.2f} rad of 0), and filtering it again lowers microbleeds; say --phase-is-filtered if"
+            " it was"
+        )
     if settings.highpass == "homodyne":
         return steps | {"phase": homodyne_highpass(structure.data, wrapped, mask, structure.zooms)}
     unwrapped = wrapped

@@ -412,6 +412,21 @@ def test_phase_that_is_not_filtered_though_it_was_said(tmp_path):
     assert any("leave out --phase-is-filtered if it was not" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize("highpass", ["gaussian", "homodyne"])
+def test_phase_that_was_filtered_though_nobody_said_so(tmp_path, highpass):
+    scan = pair(tmp_path)
+    settings = Settings(highpass=highpass)
+    (report,) = preprocess_scan(scan, tmp_path / "once", settings, on_progress=quiet).scans
+    assert not any("--phase-is-filtered" in warning for warning in report.warnings)
+    filtered = read_volume(tmp_path / "once" / "phase.nii.gz").data
+    save(scan.phase, np.where(BRAIN, filtered, np.random.default_rng(0).uniform(-np.pi, np.pi, SHAPE)))
+    (report,) = preprocess_scan(scan, tmp_path / "twice", settings, on_progress=quiet).scans
+    assert sum("say --phase-is-filtered if it was" in warning for warning in report.warnings) == 1
+    said = replace(settings, phase_is_filtered=True)
+    (report,) = preprocess_scan(scan, tmp_path / "said", said, on_progress=quiet).scans
+    assert not any("--phase-is-filtered" in warning for warning in report.warnings)
+
+
 def test_own_mask_and_swi_are_taken(tmp_path):
     scan = replace(pair(tmp_path), magnitude=None, swi=save(tmp_path / "swi.nii.gz", MAGNITUDE * 3))
     preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
