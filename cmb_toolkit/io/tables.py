@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, Problems
-from ..names import nfc
+from ..names import nfc, shown
 from .files import check_file
 
 __all__ = ["as_number", "read_tsv", "tsv_text", "write_tsv"]
@@ -93,8 +93,8 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
             for (line, _), text in zip(lines[1:], texts, strict=True):
                 if text not in _NOTHING and not abs(as_number(text)) <= _FARTHEST:
                     problems.add(
-                        f"{path}: line {line}: {name} is {text!r}; expected a number with a decimal point, or n/a. "
-                        "Correct it."
+                        f"{path}: line {line}: {name} is {shown(text)}; expected a number with a decimal "
+                        "point, or n/a. Correct it."
                     )
     problems.raise_if_any()
     return pd.DataFrame(frame)
