@@ -121,6 +121,10 @@ def changed_in_cell(study: Study, cell: Cell) -> list[str]:
             f"{' and '.join(changed)} in {cell.patches.name}/ changed since `cmbtk stage2-crop` wrote them: what was "
             "trained before was trained on other patches than stand there now"
         )
+    for known in (read_record(cell.patches) or {}).get("sources", []):
+        marks = study.microbleeds
+        if known.get("file") == marks.name and marks.is_file() and not unchanged(marks, known):
+            lines.append(f"{marks.name} changed since the patches were cut: run `cmbtk stage2-crop` again")
     return lines + other_marks(study, cell)
 
 

@@ -10,7 +10,10 @@ from typing import Any, Literal
 from ..errors import DataError
 from ..imaging.sign import Sign, SinusEvidence, VeinEvidence, agreed_sign
 
-__all__ = ["SettledSign", "disagreeing", "settled_sign"]
+__all__ = ["LOOKS_WRONG", "SettledSign", "disagreeing", "settled_sign"]
+
+LOOKS_WRONG = "the phase sign looks wrong"
+"""In a warning of a scan whose sign was given or assumed, and is not what is seen."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def settled_sign(
     return SettledSign(
         asked,
         why,
-        f"{phase.name}: the phase sign looks wrong: with phase_sign {asked:+d}, {_veins(veins, asked)}, and "
+        f"{phase.name}: {LOOKS_WRONG}: with phase_sign {asked:+d}, {_veins(veins, asked)}, and "
         f"{_sinuses(sinuses, asked)}; both should be positive. Look at the SWI, and set phase_sign {-asked:+d} if its "
         "veins are bright",
     )

@@ -19,6 +19,7 @@ from ..model import IMAGE_SIZE
 from ..purpose import PHASE, Purpose, contradictions, doubts, together
 from .cohort import cell_parameters
 from .made_from import patches_digest, project_digest
+from .phase_sign import LOOKS_WRONG
 from .truth import read_geometry
 
 __all__ = ["check_classifier", "check_detector", "of_images", "of_patches", "trained_classifier", "trained_detector"]
@@ -121,13 +122,11 @@ def check_detector(study: Study, cell: Cell, weights: Path, subjects: Iterable[s
         return [_unknown(weights, "images")]
     if project == project_digest(cell):  # one setting decides for each subject of the project whether it is cropped
         asked = {subject: replace(one, mode=trained.mode) for subject, one in asked.items()}
-    return _held_against(
-        trained,
-        asked,
-        weights,
+    remedy = (
         "Give weights that were trained for these images (`cmbtk stage1-train`), or make the images as the weights "
-        "need them (`cmbtk prepare-yolo`).",
+        "need them (`cmbtk prepare-yolo`)."
     )
+    return _held_against(trained, asked, weights, remedy) + _wrong_signs(study, list(asked))
 
 
 def check_classifier(study: Study, cell: Cell, subjects: Iterable[str]) -> list[str]:
@@ -148,7 +147,7 @@ def check_classifier(study: Study, cell: Cell, subjects: Iterable[str]) -> list[
     lines = _held_against(trained, asked, cell.cnn, remedy)
     if not same:
         lines.append(f"{cell.cnn.name} was trained on other patches than the cell holds now")
-    return lines
+    return lines + _wrong_signs(study, list(asked))
 
 
 def _held_against(trained: Purpose, asked: Mapping[str, Purpose], network: Path, remedy: str) -> list[str]:
@@ -158,6 +157,18 @@ def _held_against(trained: Purpose, asked: Mapping[str, Purpose], network: Path,
     odd = [subject for subject, one in asked.items() if doubts(trained, one)]
     lines = doubts(trained, together(asked[subject] for subject in odd)) if odd else []
     return [f"{_names(odd, len(asked))}: {line}" for line in lines]
+
+
+def _wrong_signs(study: Study, subjects: list[str]) -> list[str]:
+    """Say whose phase is likely to be the reverse of what every network takes."""
+    found = {subject: _record(study.subject(subject), "preprocess").get("found", {}) for subject in subjects}
+    odd = [name for name, noted in found.items() if any(LOOKS_WRONG in line for line in noted.get("warnings", []))]
+    if not odd:
+        return []
+    return [
+        f"{_names(odd, len(subjects))}: {LOOKS_WRONG}, as `cmbtk preprocess` said: phase and SWI may be the reverse of "
+        "what the network was trained with"
+    ]
 
 
 def _names(subjects: list[str], of: int) -> str:

@@ -21,7 +21,7 @@ from ..model import OnProgress
 from .cohort import cell_parameters
 from .evidence import validated
 from .machine import stopwatch
-from .made_from import check_patches, patches_digest
+from .made_from import changed_in_cell, check_patches, patches_digest
 from .purposes import check_classifier
 from .truth import truth_table
 from .warned import Warned
@@ -96,6 +96,7 @@ def stage2_classify(
     candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role"])
     warned = Warned(on_note)
     warned.add(*check_classifier(study, files, candidates["participant_id"].unique()))
+    warned.add(*changed_in_cell(study, files))
     sources = [files.cnn, files.candidates]
     if threshold == "validation":
         sources.append(study.microbleeds)

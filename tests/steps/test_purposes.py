@@ -13,10 +13,12 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import parse_cfg
 from cmb_toolkit.darknet.project import CFG, set_net
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.imaging.sign import SinusEvidence, VeinEvidence
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import Record, publish, sha256, sidecar
 from cmb_toolkit.purpose import Purpose
 from cmb_toolkit.steps.made_from import patches_digest, project_digest
+from cmb_toolkit.steps.phase_sign import settled_sign
 from cmb_toolkit.steps.purposes import (
     check_classifier,
     check_detector,
@@ -150,6 +152,21 @@ def test_what_the_swi_darkens_is_no_matter_of_taste(study):
         path.write_text(path.read_text().replace('"paramagnetic"', '"diamagnetic"'))
     with pytest.raises(DataError, match="what the SWI darkens: trained with paramagnetic, given diamagnetic"):
         check(elsewhere, make_cell(elsewhere), weights)
+
+
+def test_a_phase_that_looks_reversed_is_warned_of(study):
+    weights = train(study, make_cell(study))
+    path = sidecar(study.subject("sub-004"))
+    settled = settled_sign(
+        Path("phase.nii.gz"),
+        1,
+        in_table=False,
+        veins=VeinEvidence(1000, 40, -1.0),
+        sinuses=SinusEvidence(),
+    )
+    path.write_text(json.dumps({**json.loads(path.read_text()), "found": {"warnings": [settled.warning]}}))
+    (line,) = check(study, make_cell(study), weights)
+    assert line.startswith("sub-004: the phase sign looks wrong, as `cmbtk preprocess` said")
 
 
 def test_other_voxels_are_warned_of_and_whose_they_are(study, tmp_path):

@@ -427,7 +427,8 @@ def test_without_a_threshold_one_is_chosen_or_said_to_be_by_default(trained):
     record = read_record(trained.findings)
     assert record["threshold"] == {"value": 0.5, "chosen": "by default, as none could be chosen on validation subjects"}
     assert notes == [f"Warning: {line}." for line in record["warnings"]]
-    assert "the threshold is 0.5, for none could be chosen: no microbleed" in notes[0]
+    assert notes[0] == "Warning: microbleeds.tsv changed since the patches were cut: run `cmbtk stage2-crop` again."
+    assert "the threshold is 0.5, for none could be chosen: no microbleed" in notes[1]
     with pytest.raises(DataError, match="no microbleed"):
         stage2_classify(trained.folder, threshold="validation")
     stage2_classify(trained.folder, threshold=0.5)
