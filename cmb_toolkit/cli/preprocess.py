@@ -170,7 +170,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
 def show(summary: PreprocessSummary, where: str) -> None:
     """Print what was made, with everything that a person should look at."""
     for report in summary.scans:
-        if " from the " in report.phase_sign:
+        if report.sign_seen:
             click.echo(f"{report.name}: phase sign {report.phase_sign}")
         for warning in report.warnings:
             click.echo(f"Warning: {report.name}: {warning}", err=True)
@@ -181,7 +181,7 @@ def show(summary: PreprocessSummary, where: str) -> None:
     count = len(summary.scans)
     click.echo(f"{count} scan{'s' * (count != 1)}: {summary.made} preprocessed, {summary.unchanged} unchanged.")
     click.echo(f"Brain mask {_span(volumes)} ml; phase in {'; '.join(units)}.")
-    assumed = sum(" assumed" in report.phase_sign for report in summary.scans)
+    assumed = sum(report.sign_assumed for report in summary.scans)
     if assumed:
         click.echo(f"The sign of the phase was assumed for {assumed} of them; --phase-sign auto looks for it.")
     click.echo(f"Magnitude, phase, SWI, minIP and mask are in {where}")

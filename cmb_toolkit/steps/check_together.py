@@ -51,4 +51,4 @@ def check_together(participants: pd.DataFrame, scans: Sequence[ScanFacts]) -> It
     if "phase_sign" in participants:
         signs = pd.to_numeric(participants["phase_sign"], errors="coerce").fillna(0)
         said = zip(participants["scanner"], map(str, participants.index), signs.astype(int), strict=True)
-        yield from (warning(f"{sentence}.") for sentence in disagreeing(said))
+        yield from (warning(f"{sentence}.") for sentence, _ in disagreeing(said))

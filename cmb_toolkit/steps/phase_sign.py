@@ -70,7 +70,7 @@ def settled_sign(
         asked,
         why,
         f"{phase.name}: {LOOKS_WRONG}: with phase_sign {asked:+d}, {_veins(veins, asked)}, and "
-        f"{_sinuses(sinuses, asked)}; both should be positive. Look at the SWI, and set phase_sign {-asked:+d} if its "
+        f"{_sinuses(sinuses, asked)}; most should be positive. Look at the SWI, and set phase_sign {-asked:+d} if its "
         "veins are bright",
     )
 
@@ -105,8 +105,8 @@ def _sinuses(found: SinusEvidence, sign: int = 1) -> str:
     )
 
 
-def disagreeing(scans: Iterable[tuple[Any, str, int]]) -> Iterator[str]:
-    """Scanners whose scans have phases of different signs, a sentence each.
+def disagreeing(scans: Iterable[tuple[Any, str, int]]) -> Iterator[tuple[str, list[str]]]:
+    """Scanners whose scans have phases of different signs: a sentence each, and the subjects.
 
     Parameters
     ----------
@@ -122,8 +122,9 @@ def disagreeing(scans: Iterable[tuple[Any, str, int]]) -> Iterator[str]:
             named = "; ".join(
                 f"{sign:+d} for {', '.join(names)}" for sign, names in sorted(found.items(), reverse=True)
             )
-            yield (
+            sentence = (
                 f"scanner {scanner} has phases of both signs ({named}), but one scanner with one software has one: "
                 "look at the SWIs, and correct the column phase_sign of participants.tsv; if both are right, give them "
                 "scanner names of their own"
             )
+            yield sentence, [name for names in found.values() for name in names]

@@ -70,6 +70,16 @@ class ScanReport:
     sign: int = 0
     warnings: tuple[str, ...] = ()
 
+    @property
+    def sign_seen(self) -> bool:
+        """Whether the sign was looked for in the scan."""
+        return " from the " in self.phase_sign
+
+    @property
+    def sign_assumed(self) -> bool:
+        """Whether nothing was known of the sign."""
+        return " assumed" in self.phase_sign
+
 
 @dataclass(frozen=True)
 class PreprocessSummary:
@@ -141,10 +151,16 @@ def preprocess(
     work = partial(_one_of_study, study=study, settings=settings)
     made = for_each(work, todo, jobs=jobs, on_progress=on_progress, label=_name, problems=gathered)
     reports |= {report.name: report for report in made}
+    warnings = []
+    signs = ((row["scanner"], name, reports[name].sign) for name, row in chosen if name in reports)
+    for sentence, names in disagreeing(signs):
+        if any(reports[name].sign_seen for name in names):  # one of them was seen wrongly
+            gathered.add(f"{study.participants}: {sentence}.")
+        else:
+            warnings.append(sentence)
     if problems is None:
         gathered.raise_if_any()
-    signs = ((row["scanner"], name, reports[name].sign) for name, row in chosen if name in reports)
-    return PreprocessSummary(tuple(reports[name] for name, _ in chosen if name in reports), tuple(disagreeing(signs)))
+    return PreprocessSummary(tuple(reports[name] for name, _ in chosen if name in reports), tuple(warnings))
 
 
 def preprocess_scan(

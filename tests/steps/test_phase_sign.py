@@ -84,7 +84,8 @@ def test_no_warning_without_one_voice_against_it(veins, sinuses):
 
 def test_scanners_with_both_signs_are_listed_once():
     scans = [("a", "sub-001", 1), ("b", "sub-002", -1), ("a", "sub-003", -1), ("a", "sub-004", 1), ("b", "sub-005", -1)]
-    (sentence,) = disagreeing(scans)
+    ((sentence, names),) = disagreeing(scans)
+    assert names == ["sub-001", "sub-004", "sub-003"]
     assert sentence.startswith("scanner a has phases of both signs (+1 for sub-001, sub-004; -1 for sub-003)")
 
 

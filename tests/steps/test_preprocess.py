@@ -244,6 +244,12 @@ def test_a_scanner_with_phases_of_both_signs_is_named(tmp_path):
     table["scanner"] = ["a", "b"]
     write_tsv(table, study.participants)
     assert "both signs" not in run(study.root).output
+    table["scanner"], table["phase_sign"] = "a", None
+    write_tsv(table, study.participants)
+    result = run(study.root, "--phase-sign", "auto")
+    assert isinstance(result.exception, DataError), "what was seen contradicts itself"
+    assert "scanner a has phases of both signs" in str(result.exception)
+    assert "2 scans: 2 preprocessed" in result.output
 
 
 def test_other_ways_to_weight(tmp_path):
