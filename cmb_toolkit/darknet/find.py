@@ -6,7 +6,6 @@ Two flavours are known: the original (Debian's package ``darknet`` among others)
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import DarknetError, MissingError
+from ..io.files import load_json
 from .cfg import Cfg, Reorg
 
 __all__ = ["Binary", "Flavour", "find_darknet", "parse_probe", "probe", "probe_argv"]
@@ -194,7 +194,7 @@ def parse_probe(code: int, stdout: str, stderr: str, name: str) -> tuple[Flavour
 def _build_record(binary: Path) -> Mapping[str, Any]:
     """What `make darknet` noted of a binary; nothing if it noted it of another one."""
     try:
-        record = json.loads(binary.with_name(f"{binary.name}.json").read_text("utf-8"))
+        record = load_json(binary.with_name(f"{binary.name}.json"), "")
         if record["sha256"] != hashlib.sha256(binary.read_bytes()).hexdigest():
             return {}
         return {key: record[key] for key in ("commit", "flags", "arch", "compiler", "cuda", "cudnn", "opencv")}

@@ -30,6 +30,7 @@ from ..evaluation.results import CellResult, Evaluation, Threshold
 from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, Rule
 from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
+from ..io.files import load_json
 from ..io.layout import Cell, Study
 from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -313,7 +314,7 @@ def _natures(study: Study, candidates: pd.DataFrame, subjects: Sequence[str]) ->
 def _things(path: Path) -> tuple[NDArray[np.float64], list[str]]:
     """World coordinates [mm] and kinds of what a simulated scan's truth lists."""
     try:
-        truth = json.loads(path.read_text("utf-8"))
+        truth = load_json(path, "")
         listed = [*truth["microbleeds"], *truth["mimics"]]
         places = [[float(each[axis]) for axis in ("x_mm", "y_mm", "z_mm")] for each in listed]
         kinds = [str(each["kind"]) for each in listed]

@@ -27,6 +27,7 @@ from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
+from ..io.files import read_text
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -268,10 +269,7 @@ def network_text(
         If there is no such file, or it is no network that can be trained on these images.
     """
     path = _cfg_path(cfg)
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file. Give a Darknet .cfg file.") from error
+    text = read_text(path, "Give a Darknet .cfg file.", 1 << 20)
     values: dict[str, object] = {"width": size, "height": size}
     old = parse_cfg(text, str(path)).net
     if max_batches is not None:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import UsageError
+from ..io.files import load_json
 from ..io.layout import Study
 from ..io.publish import Record, publish, read_record, sidecar, write_text
 from ..io.tables import write_tsv
@@ -409,7 +410,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Mapping[str, str]]) -> None:
     if all(whole.is_current(table) for table in tables):
         return
-    truths = {plan.id: json.loads(study.simulated_truth(plan.id).read_text("utf-8")) for plan in plans}
+    truths = {plan.id: load_json(study.simulated_truth(plan.id), "Run `cmbtk simulate` again.") for plan in plans}
     participants = [
         {
             "participant_id": plan.id,

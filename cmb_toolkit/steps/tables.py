@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from ..errors import DataError, MissingError
 from ..evaluation.results import STAGES, CellResult
 from ..evaluation.rules import RULES
+from ..io.files import load_json
 from ..io.layout import Cell, Study
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
@@ -110,7 +110,7 @@ def read_result(cell: Cell) -> CellResult:
         If it cannot be read.
     """
     try:
-        return CellResult.from_json(json.loads(cell.metrics.read_text("utf-8")))
+        return CellResult.from_json(load_json(cell.metrics, "Run `cmbtk evaluate` again."))
     except (ValueError, DataError) as error:
         raise DataError(
             f"{cell.metrics}: cannot be read ({error}). Run `cmbtk evaluate` on this cell again."

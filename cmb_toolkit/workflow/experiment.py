@@ -18,6 +18,7 @@ import pandas as pd
 
 from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
+from ..io.files import load_json
 from ..io.layout import Study
 from ..io.publish import edited, read_record, write_text
 from ..steps.cohort import VOLUMES, read_fold, read_folds, read_participants
@@ -197,8 +198,8 @@ def _settings(study: Study, source: str | Path | None) -> Settings:
     if not study.experiment.is_file():
         return load_settings("paper")
     try:
-        content = json.loads(study.experiment.read_text("utf-8"))["settings"]
-    except (ValueError, KeyError, TypeError) as error:
+        content = load_json(study.experiment, "")["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{study.experiment}: cannot be read. Name the settings again with --settings.") from error
     return settings_of(content, study.experiment)
 
@@ -439,12 +440,12 @@ class _Live:
         """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words) and done (at what
         ``pace``: seconds per amount of work)."""
         try:
-            content = json.loads(self._path.read_text("utf-8"))
+            content = load_json(self._path, "")
             found = {
                 name: {self._jobs[step, cell]: value for step, cell, value in rows if (step, cell) in self._jobs}
                 for name, rows in content.items()
             }
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, TypeError):
             found = {}
         return {"running": {}, "failed": {}, "pace": {}} | found
 
