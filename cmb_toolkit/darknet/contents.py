@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import CmbError
-from ..io.files import read_bytes
+from ..io.files import LARGEST
 from ..io.layout import split_stem
 from .project import DATA, NAMES, SLICES, SLICES_LIST, TRAIN_LIST, VALID_LIST
 
@@ -44,8 +44,8 @@ def fingerprints(folder: Path, stems: Iterable[str]) -> Contents:
     for stem in sorted(set(stems)):
         subject = split_stem(stem)[0]
         for kind, content in (
-            ("labels", _whole(folder / f"{stem}.txt")),
-            ("images", _size_and_end(folder / f"{stem}.png")),
+            ("labels", _whole(f"{folder}/{stem}.txt")),
+            ("images", _size_and_end(f"{folder}/{stem}.png")),
         ):
             digest = found[kind].setdefault(subject, hashlib.sha256())
             digest.update(f"{stem} {'missing' if content is None else len(content)} ".encode() + (content or b""))
@@ -101,21 +101,30 @@ def _is_stem(stem: str) -> bool:
     return True
 
 
-def _whole(path: Path) -> bytes | None:
-    """Content of a file; None where there is no such file, or none that a label or list can be."""
-    try:
-        return read_bytes(path, "")
-    except CmbError:
-        return None
+def _whole(path: str | Path) -> bytes | None:
+    """Content of a file; None where there is none, or none that a label or list can be."""
+    size, content = _read(path, LARGEST)
+    return content if size <= LARGEST else None
 
 
-def _size_and_end(path: Path) -> bytes | None:
-    if not path.is_file():  # a pipe would be waited for
-        return None
+def _size_and_end(path: str) -> bytes | None:
+    size, end = _read(path, _END)
+    return None if end is None else b"%d " % size + end
+
+
+def _read(path: str | Path, last: int) -> tuple[int, bytes | None]:
+    """Size and last bytes of a regular file, in few calls: a project has tens of thousands of them."""
     try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - _END))
-            return f"{size} ".encode() + stream.read()
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
     except OSError:
-        return None
+        return 0, None
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            return 0, None
+        length = min(last, facts.st_size)
+        return facts.st_size, os.pread(handle, length, facts.st_size - length)
+    except OSError:
+        return 0, None
+    finally:
+        os.close(handle)
