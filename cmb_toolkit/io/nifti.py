@@ -121,6 +121,7 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
     """
     file = open_nifti(path)
     values, notes = _load(file, echo, part)
+    _check_geometry(path, file.affine)
     volume = _canonical(file, values, (*_header_notes(file), *notes))
     _check_axial(volume, file.slice_axis)
     invalid = ~np.isfinite(volume.data)
@@ -340,7 +341,8 @@ def _load(file: NiftiFile, echo: int | None, part: Literal["magnitude", "phase"]
         raise DataError(f"{path}: holds complex values where real ones are needed. Split it into magnitude and phase.")
     values, notes = file.values((echo or 1) - 1)
     if values.dtype.kind == "c":
-        values = np.abs(values) if part == "magnitude" else np.angle(values)
+        with np.errstate(all="ignore"):  # of infinite ones
+            values = np.abs(values) if part == "magnitude" else np.angle(values)
     return _Loaded(values, notes)
 
 
@@ -401,7 +403,8 @@ def _header_notes(file: NiftiFile) -> tuple[str, ...]:
         notes.append("its header gives no orientation (qform and sform codes are 0); nibabel's default was taken")
     if all(file.codes):
         try:
-            difference = float(np.abs(file.header.get_qform() - file.affine).max())
+            with np.errstate(all="ignore"):
+                difference = float(np.abs(file.header.get_qform() - file.affine).max())
         except (ValueError, nib.spatialimages.HeaderDataError):
             difference = math.nan
         if not difference <= 0.1:

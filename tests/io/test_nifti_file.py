@@ -6,6 +6,7 @@ import gzip
 import os
 import struct
 import tracemalloc
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -189,6 +190,17 @@ def test_the_second_version_of_the_format(tmp_path):
     for name in ("a.nii", "a.nii.gz"):
         nib.save(nib.Nifti2Image(DATA, AFFINE), tmp_path / name)
         np.testing.assert_array_equal(read_volume(tmp_path / name).data, DATA)
+
+
+def test_numbers_too_large_to_square_are_refused_without_a_remark(tmp_path):
+    nib.save(nib.Nifti2Image(DATA, AFFINE), tmp_path / "a.nii")
+    content = changed((tmp_path / "a.nii").read_bytes(), 400, "<d", 1e300)  # the first entry of the sform
+    path = write(tmp_path, content, "b.nii")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for read in READERS:
+            with pytest.raises(DataError, match="no usable geometry"):
+                read(path)
 
 
 def test_a_pair_without_one_of_its_files(tmp_path):
