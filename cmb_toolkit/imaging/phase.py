@@ -268,10 +268,11 @@ def _wrap_share(values: NDArray[Any], span: float) -> float:
     if values.ndim < 2:
         return 0.0
     jumps = total = 0
-    for axis in (0, 1):
-        step = np.abs(np.diff(values, axis=axis))
-        jumps += int((step > 0.6 * span).sum())
-        total += step.size
+    for plane in np.moveaxis(values, -1, 0) if values.ndim > 2 else (values,):  # a copy of all would be large
+        for axis in (0, 1):
+            step = np.abs(np.diff(plane, axis=axis))
+            jumps += int((step > 0.6 * span).sum())
+            total += step.size
     return jumps / max(total, 1)
 
 
