@@ -56,7 +56,7 @@ def read_marks(path: Path) -> pd.DataFrame:
     MissingError, DataError
         Naming every line that holds no mark.
     """
-    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", *_VOXEL, *_WORLD})
+    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", "session_id", *_VOXEL, *_WORLD})
     found = [names for names in (_VOXEL, _WORLD) if set(names) <= set(frame.columns)]
     some = {*_VOXEL, *_WORLD} & set(frame.columns)
     if not found or some != {name for names in found for name in names}:

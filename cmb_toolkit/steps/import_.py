@@ -195,14 +195,14 @@ def import_authors(
         write_text(key, tsv_text(rows))
     if _is_done(study, record):
         return out
-    wrong, unread = Problems(), Problems()
+    wrong, unreadable = Problems(), Problems()
     participants: list[dict[str, Any]] = []
     labelled: dict[str, _Labels] = {}
     on_progress(0, len(names), "")
     for done, (name, volumes) in enumerate(files.volumes.items(), 1):
         subject = identifiers[name]
         grids: dict[str, Grid] = {}
-        with unread.of(subject):
+        with unreadable.of(subject):
             grids = read_grids(volumes)
         try:
             table = read_sheet(files.sheets[name]) if name in files.sheets else None
@@ -227,9 +227,9 @@ def import_authors(
         )
     marks = _placed(labelled, label_base, label_axes, marks_on, wrong)
     if wrong.found:
-        wrong.extend(unread)
+        wrong.extend(unreadable)
         wrong.raise_if_any(_fitting(marks, list(labelled.values()), label_base, label_axes, marks_on))
-    return _finish(study, record, participants, marks, scans, unread, problems)
+    return _finish(study, record, participants, marks, scans, unreadable, problems)
 
 
 _Placed: TypeAlias = dict[str, tuple[NDArray[np.int_], NDArray[np.float64]]]
@@ -257,14 +257,14 @@ def _beside_the_sheets(folder: Path, files: AuthorsFiles, unmarked: str, notes: 
     Raises
     ------
     DataError
-        If for want of them somebody would become a control.
+        If for want of them somebody would become a control, or a patient in whom nothing was found.
     """
     listed = ", ".join(str(path.relative_to(folder)) for path in files.unread[:5]) + " ..." * (len(files.unread) > 5)
     what = f"{folder}: not read, though it may hold labels: {listed}. Labels are Excel files (.xlsx) in Label."
-    if unmarked == "control" and files.volumes.keys() - files.sheets.keys():
+    if unmarked != "patient" and files.volumes.keys() - files.sheets.keys():
         raise DataError(
-            f"{what} With --unmarked control, subjects without such a file would become healthy controls. Save the "
-            "labels so, move away what is none, or leave the option out."
+            f"{what} With --unmarked {unmarked}, subjects without such a file would count as without microbleeds. Save "
+            "the labels so, move away what is none, or leave the option out."
         )
     notes.append(what)
 
@@ -374,7 +374,7 @@ def import_table(
     )
     if _is_done(study, record):
         return out
-    wrong, unread = Problems(), Problems()
+    wrong, unreadable = Problems(), Problems()
     participants: list[dict[str, Any]] = []
     placed: _Placed = {}
     on_progress(0, len(rows), "")
@@ -385,7 +385,7 @@ def import_table(
         mine = points[points["participant_id"] == subject]
         if len(mine) and row["group"] == "control":
             wrong.add(f"{table}: control {subject} has marks in {marks}. Make it a patient, or remove them.")
-        with unread.of(subject):
+        with unreadable.of(subject):
             grids = read_grids(volumes)
             shape, affine = common_grid(grids)
             row.update({kind: relative(out, path) for kind, path in volumes.items()})
@@ -406,9 +406,9 @@ def import_table(
                 placed[subject] = (voxels, affine)
         on_progress(done, len(rows), subject)
     if wrong.found:
-        wrong.extend(unread)
+        wrong.extend(unreadable)
         wrong.raise_if_any()
-    return _finish(study, record, participants, placed, files, unread, problems)
+    return _finish(study, record, participants, placed, files, unreadable, problems)
 
 
 def _points(mine: pd.DataFrame, grids: Mapping[str, Grid], base: int, on: str | None) -> NDArray[np.int_]:
@@ -573,7 +573,7 @@ def _finish(
     participants: Sequence[Mapping[str, Any]],
     marks: _Placed,
     scans: Iterable[Path],
-    unread: Problems,
+    unreadable: Problems,
     problems: Problems | None,
 ) -> Path:
     """Write the study of those whose scans could be read, and hand on or raise what is wrong with the others'.
@@ -586,17 +586,17 @@ def _finish(
         If scans could not be read.
     """
     if not participants:
-        unread.raise_if_any()
-    failed = sorted(set(unread.subjects))
+        unreadable.raise_if_any()
+    failed = sorted(set(unreadable.subjects))
     old = read_record(study.participants) or {}
     if not (_is_current(study, record) and old.get("failed", []) == failed):
         _check_edited(study, record, replace=True)
         noted = Record(record.step, record.parameters, record.sources, extra={**record.extra, "failed": failed})
         _write(study, noted, participants, marks, scans)
     if problems is None:
-        unread.raise_if_any()
+        unreadable.raise_if_any()
     else:
-        problems.extend(unread)
+        problems.extend(unreadable)
     return study.root
 
 

@@ -262,7 +262,8 @@ def test_labels_of_other_kinds_are_named(authors, tmp_path, name):
 def test_nobody_is_a_control_whose_labels_lie_elsewhere(authors, tmp_path, place):
     (authors / place).parent.mkdir(exist_ok=True)
     (authors / place).write_text("slice,x,y")
-    refused(authors, tmp_path, DataError, f"may hold labels: {place}", "--unmarked control", unmarked="control")
+    for unmarked in ("control", "read"):
+        refused(authors, tmp_path, DataError, f"may hold labels: {place}", f"--unmarked {unmarked}", unmarked=unmarked)
     notes = []
     import_authors(authors, tmp_path / "study", notes=notes, on_progress=quiet)
     assert place in notes[0]
