@@ -11,9 +11,12 @@ from ..errors import CmbError, DataError
 from ..evaluation.folds import SCANNER_FOLD
 from ..io.layout import Study
 from ..io.publish import read_record
+from ..io.tables import read_tsv
 from ..model import EXCLUDED
 from .check_problem import Problem, error, some, warning
 from .cohort import read_fold, read_folds, read_microbleeds, wrong_names
+from .import_ import PARTICIPANT_COLUMNS
+from .import_names import same_person_hints
 from .persons import unread
 
 __all__ = ["check_folds", "check_import", "check_participants", "read_marks"]
@@ -43,6 +46,9 @@ def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Pro
     for name, row in participants.iterrows():
         if row["group"] not in ("patient", "control"):
             yield error(f"{where}: group of {name} is {row['group']!r}; expected patient or control.", str(name))
+    own = read_tsv(where)
+    for hint in same_person_hints(own, own["participant_id"].astype(str).tolist(), PARTICIPANT_COLUMNS):
+        yield warning(f"{where}: {hint}.")
 
 
 def read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:

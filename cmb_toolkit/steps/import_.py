@@ -449,7 +449,7 @@ def _table_rows(table: Path, frame: pd.DataFrame) -> list[dict[str, Any]]:
         if identifier.casefold() in seen:
             problems.add(
                 f"{table}: {identifier} stands in line {seen[identifier.casefold()]} and {line}. Keep one line each; "
-                "scans of one person need names of their own (sub-01_ses-1, or a column session_id)."
+                "scans of one person need names of their own (sub-01_ses-1, a column session_id, or one person_id)."
             )
         seen[identifier.casefold()] = line
         row["participant_id"] = identifier

@@ -19,7 +19,7 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from .cohort import cell_parameters
-from .evidence import validated
+from .evidence import hit_distance, validated
 from .machine import stopwatch
 from .made_from import changed_in_cell, check_patches, patches_digest
 from .purposes import check_classifier
@@ -120,7 +120,7 @@ def stage2_classify(
     if threshold == "validation":
         value, chosen = _chosen(study, files, findings, most_false, warned if by_default else None)
         if chosen == BY_VALIDATION:
-            warned.add(*validated(study, "the threshold of stage 2", cell_parameters(files)["roles"]["validation"]))
+            warned.add(*_too_little(study, files))
     else:
         value, chosen = float(threshold), "given"
     findings["kept"] = findings["probability"] >= value
@@ -144,6 +144,14 @@ def _patches_of(cell: Cell, candidates: pd.DataFrame) -> NDArray[np.float32]:
             "Run `cmbtk stage2-crop` and `cmbtk stage2-train` again."
         )
     return patches[: len(candidates)]
+
+
+def _too_little(study: Study, cell: Cell) -> list[str]:
+    """Say what is too little to choose a threshold by."""
+    subjects = cell_parameters(cell)["roles"]["validation"]
+    labelled = (read_record(cell.patches) or {})["parameters"]
+    near = hit_distance(study, labelled["distance_mm"], subjects) if labelled["rule"] == "centre" else []
+    return [*validated(study, "the threshold of stage 2", subjects), *near]
 
 
 def _chosen(

@@ -320,6 +320,22 @@ def test_marks_that_are_not_dark_in_files_with_another_order_of_axes(study):
 def test_patients_without_marks(study):
     edit(study.microbleeds, lambda f: f[f["participant_id"] != "sub-002"])
     found(check(study), "warning", "1 of 4 patients have no mark (sub-002)", "column `read`")
+    edit(study.participants, lambda f: f.assign(read=None))
+    found(check(study), "warning", "nobody has read the scans of 1 of 4 patients (sub-002)", "excluded from folds")
+    edit(study.participants, lambda f: f.assign(read="yes"))
+    assert not [problem for problem in check(study).problems if "sub-002" in problem.message]
+
+
+def test_scans_of_one_person(study):
+    names = read_tsv(study.participants)["participant_id"].tolist()
+    edit(study.participants, lambda f: f.assign(patient=["A", "A", *names[2:]]))
+    found(check(study), "warning", "column 'patient', which is not taken over", f"{names[0]}, {names[1]}")
+    edit(study.participants, lambda f: f.rename(columns={"patient": "person_id"}))
+    assert not [problem for problem in check(study).problems if "person" in problem.message]
+    roles = ["train", "test", *["train"] * (len(names) - 2)]
+    folds = pd.DataFrame({"fold": "1", "participant_id": names, "role": roles})
+    write_tsv(folds, study.folds)
+    found(check(study), "error", "fold 1 has scans of one person in several sets", f"{names[0]} (train)")
 
 
 def test_no_table_of_marks(study):

@@ -76,7 +76,7 @@ def test_one_participant_on_a_line_for_each_session(write):
         DataError, match=r"marks of sub-01, of whom scans\.tsv has several scans \(sub-01_ses-A, sub-01"
     ):
         imported(files)
-    with pytest.raises(DataError, match=r"sub-01 stands in line 2 and 3.*sub-01_ses-1, or a column session_id"):
+    with pytest.raises(DataError, match=r"sub-01 stands in line 2 and 3.*a column session_id, or one person_id"):
         imported(write(rows("01", "01"), rows("01")))
 
 
