@@ -22,6 +22,7 @@ __all__ = [
     "EXCLUDED",
     "IMAGE_SIZE",
     "INPUTS",
+    "LARGEST_IMAGE",
     "ROLES",
     "Box",
     "Candidate",
@@ -40,6 +41,9 @@ BOX_SIZE = 20
 
 IMAGE_SIZE = 448
 """Side of the paper's network image [px] (section 2.3)."""
+
+LARGEST_IMAGE = 4096
+"""Side of a network image at most [px]: the network for one of this side takes 80 times the paper's memory."""
 
 INPUTS: tuple[str, ...] = (
     "swi",

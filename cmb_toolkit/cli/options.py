@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..model import IMAGE_SIZE
+from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import Grammar
 
 __all__ = ["AUTO_DISTANCE", "ECHO", "IMAGE_SIDE", "PHASE_RANGE", "PHASE_VOLUME", "REPEAT", "RULE", "Name", "NumberOr"]
@@ -52,7 +52,7 @@ AUTO_DISTANCE = click.option(
 )
 
 IMAGE_SIDE = click.option(
-    "--size", type=click.IntRange(32), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
+    "--size", type=click.IntRange(32, LARGEST_IMAGE), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
 )
 
 RULE = click.Choice(["centre", "paper", "overlap", "valdo"])

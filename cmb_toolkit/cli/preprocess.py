@@ -87,7 +87,7 @@ _OPTIONS = (
     ),
     click.option(
         "--swi-power",
-        type=int,
+        type=click.IntRange(1, 100),
         default=4,
         show_default=True,
         metavar="N",
@@ -109,7 +109,7 @@ _OPTIONS = (
     ),
     click.option(
         "--minip-slices",
-        type=int,
+        type=click.IntRange(1, 1000),
         default=5,
         show_default=True,
         metavar="N",

@@ -28,6 +28,7 @@ from .strata import strata
 __all__ = ["STAGES", "CellResult", "Evaluation", "StageResult", "Threshold", "evaluate"]
 
 STAGES: tuple[str, ...] = ("stage1", "stage2", "overall")
+_MOST_COUNTED = 10**12
 
 
 @dataclass(frozen=True)
@@ -248,8 +249,8 @@ class CellResult:
                     stage["rule"],
                     stage["role"],
                     stage["stage"],
-                    Counts(**stage["counts"]),
-                    stage["duplicates"],
+                    _counts(stage["counts"]),
+                    _count_of(stage["duplicates"]),
                     {rate: (_number(low), _number(high)) for rate, (low, high) in dict(stage["intervals"]).items()},
                     _cpm(stage.get("cpm")),
                     {
@@ -268,8 +269,20 @@ class CellResult:
             searched = content.get("leak_check")
             plain["leak_check"] = searched and LeakCheck(tuple(searched["searched"]), tuple(searched["unknown"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"not the content of a metrics.json ({error!r}). Run `cmbtk evaluate` again.") from error
+            raise DataError(
+                f"not the content of a metrics.json ({error!r:.200}). Run `cmbtk evaluate` again."
+            ) from error
         return cls(**plain, thresholds=thresholds, stages=stages)
+
+
+def _counts(content: Mapping[str, Any]) -> Counts:
+    return Counts(**{name: _count_of(value) for name, value in content.items()})
+
+
+def _count_of(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_COUNTED:
+        raise ValueError(f"a count of {value!r:.40}")
+    return value
 
 
 def _count(matching: Matching, names: Sequence[str], persons: Mapping[str, str] | None) -> pd.DataFrame:

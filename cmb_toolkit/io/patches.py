@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError
+from ..errors import DataError
+from .files import check_file
 from .tables import read_tsv
 
 __all__ = ["ARRAY", "COLUMNS", "TABLE", "read_patches"]
 
+_AT_ONCE = 1024
 ARRAY, TABLE = "patches.npy", "patches.tsv"
 
 COLUMNS: tuple[str, ...] = (
@@ -47,16 +49,25 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
         If they are damaged or do not belong together.
     """
     array = folder / ARRAY
-    if not array.is_file():
-        raise MissingError(f"{array}: not found. Run `cmbtk stage2-crop` on this cell first.")
+    check_file(array, "Run `cmbtk stage2-crop` on this cell first.")
     table = read_tsv(folder / TABLE, COLUMNS)
     try:
         patches = np.load(array, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{array}: damaged ({error}). Run `cmbtk stage2-crop` on this cell again.") from error
+    except Exception as error:  # numpy lets through what its parser of the header raises
+        raise DataError(
+            f"{array}: damaged ({str(error)[:200]}). Run `cmbtk stage2-crop` on this cell again."
+        ) from error
     if patches.shape != (len(table), 16, 32, 16) or patches.dtype != np.float32:
         raise DataError(
             f"{array}: holds {patches.dtype} of shape {patches.shape}; expected float32 of ({len(table)}, 16, 32, 16), "
             f"a patch for each row of {TABLE}. Run `cmbtk stage2-crop` on this cell again."
         )
+    for first in range(0, len(patches), _AT_ONCE):
+        part = patches[first : first + _AT_ONCE]
+        # written so that NaN is outside as well
+        if not (part.min() >= 0 and part.max() <= 1):
+            raise DataError(
+                f"{array}: damaged (values that are not in 0..1 after row {first}). Run `cmbtk stage2-crop` on this "
+                "cell again."
+            )
     return table, patches

@@ -47,7 +47,16 @@ _NO_PLACE = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _OF_STORAGE = _FULL | _DENIED | _NO_PLACE | {errno.EFBIG, errno.EIO}
 _LARGEST_RECORD = 64 << 20
-_SOURCE = {"bytes", "modified_ns", "sha256"}
+_SOURCE = {"bytes": int, "modified_ns": int, "sha256": str}
+_FARTHEST = 1e30
+_RECORD = {"step": str, "version": str, "parameters": dict, "sources": list, "engine": str | None}
+"""What every step's provenance holds."""
+_PARAMETERS = {
+    **dict.fromkeys(("resolution", "input", "fold", "mode", "rule"), str),
+    **dict.fromkeys(("size", "repeat"), int),
+    "distance_mm": float | int,
+}
+"""What the parameters of some steps hold that others read."""
 _ALMOST_NOTHING = 1 << 16
 """A file system with less than this free [byte] is called full where a library does not say why it failed."""
 
@@ -141,11 +150,39 @@ def read_record(target: Path) -> dict[str, Any] | None:
         record = load_json(sidecar(target), "", _LARGEST_RECORD)
     except (MissingError, DataError):
         return None
-    if not isinstance(record, dict) or not {"step", "version", "parameters", "sources", "engine"} <= record.keys():
-        return None
-    sources = record["sources"]
-    known = isinstance(sources, list) and all(isinstance(one, dict) and one.keys() >= _SOURCE for one in sources)
-    return record if known and isinstance(record["parameters"], dict) else None
+    return record if _is_record(record) else None
+
+
+def _is_record(content: Any) -> bool:
+    """Whether a JSON content is provenance: what steps read of it is there, and of its type."""
+    if not isinstance(content, dict) or not content.keys() >= _RECORD.keys():
+        return False
+    if not all(isinstance(content[name], kind) for name, kind in _RECORD.items()):
+        return False
+    parameters, threshold = content["parameters"], content.get("threshold", {"value": 0.0})
+    roles = parameters.get("roles", {})
+    named = roles if isinstance(roles, dict) else {"": roles}
+    return (
+        all(isinstance(each, dict) and _has(each, _SOURCE, needed=True) for each in content["sources"])
+        and _has(parameters, _PARAMETERS)
+        and all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in named.values())
+        and isinstance(content.get("files", 0), int)
+        and isinstance(threshold, dict)
+        and _has(threshold, {"value": float | int}, needed=True)
+    )
+
+
+def _has(content: Mapping[str, Any], kinds: Mapping[str, Any], *, needed: bool = False) -> bool:
+    """Whether values that are known are of their kinds, numbers finite."""
+    for name, kind in kinds.items():
+        if name not in content:
+            if needed:
+                return False
+            continue
+        value = content[name]
+        if not isinstance(value, kind) or (isinstance(value, int | float) and not abs(value) < _FARTHEST):
+            return False
+    return True
 
 
 def edited(target: Path) -> bool:

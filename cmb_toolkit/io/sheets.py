@@ -18,13 +18,14 @@ import pandas as pd
 
 from ..errors import DataError, Problems
 from ..names import nfc
-from .files import check_file
+from .files import check_file, read_bytes
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 __all__ = ["EXCEL", "read_sheet"]
 
+_LARGEST = 1 << 26
 EXCEL = (".xlsx", ".xlsm")
 """Endings of the files that can be read."""
 
@@ -116,7 +117,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
     DataError
         If it is no Excel file, it is not clear which sheet or columns hold the labels, or a row is not understood.
     """
-    check_file(path, "Check the label file's name, and that it may be read.")
+    check_file(path, "Check the label file's name, and that it may be read.", _LARGEST)
     if path.suffix.lower() not in EXCEL:
         raise DataError(f"{path}: only .xlsx can be read. Open it in a spreadsheet program and save it as .xlsx.")
     sheets = [sheet for sheet in _open(path) if any(sheet.filled(row) for row in range(len(sheet.rows)))]
@@ -152,8 +153,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
 def _open(path: Path) -> list[_Sheet]:
     import openpyxl
 
-    with path.open("rb") as stream:
-        begin = stream.read(8)
+    begin = read_bytes(path, "Check the label file's name, and that it may be read.", _LARGEST)[:8]
     if begin == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         raise DataError(
             f"{path}: an old Excel file (.xls), or one with a password. Open it in a spreadsheet program and save it "
@@ -162,6 +162,8 @@ def _open(path: Path) -> list[_Sheet]:
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist() if entry.filename.lower().endswith(".xml"))
+            if size <= _MOST_BYTES and not all(_holds_cells(packed, name) for name in packed.namelist()):
+                raise DataError(f"{path}: damaged (a sheet in it is none). Save it again as .xlsx.")
         if size > _MOST_BYTES:
             raise DataError(
                 f"{path}: unpacks to {size:,} bytes, far more than a list of marks. Save it again as .xlsx."
@@ -181,6 +183,11 @@ def _open(path: Path) -> list[_Sheet]:
         raise
     except Exception as error:  # openpyxl lets errors of zipfile, XML and its own pass through
         raise DataError(f"{path}: not a readable Excel file ({error}). Save it again as .xlsx.") from error
+
+
+def _holds_cells(packed: zipfile.ZipFile, name: str) -> bool:
+    """Whether a member of an Excel file, if it is a sheet, has a place for cells: without one it would look empty."""
+    return not re.fullmatch(r"xl/worksheets/[^/]+\.xml", name) or b"sheetData" in packed.read(name)
 
 
 def _sheet(values: Worksheet, formulas: Worksheet) -> _Sheet:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, Problems
+from ..model import ROLES
 from ..names import nfc, shown
 from .files import check_file
 
@@ -29,8 +31,84 @@ _TEXT_ENDINGS = ("_id", "_stage1", "_stage2", "_overall")
 _FLAGS = {"best", "kept"}
 """Columns of True and False, which are words in every other."""
 
-_PLACES = {"i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"}
-"""Columns that hold numbers, in every table."""
+
+@dataclass(frozen=True)
+class _Range:
+    """Numbers that a column may hold."""
+
+    low: float
+    high: float
+    whole: bool = False
+
+    def fit(self, column: pd.Series[Any]) -> bool:
+        """Whether a column holds such numbers alone, and perhaps nothing."""
+        if column.dtype == "str":
+            return False
+        numbers = column.dropna().to_numpy(float)
+        inside = (numbers >= self.low) & (numbers <= self.high)
+        return bool((inside & (numbers == np.rint(numbers)) if self.whole else inside).all())
+
+    def __str__(self) -> str:
+        what = "a whole number" if self.whole else "a number with a decimal point"
+        return f"{what} from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Words that a column may hold."""
+
+    words: tuple[str, ...]
+
+    def fit(self, column: pd.Series[Any]) -> bool:
+        """Whether a column holds these alone, and perhaps nothing."""
+        return bool(column.dropna().isin(list(self.words)).all())
+
+    def __str__(self) -> str:
+        return " or ".join(self.words)
+
+
+@dataclass(frozen=True)
+class _Name:
+    """Any text."""
+
+    def fit(self, column: pd.Series[Any]) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "a name"
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Paths that a file system can hold."""
+
+    def fit(self, column: pd.Series[Any]) -> bool:
+        """Whether a column holds these alone, and perhaps nothing."""
+        texts = column.dropna().tolist()
+        return all(text.isprintable() and max(map(len, text.split("/"))) <= _LONGEST_NAME for text in texts)
+
+    def __str__(self) -> str:
+        return f"a path of printable characters, with no name of more than {_LONGEST_NAME} in it"
+
+
+_LONGEST_NAME = 200
+_PLACE, _SHARE, _COUNT = _Range(-1e9, 1e9), _Range(0, 1), _Range(0, 1e12, whole=True)
+_KINDS: Mapping[str, _Range | _Words | _Path] = {
+    **dict.fromkeys(_PATHS, _Path()),
+    **dict.fromkeys(("i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"), _PLACE),
+    "k": _Range(-1e9, 1e9, whole=True),
+    "label": _Range(0, 1, whole=True),
+    **dict.fromkeys(("probability", "sensitivity", "val_auc"), _SHARE),
+    **dict.fromkeys(("confidence", "fp_per_subject"), _Range(0, 1e9)),
+    **dict.fromkeys(("iteration", "epoch", "images", "tp", "fp", "fn", "tn", "microbleeds", "duplicates"), _COUNT),
+    **dict.fromkeys(("loss", "avg_loss", "val_loss", "rate", "seconds"), _Range(0, 1e30)),
+    "role": _Words((*ROLES, "excluded")),
+    "stage": _Words(("stage1", "stage2", "overall")),
+    "origin": _Words(("candidate", "microbleed")),
+}
+"""Columns that hold the same in every table: numbers from where to where, or which words."""
+
+_MOST_NAMES = 40
 
 _NOTHING = {"n/a", ""}
 _LARGEST = 1 << 28
@@ -40,17 +118,20 @@ _DIGITS = set("0123456789+-")
 _IN_NUMBERS = _DIGITS | set(".eEinf")
 _INFINITE = re.compile("[+-]?inf")
 _MOST_DIGITS = 18
-_FARTHEST = 1e9
 
 
-def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[str] = ()) -> pd.DataFrame:
+def read_tsv(
+    path: Path, columns: Sequence[str] = (), *, may_lack: Collection[str] = (), any_case: Collection[str] = ()
+) -> pd.DataFrame:
     """Read a table and check that it has the columns asked for.
 
     Parameters
     ----------
     path : Path
     columns : sequence of str
-        Columns that must be there; others are kept.
+        Columns that must be there; others are kept. Identifiers and numbers among them must be given in every row.
+    may_lack : collection of str
+        But of these some or all may be n/a.
     any_case : collection of str
         Columns that are known whether or not they are written in capitals; for tables that somebody brings.
 
@@ -66,7 +147,8 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
     MissingError
         If there is no such file or it may not be read.
     DataError
-        If it is not a table, a column is missing or stands twice, or a place is not a number.
+        If it is not a table, a column is missing or stands twice, or a cell does not hold what its column does in
+        every table: a number in its range, one of some words.
     """
     lines = _lines(path)
     names = [nfc(name.strip()) for name in lines[0][1]]
@@ -76,11 +158,11 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
             raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{path}: column {', '.join(map(repr, twice))} stands twice. Name every column differently.")
+        raise DataError(f"{path}: column {', '.join(map(shown, twice))} stands twice. Name every column differently.")
     missing = [name for name in columns if name not in names]
     if missing:
         raise DataError(
-            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {', '.join(names)}. "
+            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {_listed(names)}. "
             "The file must be tab-separated with these names in its first line."
         )
     columns_of = zip(*(cells for _, cells in lines[1:]), strict=True) if lines[1:] else [()] * len(names)
@@ -89,12 +171,16 @@ def read_tsv(path: Path, columns: Sequence[str] = (), *, any_case: Collection[st
     for name, given in zip(names, columns_of, strict=True):
         texts = list(given) if name in _PATHS else list(map(str.strip, given))
         frame[name] = _column(name, texts)
-        if name in _PLACES and not _are_places(frame[name]):
+        kind = _KINDS.get(name, _Name() if name.endswith("_id") else None)
+        if kind is None:
+            continue
+        needed = name in columns and name not in may_lack and not isinstance(kind, _Path)
+        if not kind.fit(frame[name]) or (needed and frame[name].isna().any()):
             for (line, _), text in zip(lines[1:], texts, strict=True):
-                if text not in _NOTHING and not abs(as_number(text)) <= _FARTHEST:
+                if needed if text in _NOTHING else not kind.fit(_column(name, [text])):
                     problems.add(
-                        f"{path}: line {line}: {name} is {shown(text)}; expected a number with a decimal "
-                        "point, or n/a. Correct it."
+                        f"{path}: line {line}: {name} is {shown(text)}; expected {kind}{', or n/a' * (not needed)}. "
+                        "Correct it."
                     )
     problems.raise_if_any()
     return pd.DataFrame(frame)
@@ -107,9 +193,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     ------
     MissingError, DataError
     """
-    if not path.is_file():
-        raise MissingError(f"{path}: table not found. Run the step that makes it, or check the folder's name.")
-    check_file(path, "Write it again as TSV.", _LARGEST)
+    check_file(path, "Run the step that makes this table, or check the folder's name.", _LARGEST)
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -129,8 +213,9 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     return lines
 
 
-def _are_places(column: pd.Series[Any]) -> bool:
-    return column.dtype != "str" and bool((column.dropna().abs() <= _FARTHEST).all())
+def _listed(names: Sequence[str]) -> str:
+    """Names of columns as a message may show them."""
+    return shown(", ".join(names)) if len(names) > _MOST_NAMES or max(map(len, names)) > 40 else ", ".join(names)
 
 
 def _column(name: str, texts: list[str]) -> pd.Series[Any]:
@@ -139,7 +224,7 @@ def _column(name: str, texts: list[str]) -> pd.Series[Any]:
         pass
     elif name in _FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
         return pd.Series([text == "True" for text in texts], dtype=bool)
-    elif (texts or name in _PLACES) and (numbers := _numbers(given)) is not None:
+    elif (texts or isinstance(_KINDS.get(name), _Range)) and (numbers := _numbers(given)) is not None:
         if len(given) == len(texts):
             return pd.Series(numbers)
         column = np.full(len(texts), np.nan)

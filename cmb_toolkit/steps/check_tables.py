@@ -55,7 +55,7 @@ def read_marks(study: Study, participants: pd.DataFrame) -> tuple[pd.DataFrame, 
     """The marks that can be looked for in the volumes, and what is wrong with the table."""
     none = pd.DataFrame({"participant_id": pd.Series(dtype=str), "i": [], "j": [], "k": []})
     try:
-        marks = read_microbleeds(study)
+        marks = read_microbleeds(study, placed=False)
     except CmbError as reason:
         return none, [error(reason)]
     where, problems = study.microbleeds, []

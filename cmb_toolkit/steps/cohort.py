@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..io.layout import Cell, Study
-from ..io.publish import read_record
+from ..io.publish import read_record, sidecar
 from ..io.tables import read_tsv
 from ..model import EXCLUDED, ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
@@ -57,12 +57,17 @@ def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
         raise DataError(f"{study.participants}: holds no subject. Add scans with `cmbtk import` or `cmbtk simulate`.")
     twice = frame["participant_id"][frame["participant_id"].duplicated()].unique()
     if len(twice):
-        raise DataError(f"{study.participants}: {', '.join(twice)} stands more than once. Keep one line per subject.")
+        raise DataError(
+            f"{study.participants}: {', '.join(map(shown, twice))} stands more than once. Keep one line per subject."
+        )
     frame = frame.set_index("participant_id", drop=False)
     if named:
         problems = Problems()
         for _, problem in wrong_names(study, frame):
             problems.add(problem)
+        for name, group in frame["group"].items():
+            if group not in ("patient", "control"):
+                problems.add(f"{study.participants}: {name}: group {shown(group)}: expected patient or control.")
         problems.raise_if_any()
     return with_persons(frame)
 
@@ -89,9 +94,18 @@ def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str,
         yield subject, f"{study.participants}: {problem}"
 
 
-def read_microbleeds(study: Study) -> pd.DataFrame:
-    """The truth points: participant_id, i, j, k (0-based, canonical axes), x_mm, y_mm, z_mm and what else is known."""
-    return read_tsv(study.microbleeds, ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm"])
+def read_microbleeds(study: Study, *, placed: bool = True) -> pd.DataFrame:
+    """The truth points: participant_id, i, j, k (0-based, canonical axes), x_mm, y_mm, z_mm and what else is known.
+
+    Parameters
+    ----------
+    study : Study
+    placed : bool
+        Refuse points whose world position is not given: no distance to them can be told.
+    """
+    world = ["x_mm", "y_mm", "z_mm"]
+    columns = ["participant_id", "i", "j", "k", *world]
+    return read_tsv(study.microbleeds, columns, may_lack=() if placed else world)
 
 
 def unread_in(study: Study) -> list[str]:
@@ -236,6 +250,10 @@ def cell_parameters(cell: Cell) -> dict[str, Any]:
         record = read_record(target)
         if record is not None and record["step"] == step and target.exists():
             parameters: dict[str, Any] = record["parameters"]
+            if not {"resolution", "input", "fold", "size", "mode", "roles"} <= parameters.keys():
+                raise DataError(
+                    f"{sidecar(target)}: does not say what the cell was made for. Run `cmbtk {step}` for it again."
+                )
             return parameters
     raise MissingError(
         f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "

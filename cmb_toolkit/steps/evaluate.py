@@ -271,7 +271,7 @@ def _read_candidates(cell: Cell, role_of: Mapping[str, str], classified: bool) -
         return candidates
     columns = ["candidate_id", "participant_id", "probability", "kept"]
     findings = _rows_of(read_tsv(cell.findings, columns), list(role_of))
-    if set(findings["candidate_id"]) != set(candidates["candidate_id"]):
+    if sorted(findings["candidate_id"]) != sorted(candidates["candidate_id"]):
         raise DataError(
             f"{cell.findings}: not made from the present {cell.candidates.name} ({len(findings)} findings, "
             f"{len(candidates)} candidates of the subjects counted). Run `cmbtk stage2-crop` and "

@@ -20,6 +20,8 @@ from ..report.tables import Page, audit_page, result_page, result_rows
 
 __all__ = ["evaluated_cells", "read_page", "read_result", "tables"]
 
+_AGAIN = "Run `cmbtk evaluate` on this cell again."
+
 _COLUMNS = {
     "fold": "name, or all",
     "microbleeds": "of the test subjects; in stage2 those that stage 1 found",
@@ -110,11 +112,9 @@ def read_result(cell: Cell) -> CellResult:
         If it cannot be read.
     """
     try:
-        return CellResult.from_json(load_json(cell.metrics, "Run `cmbtk evaluate` again."))
-    except (ValueError, DataError) as error:
-        raise DataError(
-            f"{cell.metrics}: cannot be read ({error}). Run `cmbtk evaluate` on this cell again."
-        ) from error
+        return CellResult.from_json(load_json(cell.metrics, _AGAIN))
+    except DataError as error:
+        raise error if str(cell.metrics) in str(error) else DataError(f"{cell.metrics}: {error}") from error
 
 
 def _subjects(cells: list[Cell]) -> pd.DataFrame:

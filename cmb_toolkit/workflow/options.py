@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..model import LARGEST_IMAGE
 from ..names import Grammar
 
 __all__ = ["OPTIONS", "SEEDED", "TEXT", "Kind", "choice", "named", "number", "whole", "words"]
+
+
+_MOST = 1e12
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,17 @@ class Kind:
     fits: Callable[[Any], bool]
 
 
-def whole(least: int) -> Kind:
+def whole(least: int, most: int = 10**9) -> Kind:
     """A whole number."""
-    return Kind(f"a whole number from {least}", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least)
+    return Kind(
+        f"a whole number from {least} to {most}",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and least <= v <= most,
+    )
 
 
-def number(low: float, high: float = math.inf, *, open_low: bool = False, word: str = "") -> Kind:
+def number(low: float, high: float = _MOST, *, open_low: bool = False, word: str = "") -> Kind:
     """A number in a range, or one word instead."""
-    span = f"a number {'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
+    span = f"a number {'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < _MOST else "")
 
     def fits(value: Any) -> bool:
         if word and value == word:
@@ -100,13 +106,13 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "brain-mask": choice("own", "fsl", "none"),
         "bet-fraction": number(0, 1),
         "bet-gradient": number(-1, 1),
-        "swi-power": whole(1),
+        "swi-power": whole(1, 100),
         "swi-polarity": choice("paramagnetic", "diamagnetic"),
         "swi-scaling": choice("pi", "extreme"),
-        "minip-slices": whole(1),
+        "minip-slices": whole(1, 1000),
     },
     "prepare-yolo": {
-        "size": whole(32),
+        "size": whole(32, LARGEST_IMAGE),
         "mode": choice("auto", "crop", "resize"),
         "cfg": TEXT,
         "max-batches": whole(1),
@@ -136,7 +142,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "separation": _MM,
         "radius": RADII,
         "margin": number(0),
-        "size": whole(32),
+        "size": whole(32, LARGEST_IMAGE),
         "mode": choice("auto", "crop", "resize"),
     },
     "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import DataError
+from ..errors import CmbError, DataError
 from ..io.files import check_file, load_toml
 from ..model import INPUTS
 from ..names import FOLD, INPUT, QUEUE, RESOLUTION, SCANNER, nfc, shown
@@ -205,7 +205,10 @@ def _with_base(content: dict[str, Any], path: Path) -> dict[str, Any]:
         raise DataError(f'{path}: base = "{base}" is not known; choose one of {", ".join(NAMES)}.')
     below = _with_base(_checked(_read(_path(base)), _path(base)), _path(base))
     merged = _merged(below, content)
-    before, now = work(below), work(merged)
+    try:
+        before, now = work(below), work(merged)
+    except CmbError as error:
+        raise type(error)(f"{path}: [prepare-yolo]: {error}") from error
     for step in before:
         if step not in content.get("seconds", {}):
             merged["seconds"][step] *= now[step] / before[step]

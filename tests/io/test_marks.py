@@ -61,7 +61,7 @@ def test_every_bad_line_is_named(tmp_path):
         ("participant_id\tI\tj\tk\n1\t12,0\t3\t4\n", "line 2: i is '12,0'"),
         ("participant_id\ti\tj\tk\n1\t2\t3\t4\n1\t2\t3.5\t4\n", "line 3 holds 1, 2.*3.5.*whole voxel"),
         ("participant_id\ti\tj\tk\n1\t2\tx\t4\n", "line 2: j is 'x'"),
-        ("participant_id\ti\tj\tk\nn/a\t2\t3\t4\n", "line 2 holds n/a, 2, 3, 4"),
+        ("participant_id\ti\tj\tk\nn/a\t2\t3\t4\n", "line 2: participant_id is 'n/a'; expected a name"),
         ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tn/a\t4\n", "line 2 holds .*millimetres"),
         ("participant_id\tx_mm\ty_mm\tz_mm\n1\t2\tinf\t4\n", "line 2: y_mm is 'inf'"),
     ],

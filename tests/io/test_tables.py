@@ -106,10 +106,10 @@ def test_tables_from_spreadsheets(path):
 
 
 def test_missing_file_is_named(path):
-    with pytest.raises(MissingError, match=r"table\.tsv: table not found"):
+    with pytest.raises(MissingError, match=r"table\.tsv: not found"):
         read_tsv(path)
     path.mkdir()
-    with pytest.raises(MissingError, match="not found"):
+    with pytest.raises(MissingError, match="is a folder"):
         read_tsv(path)
 
 
@@ -165,3 +165,50 @@ def test_what_became_of_microbleeds_is_text_even_where_nothing_was_found(path):
 def test_the_number_of_a_cell():
     assert [as_number(cell) for cell in (20, 2.5, "-1", "4096", "1e3")] == [20, 2.5, -1, 4096, 1000]
     assert np.isnan([as_number(cell) for cell in (True, "True", np.nan, "nan", "inf", "1_0", "1,5", "", None)]).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("confidence", "abc"),
+        ("confidence", "1e300"),
+        ("confidence", "-1"),
+        ("probability", "1.5"),
+        ("k", "4.5"),
+        ("label", "2"),
+        ("epoch", "1.5"),
+        ("loss", "inf"),
+        ("tp", "x"),
+        ("role", "tester"),
+        ("origin", "elsewhere"),
+        ("stage", "stage3"),
+    ],
+)
+def test_a_column_holds_the_same_in_every_table(path, column, text):
+    path.write_text(f"participant_id\t{column}\nsub-1\t{text}\n")
+    with pytest.raises(DataError, match=rf"table\.tsv: line 2: {column} is '{text}'; expected "):
+        read_tsv(path)
+
+
+@pytest.mark.parametrize("column", ["participant_id", "k", "confidence"])
+def test_what_is_asked_for_is_given_in_every_row(path, column):
+    path.write_text(f"{column}\tother\nn/a\tx\n")
+    assert read_tsv(path)[column].isna().all()
+    with pytest.raises(DataError, match=rf"line 2: {column} is 'n/a'; expected"):
+        read_tsv(path, [column])
+
+
+def test_messages_do_not_show_a_cell_for_ever(path):
+    for text in (f"k\n{'a' * 100_000}\n", "\t".join("abc" for _ in range(1000)) + "\n", f"{'x' * 100_000}\nx\n"):
+        path.write_text(text)
+        with pytest.raises(DataError) as caught:
+            read_tsv(path, ["participant_id"])
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("text", ["a\0b", "x" * 300, "a/" + "x" * 300, "a\x1b[31m"])
+def test_paths_that_no_file_system_holds(path, text):
+    path.write_text(f"participant_id\tmagnitude\nsub-1\t{text}\n")
+    with pytest.raises(DataError, match=r"line 2: magnitude is .*; expected a path of printable characters") as caught:
+        read_tsv(path)
+    assert len(str(caught.value)) < 500

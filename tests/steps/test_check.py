@@ -341,7 +341,7 @@ def test_scans_of_one_person(study):
 def test_no_table_of_marks(study):
     study.microbleeds.unlink()
     report = check(study)
-    assert found(report, "error", "microbleeds.tsv: table not found").missing
+    assert found(report, "error", "microbleeds.tsv: not found").missing
     assert report.exit_code == 3
 
 
@@ -359,7 +359,7 @@ def test_tables_that_cannot_be_used_at_all(study, tmp_path):
     with pytest.raises(DataError, match="sub-002 stands more than once"):
         check(study)
     study.participants.unlink()
-    with pytest.raises(MissingError, match=r"participants\.tsv: table not found"):
+    with pytest.raises(MissingError, match=r"participants\.tsv: not found"):
         check(study)
 
 
