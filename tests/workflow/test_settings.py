@@ -167,7 +167,7 @@ def test_words_of_every_kind():
 def test_every_option_of_a_command_can_be_set():
     """But for those that the experiment itself gives, and those of single runs."""
     given = {"seed", "fold", "resolution", "input", "repeat", "by-scanner", "role", "jobs", "restart", "continue"}
-    single = {"preprocess": {"subject", "save-steps", "output-type"}, "stage1-detect": {"weights"}}
+    single = {"split": {"force"}, "preprocess": {"subject", "save-steps", "output-type"}, "stage1-detect": {"weights"}}
     for step, options in OPTIONS.items():
         command = cli.get_command(click.Context(cli), step)
         known = {name.lstrip("-") for parameter in command.params for name in parameter.opts if name.startswith("--")}
