@@ -62,12 +62,13 @@ def originals(kinds: Sequence[Kind]) -> Iterator[dict[str, Path]]:
     """What is whole, of each kind, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="originals-") as root:
         Path(root).chmod(0o755)
-        folders = {}
-        for kind in kinds:
-            folders[kind.name] = Path(root) / kind.name
-            folders[kind.name].mkdir()
-            kind.make(folders[kind.name])
-        yield folders
+        made: dict[object, Path] = {}
+        for kind in kinds:  # several kinds may begin with the same
+            if kind.make not in made:
+                made[kind.make] = Path(root) / kind.name
+                made[kind.make].mkdir()
+                kind.make(made[kind.make])
+        yield {kind.name: made[kind.make] for kind in kinds}
 
 
 def plan(kinds: Sequence[Kind], inputs: int) -> list[tuple[Kind, list[int]]]:

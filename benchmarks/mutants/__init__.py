@@ -6,11 +6,18 @@ kind's name and a number alone, so that each can be had again by itself.
 
 from __future__ import annotations
 
-from . import networks, volumes
+from . import arrays, commands, documents, networks, tables, volumes
 from .guard import FAULTS, OUTCOMES, Outcome, run
 from .kind import Kind, Mutant
 
 __all__ = ["FAULTS", "KINDS", "OUTCOMES", "Kind", "Mutant", "Outcome", "run"]
 
-KINDS: tuple[Kind, ...] = (*volumes.KINDS, *networks.KINDS)
+KINDS: tuple[Kind, ...] = (
+    *volumes.KINDS,
+    *networks.KINDS,
+    *tables.KINDS,
+    *documents.KINDS,
+    *arrays.KINDS,
+    *commands.KINDS,
+)
 """Every kind, in the order of the table."""

@@ -178,7 +178,7 @@ def _refusal(mutant: Mutant, error: CmbError) -> tuple[str, str]:
     said = str(error)
     if error.exit_code not in _CODES:
         return "unexpected", f"exit code {error.exit_code}: {said[:300]}"
-    if mutant.file is not None and mutant.file.name not in said:
+    if mutant.file is not None and not any(name in said for name in (mutant.file.name, *mutant.or_else)):
         return "unexpected", f"the message does not name {mutant.file.name}: {said[:300]}"
     if len(said) > _LONGEST:
         return "unexpected", f"a message of {len(said)} characters: {said[:200]}"

@@ -25,6 +25,8 @@ class Mutant:
         Gives it to the reader and returns what was read.
     file : Path or None
         Whose name must stand in the message where it is refused.
+    or_else : tuple of str
+        Or one of these: whom or what it names.
     wrong : callable
         Given what was read, says what is wrong about having accepted it; nothing where that was right.
     """
@@ -33,6 +35,7 @@ class Mutant:
     read: Callable[[], Any]
     file: Path | None = None
     wrong: Callable[[Any], str] = lambda content: ""
+    or_else: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

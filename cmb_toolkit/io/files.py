@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import DataError, MissingError
 
-__all__ = ["LARGEST", "check_file", "load_json", "load_toml", "read_bytes", "read_text"]
+__all__ = ["LARGEST", "check_file", "is_file", "load_json", "load_toml", "read_bytes", "read_text"]
 
 LARGEST = 1 << 30
 """Of a text file [byte]; a table of ten million lines is smaller."""
@@ -51,6 +51,14 @@ def check_file(path: Path, cure: str, largest: int | None = None) -> int:
     if largest is not None and facts.st_size > largest:
         raise DataError(f"{path}: {facts.st_size:,} bytes; at most {largest:,} are expected. {cure}")
     return facts.st_size
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False too where there cannot be one, as its name is too long, say."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_bytes(path: Path, cure: str, largest: int = LARGEST) -> bytes:

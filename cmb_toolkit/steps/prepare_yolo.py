@@ -27,7 +27,7 @@ from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.project import check_project, check_stem, set_net, write_project
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
-from ..io.files import read_text
+from ..io.files import is_file, read_text
 from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -248,7 +248,7 @@ def prepare_yolo(
 
 def _cfg_path(cfg: str | Path) -> Path:
     path = _CFG_FOLDER / f"{cfg}.cfg" if cfg in CFGS else Path(cfg)
-    if not path.is_file():
+    if not is_file(path):
         raise MissingError(f"{cfg}: no such network file, and not one of {', '.join(CFGS)}.")
     return path
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import CmbError, DataError
-from ..io.files import check_file, load_toml
+from ..io.files import check_file, is_file, load_toml
 from ..model import INPUTS
 from ..names import FOLD, INPUT, QUEUE, RESOLUTION, SCANNER, nfc, shown
 from .options import OPTIONS, TEXT, Kind, choice, named, number, whole
@@ -113,7 +113,7 @@ class Settings:
     def files(self, step: str, role: str = "") -> list[Path]:
         """Files that a step's options name: a network, first weights, a Darknet."""
         named = (Path(self.step(step, role).get(option, "")) for option in _PATHS.get(step, ()))
-        return [path for path in named if path.is_file()]
+        return [path for path in named if is_file(path)]
 
     def job(self, step: str) -> dict[str, Any]:
         """What a step's job asks of a cluster."""
@@ -247,7 +247,7 @@ def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
         own = content.get(step, {})
         for table in (own, *(own[role] for role in (*ROLES, BOTH) if role in own)):
             for option in options:
-                if option in table and (path.parent / table[option]).is_file():
+                if option in table and is_file(path.parent / table[option]):
                     table[option] = str((path.parent / table[option]).resolve())
     return content
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from cmb_toolkit.errors import DataError, MissingError
-from cmb_toolkit.io.files import check_file, load_json, load_toml, read_bytes, read_text
+from cmb_toolkit.io.files import check_file, is_file, load_json, load_toml, read_bytes, read_text
 
 CURE = "Write it again."
 
@@ -44,6 +44,7 @@ def test_what_is_no_regular_file_is_told_in_one_line(make, tmp_path):
 def test_names_that_no_file_can_have(name, tmp_path):
     with pytest.raises(MissingError, match="Write it again"):
         read_text(tmp_path / name, CURE)
+    assert not is_file(tmp_path / name)
 
 
 def test_a_file_in_a_folder_s_place_is_a_file_that_is_not_there(tmp_path):
