@@ -135,6 +135,11 @@ def _odd_option(words: list[str], random: Random) -> tuple[list[str], str]:
     return [*words, *added], " ".join(word[:40] for word in added)
 
 
+_BAD_DATA = 5
+_NOBODYS = ("could not be written", "more memory than", "not enough memory")
+"""With these a command may leave with 1: what is wrong is no one's input."""
+
+
 class _SaidError(CmbError):
     """What a command said on leaving with another code than 0."""
 
@@ -175,7 +180,7 @@ def _run(words: Sequence[str], said: int) -> None:
     if code:
         if not text.strip():
             raise AssertionError(f"exit code {code} without a word")
-        raise _SaidError(code, text)
+        raise _SaidError(_BAD_DATA if code == 1 and any(word in text for word in _NOBODYS) else code, text)
 
 
 KINDS = (Kind("commands", make_study, _mutate, share=3.0, together=1),)

@@ -135,8 +135,13 @@ def main() -> None:
     code, message = _run()
     _ignore_ends()  # nothing is left that could be stopped
     if message:
-        say(message)
+        say(_visible(message))
     sys.exit(close_streams(code))
+
+
+def _visible(text: str) -> str:
+    """A text in which nothing is an order to a terminal: names and cells may hold what moves its cursor."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _run() -> tuple[int, str]:

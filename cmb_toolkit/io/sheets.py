@@ -172,6 +172,8 @@ def _open(path: Path) -> list[_Sheet]:
             warnings.simplefilter("ignore")  # of what openpyxl does not keep: pictures, lists to choose from
             values = openpyxl.load_workbook(path, data_only=True)
             formulas = openpyxl.load_workbook(path)
+        if not values.worksheets:
+            raise DataError(f"{path}: damaged (it holds no sheet). Save it again as .xlsx.")
         for page in values.worksheets:
             if page.max_row * page.max_column > _MOST_CELLS:
                 raise DataError(

@@ -105,7 +105,16 @@ def read_microbleeds(study: Study, *, placed: bool = True) -> pd.DataFrame:
     """
     world = ["x_mm", "y_mm", "z_mm"]
     columns = ["participant_id", "i", "j", "k", *world]
-    return read_tsv(study.microbleeds, columns, may_lack=() if placed else world)
+    table = read_tsv(study.microbleeds, columns, may_lack=() if placed else world)
+    between = (table[["i", "j"]] % 1 != 0).any(axis=1)
+    if placed and between.any():
+        line = int(between.to_numpy().argmax())
+        place = ", ".join(f"{x:g}" for x in table.loc[line, ["i", "j", "k"]])
+        raise DataError(
+            f"{study.microbleeds}: line {line + 2}: a mark at ({place}) is no voxel; expected whole numbers (i, j, k "
+            "from 0, canonical axes). Correct the mark; `cmbtk check` shows all of them."
+        )
+    return table
 
 
 def unread_in(study: Study) -> list[str]:

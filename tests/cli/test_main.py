@@ -125,6 +125,7 @@ def _raise(kind):
         "interrupt": KeyboardInterrupt(),
         "bug": ZeroDivisionError("oh"),
         "memory": MemoryError(),
+        "orders": DataError("a\x1b[31m\u202e.tsv: bad"),
         "nested": RecursionError("maximum recursion depth exceeded"),
         "full": OSError(28, "No space left on device", "a/b.tsv"),
         "handles": OSError(24, "Too many open files"),
@@ -189,6 +190,7 @@ def test_usage_of_click(run_main):
         ("handles", 1, "too many open files"),
         ("rights", 3, "a/b.tsv: permission denied. Check the path"),
         ("long", 3, "x: file name too long"),
+        ("orders", 5, r"a\x1b[31m\u202e.tsv: bad"),
     ],
 )
 def test_what_no_reader_has_said_in_its_own_words(run_main, monkeypatch, kind, code, says):

@@ -240,3 +240,18 @@ def test_a_cell_far_away(tmp_path):
         book.active["XFD1048576"] = 1
 
     refused(tmp_path, [[HEAD, [1, 2, 3]]], "reaches to row 1048576, column 16384", edit=far)
+
+
+@pytest.mark.parametrize("member", ["xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_book_whose_sheet_is_none_is_not_an_empty_book(tmp_path, member):
+    path = tmp_path / "01.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append([5, 100, 120])
+    book.save(path)
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in members.items():
+            target.writestr(name, b"<x>nothing</x>" if name == member else content)
+    with pytest.raises(DataError, match=r"01\.xlsx: "):
+        read_sheet(path)
