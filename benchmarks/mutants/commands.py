@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.readers  # noqa: F401 (what a process without rights could not import any more)
 import os
 import re
 import sys

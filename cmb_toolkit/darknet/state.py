@@ -340,7 +340,9 @@ def _read_buffers(path: Path) -> list[NDArray[np.float32]] | None:
     try:
         check_file(path, "It is made anew.")
         with np.load(path) as saved:
-            return [saved[name] for name in saved.files]
+            buffers = [saved[name] for name in saved.files]
+        whole = all(buffer.dtype == np.float32 and np.isfinite(buffer).all() for buffer in buffers)
+        return buffers if whole else None
     except Exception:  # zipfile and zlib raise what they like; without them the optimiser begins anew
         return None
 

@@ -268,7 +268,7 @@ class CellResult:
             plain["warnings"] = tuple(content.get("warnings", ()))
             searched = content.get("leak_check")
             plain["leak_check"] = searched and LeakCheck(tuple(searched["searched"]), tuple(searched["unknown"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"not the content of a metrics.json ({error!r:.200}). Run `cmbtk evaluate` again."
             ) from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import DataError, Problems
-from ..names import nfc
+from ..names import nfc, shown
 from .files import check_file, read_bytes
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _open(path: Path) -> list[_Sheet]:
     except DataError:
         raise
     except Exception as error:  # openpyxl lets errors of zipfile, XML and its own pass through
-        raise DataError(f"{path}: not a readable Excel file ({error}). Save it again as .xlsx.") from error
+        raise DataError(f"{path}: not a readable Excel file ({str(error)[:200]}). Save it again as .xlsx.") from error
 
 
 def _holds_cells(packed: zipfile.ZipFile, name: str) -> bool:
@@ -388,5 +388,5 @@ def _shown(row: Sequence[Any]) -> str:
     cells = list(row)
     while len(cells) > 3 and _is_empty(cells[-1]):
         cells.pop()
-    shown = ["empty" if _is_empty(value) else repr(value) for value in cells[:8]]
-    return ", ".join(shown) + " ..." * (len(cells) > 8)
+    said = ["empty" if _is_empty(value) else shown(value) for value in cells[:8]]
+    return ", ".join(said) + " ..." * (len(cells) > 8)

@@ -50,6 +50,8 @@ Unmarked = Literal["patient", "read", "control"]
 UNMARKED: tuple[str, ...] = ("patient", "read", "control")
 """What subjects without a mark can be."""
 
+_LONGEST_ECHO_MS = 10_000
+
 PARTICIPANT_COLUMNS = {
     "participant_id": "Subject: sub- and letters or digits, with _ses- and more of them for a session",
     "person_id": "Who it is; subjects of one person are never trained and tested on",
@@ -478,8 +480,8 @@ def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "phase_sign", "1 or -1 or n/a"
     if "phase_range" in row and row["phase_range"] != "radians" and not as_number(row["phase_range"]) > 0:
         yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
-    if "echo_time_ms" in row and not as_number(row["echo_time_ms"]) > 0:
-        yield "echo_time_ms", "a time in milliseconds, or n/a"
+    if "echo_time_ms" in row and not 0 < as_number(row["echo_time_ms"]) <= _LONGEST_ECHO_MS:
+        yield "echo_time_ms", f"a time in milliseconds, {_LONGEST_ECHO_MS} at most, or n/a"
     for column in ("echo", "phase_volume"):
         if column in row and not (as_number(row[column]) >= 1 and as_number(row[column]).is_integer()):
             yield column, "the number of a volume, counted from 1, or n/a"

@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import CmbError, DataError
+from ..io.files import check_file
 from ..io.layout import Study
 from ..io.publish import read_record, sidecar
 from ..io.spelling import on_disk
@@ -109,12 +110,12 @@ def _digest(salt: str, text: str) -> str:
 def _sample(path: Path) -> str:
     """Tells one scan from another by its size and some of its bytes, from all over the file."""
     try:
+        size = check_file(path, "")
         with path.open("rb") as stream:
-            size = path.stat().st_size
             digest = hashlib.sha256(str(size).encode())
             for n in range(_SAMPLES):
                 stream.seek(max(0, size - _SAMPLE_BYTES) * n // (_SAMPLES - 1))
                 digest.update(stream.read(_SAMPLE_BYTES))
-    except OSError:  # a folder, or not to be read: who needs it says so
+    except (CmbError, OSError):  # a folder or a pipe, or not to be read: who needs it says so
         return ""
     return digest.hexdigest()[:32]

@@ -144,3 +144,13 @@ def test_what_is_no_file_is_made_anew(opened, cfg, tmp_path, name, make):
     (state.folder / name).unlink()
     make(state.folder / name)
     assert opened().start.iteration in (0, 2)
+
+
+@pytest.mark.parametrize("buffer", [np.full(3, np.nan, np.float32), np.zeros(3, np.float64), np.array(["x"])])
+def test_buffers_that_are_none_begin_anew(opened, cfg, buffer):
+    state = opened()
+    state.save(2, initial_weights(cfg, 1), [np.ones(3, np.float32)])
+    assert opened().start.optimiser is not None
+    np.savez(state.folder / "yolo_00000002.npz", buffer)
+    again = opened().start
+    assert (again.iteration, again.optimiser) == (2, None)

@@ -255,3 +255,12 @@ def test_a_book_whose_sheet_is_none_is_not_an_empty_book(tmp_path, member):
             target.writestr(name, b"<x>nothing</x>" if name == member else content)
     with pytest.raises(DataError, match=r"01\.xlsx: "):
         read_sheet(path)
+
+
+def test_messages_do_not_show_a_cell_for_ever(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append([5, "a" * 30_000, 120])
+    book.save(tmp_path / "01.xlsx")
+    with pytest.raises(DataError) as caught:
+        read_sheet(tmp_path / "01.xlsx")
+    assert len(str(caught.value)) < 1000
