@@ -30,6 +30,7 @@ __all__ = [
     "safe_id",
     "shown",
     "split_session",
+    "visible",
     "with_session",
 ]
 
@@ -135,6 +136,15 @@ def shown(name: object) -> str:
     if isinstance(name, str):
         return repr(name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}...")
     return "(none)" if name is None or name != name else f"{name!r:.{_MOST_SHOWN}}"  # noqa: PLR0124 (NaN)
+
+
+def visible(text: str) -> str:
+    """A text in which nothing is an order to a terminal: names and cells may hold what moves its cursor.
+
+    >>> print(visible("a\\x1b[31m"))
+    a\\x1b[31m
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def safe_id(name: str) -> str | None:

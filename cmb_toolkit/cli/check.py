@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..names import visible
 from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
@@ -151,7 +152,7 @@ def _show(report: Report) -> None:
         if found:
             click.secho(f"\n{title}:", bold=True, fg="red" if severity == "error" else "yellow")
         for line in _lines(found):
-            click.echo(f"- {line}")
+            click.echo(f"- {visible(line)}")
     errors, warnings = len(report.errors), len(report.problems) - len(report.errors)
     click.echo(
         f"\n{len(rows)} scan{'s' * (len(rows) != 1)}: {errors or 'no'} error{'s' * (errors != 1)}, "

@@ -15,6 +15,7 @@ import click
 
 from .. import __version__
 from ..errors import CmbError, DataError, MissingError
+from ..names import visible
 from .streams import broken_stream, close_streams, open_streams, say
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -135,13 +136,8 @@ def main() -> None:
     code, message = _run()
     _ignore_ends()  # nothing is left that could be stopped
     if message:
-        say(_visible(message))
+        say(visible(message))
     sys.exit(close_streams(code))
-
-
-def _visible(text: str) -> str:
-    """A text in which nothing is an order to a terminal: names and cells may hold what moves its cursor."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _run() -> tuple[int, str]:

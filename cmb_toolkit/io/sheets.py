@@ -172,6 +172,10 @@ def _open(path: Path) -> list[_Sheet]:
             warnings.simplefilter("ignore")  # of what openpyxl does not keep: pictures, lists to choose from
             values = openpyxl.load_workbook(path, data_only=True)
             formulas = openpyxl.load_workbook(path)
+        with zipfile.ZipFile(path) as packed:
+            declared = packed.read("xl/workbook.xml") if "xl/workbook.xml" in packed.namelist() else b""
+        if len(values.sheetnames) < len(re.findall(rb"<(?:\w+:)?sheet\s", declared)):
+            raise DataError(f"{path}: damaged (a sheet that it lists is not in it). Save it again as .xlsx.")
         if not values.worksheets:
             raise DataError(f"{path}: damaged (it holds no sheet). Save it again as .xlsx.")
         for page in values.worksheets:

@@ -264,3 +264,18 @@ def test_messages_do_not_show_a_cell_for_ever(tmp_path):
     with pytest.raises(DataError) as caught:
         read_sheet(tmp_path / "01.xlsx")
     assert len(str(caught.value)) < 1000
+
+
+def test_a_book_that_lost_its_sheet_is_not_an_empty_book(tmp_path):
+    path = tmp_path / "01.xlsx"
+    book = openpyxl.Workbook()
+    book.create_sheet("labels", 0).append([5, 100, 120])
+    book.save(path)
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in members.items():
+            if name != "xl/worksheets/sheet1.xml":
+                target.writestr(name, content)
+    with pytest.raises(DataError, match=r"01\.xlsx: .*sheet that it lists is not in it"):
+        read_sheet(path)
