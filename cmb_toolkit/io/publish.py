@@ -52,11 +52,11 @@ _FARTHEST = 1e30
 _RECORD = {"step": str, "version": str, "parameters": dict, "sources": list, "engine": str | None}
 """What every step's provenance holds."""
 _PARAMETERS = {
-    **dict.fromkeys(("resolution", "input", "fold", "mode", "rule"), str),
-    **dict.fromkeys(("size", "repeat"), int),
-    "distance_mm": float | int,
+    **dict.fromkeys(("resolution", "input", "fold", "mode", "rule"), str | None),
+    **dict.fromkeys(("size", "repeat"), int | None),
+    "distance_mm": float | int | None,
 }
-"""What the parameters of some steps hold that others read."""
+"""What the parameters of some steps hold that others read; null where it was not asked for."""
 _ALMOST_NOTHING = 1 << 16
 """A file system with less than this free [byte] is called full where a library does not say why it failed."""
 

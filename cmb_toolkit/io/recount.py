@@ -30,11 +30,14 @@ class Counting:
         What the first voxel is called.
     axes : {"voxel", "array", "image"}
         What x and y count; see :func:`cmb_toolkit.io.marks.labels_to_canonical`.
+    on : str
+        Role of the file whose voxels they were said to count; empty where nobody said.
     """
 
     layout: Literal["authors", "table", ""] = ""
     base: int = 0
     axes: LabelAxes = "voxel"
+    on: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,15 @@ def counting_of(record: Mapping[str, Any] | None) -> Counting:
     layout, base, axes = said.get("layout"), said.get("label_base", 0), said.get("label_axes", "voxel")
     if layout not in ("authors", "table") or base not in (0, 1) or axes not in LABEL_AXES:
         return Counting()
-    return Counting(layout, base, axes)
+    return Counting(layout, base, axes, str(said.get("marks_on") or ""))
 
 
 def other_ways(
-    voxels: ArrayLike, shape: Sequence[int], affine: ArrayLike, counting: Counting
+    voxels: ArrayLike,
+    shape: Sequence[int],
+    affine: ArrayLike,
+    counting: Counting,
+    files: Mapping[str, tuple[Sequence[int], ArrayLike]] | None = None,
 ) -> Iterator[tuple[Way, Voxels]]:
     """Every other way in which marks may count, and where each would put them.
 
@@ -78,6 +85,8 @@ def other_ways(
         Of the file, along its own axes.
     counting : Counting
         What put them there.
+    files : mapping, optional
+        Shape and affine of the subject's other files, by role: marks may count on one that is stored in another order.
 
     Yields
     ------
@@ -86,12 +95,17 @@ def other_ways(
         i, j, k on canonical axes; anywhere, inside the volume or not.
     """
     own = _along_file(voxels, shape, affine)
+    labels = _labels(own, shape, affine, counting)
+    for role, (other_shape, other_affine) in (files or {}).items():
+        moved = labels_to_canonical(labels, other_shape, other_affine, base=counting.base, axes=counting.axes)
+        if counting.layout and not np.array_equal(moved, np.asarray(voxels).reshape(-1, 3)):
+            command = f"`cmbtk import {counting.layout} --marks-on {role}`"
+            yield Way(f"as {command} does", "import again with this option"), moved
     if counting.layout == "authors":
         for axes in LABEL_AXES:
             if axes == counting.axes:
                 continue
             for base in (counting.base, 1 - counting.base):
-                labels = _labels(own, shape, affine, counting)
                 moved = labels_to_canonical(labels, shape, affine, base=base, axes=axes)
                 command = f"`cmbtk import authors --label-base {base} --label-axes {axes}`"
                 yield Way(f"as {command} does", "import again with these options"), moved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,11 +18,12 @@ from ..errors import CmbError, DataError, MissingError
 from ..imaging.likeness import signature
 from ..imaging.phase import phase_scale
 from ..io.marks import inside
-from ..io.nifti import Volume, check_same_grid, read_grid, read_mask, read_volume
+from ..io.nifti import Grid, Volume, check_same_grid, read_grid, read_mask, read_volume
 from ..io.recount import Counting
 from ..report.mark_sheet import MarkPicture, slice_of, surroundings
 from .check_problem import Problem, error, some, warning
 from .check_spots import MarkFacts, look_at_marks
+from .place_marks import MARKS_ON
 from .scan import Scan, complex_parts, volume_of
 from .scan import check_files as check_names
 from .scan_content import check_signal, same_values
@@ -225,12 +227,22 @@ class _Look:
         if role == "magnitude" and self.scan.swi is not None and self.scan.swi.is_file():
             return  # the SWI shows the marks better
         marks = self.task.marks[inside(self.task.marks, volume.shape)]
-        self.marks = look_at_marks(volume, self.first, marks, self.task.counting)
+        self.marks = look_at_marks(volume, self._grids(), marks, self.task.counting)
         if self.task.pictures:
             self.shown = [
                 (*slice_of(volume.data, mark, volume.zooms), surroundings(volume.data, mark, volume.zooms))
                 for mark in self.marks.voxels
             ]
+
+    def _grids(self) -> dict[str, Grid]:
+        """The grids of all files that marks may count on, of those that have one."""
+        grids = {}
+        for role in MARKS_ON:
+            path = self.scan.files.get(role)
+            if path is not None:
+                with suppress(CmbError):  # said where the file is read
+                    grids[role] = read_grid(path)
+        return grids
 
     def _look_at_phase(self, phase: Volume | None) -> None:
         if phase is None:

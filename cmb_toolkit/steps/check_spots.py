@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..evaluation.mark_evidence import DARK_RANK
 from ..imaging.darkness import darkest_neighbours, drops, has_tissue_around, random_spots, ranks, tissue
-from ..io.nifti import Volume
+from ..io.nifti import Grid, Volume
 from ..io.recount import Counting, Way, base_step, other_ways
 
 __all__ = ["MarkFacts", "look_at_marks"]
@@ -51,14 +52,16 @@ class MarkFacts:
         return sum(rank <= DARK_RANK for rank in self.ranks)
 
 
-def look_at_marks(structure: Volume, counted_on: Volume, marks: NDArray[np.int_], counting: Counting) -> MarkFacts:
+def look_at_marks(
+    structure: Volume, grids: Mapping[str, Grid], marks: NDArray[np.int_], counting: Counting
+) -> MarkFacts:
     """Look at the marks of one subject on its magnitude or SWI.
 
     Parameters
     ----------
     structure : Volume
-    counted_on : Volume
-        The file along whose axes the marks were counted, on the same grid.
+    grids : mapping
+        Of all files of the subject that marks may count on, by role: the same voxels, perhaps stored in another order.
     marks : (n, 3) array
         Inside the volume, on canonical axes.
     counting : Counting
@@ -70,7 +73,8 @@ def look_at_marks(structure: Volume, counted_on: Volume, marks: NDArray[np.int_]
     spots = random_spots(within, zooms, _SPOTS, np.random.default_rng(0))
     usual = drops(data, within, spots, zooms)
     offsets = darkest_neighbours(data, marks, zooms)
-    shape, affine = counted_on.file_shape, counted_on.file_affine
+    files = {role: (grid.shape, grid.affine) for role, grid in grids.items()}
+    shape, affine = files.pop(counting.on if counting.on in files else next(iter(files)))
     return MarkFacts(
         _tuples(marks),
         tuple(ranks(data, within, marks, zooms, usual).tolist()),
@@ -79,7 +83,7 @@ def look_at_marks(structure: Volume, counted_on: Volume, marks: NDArray[np.int_]
         tuple(ranks(data, within, marks + offsets, zooms, usual).tolist()),
         tuple(
             (way, tuple(ranks(data, within, voxels, zooms, usual).tolist()))
-            for way, voxels in other_ways(marks, shape, affine, counting)
+            for way, voxels in other_ways(marks, shape, affine, counting, files)
         ),
     )
 

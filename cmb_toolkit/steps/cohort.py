@@ -259,7 +259,7 @@ def cell_parameters(cell: Cell) -> dict[str, Any]:
         record = read_record(target)
         if record is not None and record["step"] == step and target.exists():
             parameters: dict[str, Any] = record["parameters"]
-            if not {"resolution", "input", "fold", "size", "mode", "roles"} <= parameters.keys():
+            if any(parameters.get(name) is None for name in ("resolution", "input", "fold", "size", "mode", "roles")):
                 raise DataError(
                     f"{sidecar(target)}: does not say what the cell was made for. Run `cmbtk {step}` for it again."
                 )

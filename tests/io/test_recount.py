@@ -84,3 +84,17 @@ def test_how_marks_were_imported_is_read_from_their_record():
         record(layout="table", label_base=7),
     ):
         assert counting_of(unknown) == Counting()
+
+
+def test_voxels_of_another_file():
+    # a magnitude stored RAS, an SWI stored LAS, and marks that count the voxels of either
+    files = {"magnitude": grid("RAS"), "swi": grid("LAS")}
+    own = np.array([(1, 2, 3), (10, 9, 5)])
+    for said, meant in (("magnitude", "swi"), ("swi", "magnitude")):
+        taken, truth = (voxels_to_canonical(own, *files[role]) for role in (said, meant))
+        ways = list(other_ways(taken, *files[said], Counting("table", on=said), {meant: files[meant]}))
+        way, voxels = ways[0]
+        assert (voxels == truth).all()
+        assert way.name == f"as `cmbtk import table --marks-on {meant}` does"
+    same = other_ways(own, *files["swi"], Counting("table", on="swi"), {"phase": files["swi"]})
+    assert not any("--marks-on" in way.name for way, _ in same), "a file stored alike settles nothing"

@@ -356,7 +356,7 @@ def test_tables_that_cannot_be_used_at_all(study, tmp_path):
     with pytest.raises(DataError, match="holds no subject"):
         check(study)
     write_tsv(pd.concat([whole, whole.iloc[1:2]]), study.participants)
-    with pytest.raises(DataError, match="sub-002 stands more than once"):
+    with pytest.raises(DataError, match="'sub-002' stands more than once"):
         check(study)
     study.participants.unlink()
     with pytest.raises(MissingError, match=r"participants\.tsv: not found"):
