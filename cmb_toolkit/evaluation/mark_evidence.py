@@ -37,9 +37,7 @@ CHANCE = 0.01
 _CLEARLY = 100.0  # how many times less likely by chance the other way must be than the given one
 _RIGHT_SHARE = 0.8  # of marks that are right on dark spots at the least; simulated ones reach 0.9 to 1
 _ODD_SHARE = 0.7
-_OFF_SHARE = (
-    1 / 3
-)  # of right marks whose spot's middle lies a voxel off in a given direction: a third if read to a voxel
+_OFF_SHARE = 1 / 3  # of right marks, read to a voxel, have the middle of their spot a voxel off in a given direction
 _DIRECTIONS = 26
 
 

@@ -424,7 +424,7 @@ def test_sound_folds(study):
     ("changes", "drop", "severity", "expected"),
     [
         ([(1, "sub-001", "train")], (), "error", "subject sub-001 stands twice, in both train and test"),
-        ([(1, "sub-003", "tset")], (2,), "error", "role 'tset' is none of"),
+        ([(1, "sub-003", "tset")], (2,), "error", "role is 'tset'; expected train"),
         ([(1, "sub-077", "train")], (), "error", "sub-077 not in participants.tsv"),
         ([], (3,), "error", "sub-004 not in fold 1"),
         ([(2, "sub-001", "test")], (5,), "error", "sub-001 tested in more than one fold"),
