@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cmb_toolkit.io.layout import Study
-from cmb_toolkit.io.patches import ARRAY, read_patches
+from cmb_toolkit.io.patches import ARRAY, check_values, read_patches
 
 from .damage import ODD, bytes_damaged, nothing, one_of, place_damaged
 from .documents import member_damaged
@@ -57,7 +57,8 @@ def _mutate_patches(random: Random, originals: Path, folder: Path) -> Mutant:
 
     def read() -> Any:
         with rights():
-            return read_patches(patches)
+            table, array = read_patches(patches)
+            return table, check_values(patches, array)
 
     def wrong(found: Any) -> str:
         table, array = found

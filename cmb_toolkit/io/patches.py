@@ -12,7 +12,7 @@ from ..errors import DataError
 from .files import check_file
 from .tables import read_tsv
 
-__all__ = ["ARRAY", "COLUMNS", "TABLE", "read_patches"]
+__all__ = ["ARRAY", "COLUMNS", "TABLE", "check_values", "read_patches"]
 
 _AT_ONCE = 1024
 ARRAY, TABLE = "patches.npy", "patches.tsv"
@@ -62,12 +62,30 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
             f"{array}: holds {patches.dtype} of shape {patches.shape}; expected float32 of ({len(table)}, 16, 32, 16), "
             f"a patch for each row of {TABLE}. Run `cmbtk stage2-crop` on this cell again."
         )
+    return table, patches
+
+
+def check_values(folder: Path, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The patches that are about to be used, of :func:`read_patches`, if their values can be: only these are looked at.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they come from.
+    patches : (m, 16, 32, 16) float32 array
+        Some or all of them.
+
+    Raises
+    ------
+    DataError
+        If a value is not in 0..1.
+    """
     for first in range(0, len(patches), _AT_ONCE):
         part = patches[first : first + _AT_ONCE]
         # written so that NaN is outside as well
         if not (part.min() >= 0 and part.max() <= 1):
             raise DataError(
-                f"{array}: damaged (values that are not in 0..1 after row {first}). Run `cmbtk stage2-crop` on this "
-                "cell again."
+                f"{folder / ARRAY}: patches must lie in 0..1, and some do not. Run `cmbtk stage2-crop` on this cell "
+                "again."
             )
-    return table, patches
+    return patches

@@ -14,7 +14,7 @@ from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import choose_threshold, threshold_within
 from ..evaluation.rules import Rule
 from ..io.layout import Cell, Study
-from ..io.patches import read_patches
+from ..io.patches import check_values, read_patches
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
@@ -143,7 +143,7 @@ def _patches_of(cell: Cell, candidates: pd.DataFrame) -> NDArray[np.float32]:
             f"{cell.patches}: not made from the present {cell.candidates.name}. "
             "Run `cmbtk stage2-crop` and `cmbtk stage2-train` again."
         )
-    return patches[: len(candidates)]
+    return check_values(cell.patches, patches[: len(candidates)])
 
 
 def _too_little(study: Study, cell: Cell) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..io.layout import Study
-from ..io.patches import TABLE, read_patches
+from ..io.patches import TABLE, check_values, read_patches
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..model import OnProgress
@@ -149,7 +149,4 @@ def _rows(
                 f"{folder / TABLE}: no {what} patch among the {len(rows)} of the {role} subjects; stage 2 cannot "
                 f"{'learn' if role == 'train' else 'choose its best epoch'} without both kinds. {cure}"
             )
-    mine = np.array(patches[rows])
-    if not (mine.min() >= 0 and mine.max() <= 1):
-        raise DataError(f"{folder}: patches must lie in 0..1. Run `cmbtk stage2-crop` on this cell again.")
-    return mine, labels.astype(np.intp)
+    return check_values(folder, np.array(patches[rows])), labels.astype(np.intp)

@@ -101,10 +101,10 @@ def test_checkpoint_of_another_training_or_damaged_is_not_used(toy_project, tmp_
 
 def test_diverging_training_stops_and_keeps_the_checkpoint(toy_project, tmp_path):
     project, scratch = toy_project(), tmp_path / "scratch"
-    edit(project, adam=0, learning_rate="1e30", burn_in=0, max_batches=20)
+    edit(project, adam=0, learning_rate="1e6", burn_in=0, max_batches=20)
     with pytest.raises(DarknetError, match=r"diverged.*learning_rate"):
         train_project(project)
-    edit(project, learning_rate="0.001", policy="steps", steps="4", scales="1e38")
+    edit(project, learning_rate="0.001", policy="steps", steps="4", scales="1e6")
     with pytest.raises(DarknetError, match=r"last good checkpoint is kept: .*yolo_0+\d\.weights"):
         train_project(project, scratch=scratch, checkpoint_every_s=0)
     for path in scratch.glob("*.weights"):

@@ -166,7 +166,9 @@ def test_a_project_decides_where_a_cell_has_one(study):
     """Candidates of frst beside a Darknet project do not make the cell frst's."""
     path = frst(study.root, fold="1", size=SIZE)
     cell = study.cell("tiny", "frst", "1")
-    with publish(cell.project, Record("prepare-yolo", {"roles": {role: [] for role in ROLES["1"]}})) as folder:
+    made_for = {"resolution": "tiny", "input": "swi", "fold": "1", "size": SIZE, "mode": "crop"}
+    roles = {role: [] for role in ROLES["1"]}
+    with publish(cell.project, Record("prepare-yolo", {**made_for, "roles": roles})) as folder:
         folder.mkdir()
     with pytest.raises(DataError, match="must never be"):
         stage2_crop(path.parent)

@@ -149,11 +149,14 @@ def test_a_detector_of_an_earlier_split_is_found(cell):
         evaluate(cell.folder)
 
 
+MADE_FOR = {"resolution": "slab", "input": "swi+cphase-averaged", "size": 448, "mode": "crop"}
+
+
 def other_fold(study, train):
     """A second cell, whose detector was trained on other subjects."""
     cell = study.cell("slab", "swi+cphase-averaged", "2")
     roles = {"train": train, "validation": ["sub-009"], "test": ["sub-008"], "control": []}
-    with publish(cell.project, Record("prepare-yolo", {"fold": "2", "roles": roles})) as folder:
+    with publish(cell.project, Record("prepare-yolo", {**MADE_FOR, "fold": "2", "roles": roles})) as folder:
         folder.mkdir()
     trained_with(cell, roles, b"other weights")
     return cell
@@ -182,7 +185,7 @@ def test_training_that_began_from_what_began_from_another_fold_is_found(cell, cl
     other = other_fold(classified_study, ["sub-008"])
     third = classified_study.cell("slab", "swi+cphase-averaged", "3")
     roles = {"train": ["sub-001"], "validation": ["sub-009"], "test": [], "control": []}
-    with publish(third.project, Record("prepare-yolo", {"fold": "3", "roles": roles})) as folder:
+    with publish(third.project, Record("prepare-yolo", {**MADE_FOR, "fold": "3", "roles": roles})) as folder:
         folder.mkdir()
     trained_with(third, roles, b"first of all")
     note = read_record(other.weights)

@@ -88,7 +88,7 @@ def test_different_distances_do_not_meet(evaluated, cells):
 def test_a_damaged_result_is_named(evaluated, cells):
     content = json.loads(cells[0].metrics.read_text())
     cells[0].metrics.write_text(json.dumps({**content, "stages": "lost"}))
-    with pytest.raises(DataError, match=r"metrics\.json: cannot be read .* Run `cmbtk evaluate`"):
+    with pytest.raises(DataError, match=r"metrics\.json: not the content of a metrics\.json .* Run `cmbtk evaluate`"):
         tables(evaluated.root)
     cells[0].metrics.write_text("{")
     with pytest.raises(DataError, match="fold-1/evaluation/metrics"):
