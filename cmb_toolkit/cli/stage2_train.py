@@ -22,15 +22,24 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--network",
-    type=click.Choice(["paper", "channel", "small"]),
+    type=click.Choice(["paper", "channel", "small", "paper-literal"]),
     default="paper",
     show_default=True,
     help="paper: 1,355,450 parameters, batch norm by depth as the authors had it. channel: the same with the usual "
-    "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes.",
+    "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes. paper-literal (with --warm-up 0): "
+    "paper without the centred input that lets it learn.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="Passes over the patches.")
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Patches a step.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Adam's.")
+@click.option(
+    "--warm-up",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    metavar="STEPS",
+    help="Steps, in the first epoch, over which the learning rate rises; the paper has none.",
+)
 @click.option(
     "--class-weight",
     default="ratio",
@@ -80,6 +89,7 @@ def command(
     epochs: int,
     batch: int,
     learning_rate: float,
+    warm_up: int,
     class_weight: str | float,
     augment: str,
     copies: tuple[int, int],
@@ -118,6 +128,7 @@ def command(
             select=select,
             patience=patience,
             seed=seed,
+            warm_up=warm_up,
             restart=restart,
             on_note=on_progress.note,
             on_progress=on_progress,

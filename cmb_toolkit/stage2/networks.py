@@ -4,9 +4,13 @@
     The network of Al-masni et al. 2020 (section 2.1.2): 1,355,450 trainable parameters. That number is reached only
     when batch norm has one scale and shift for each *position along the patch's depth*, where the usual one has them
     for each channel: their tensors were channels-first and the layer's axis was left at its default. Convolution,
-    ReLU, then batch norm, as in the authors' script.
+    ReLU, then batch norm, as in the authors' script. The input, 0..1, is put to -2..2 first, and the moving statistics
+    keep 0.9 at each step: neither adds a parameter, and without them it does not learn (benchmarks/stage2_seeds.py).
 ``channel``
     The same with the usual batch norm over channels: 1,356,154 trainable parameters.
+``paper-literal``
+    ``paper`` without these two: the input as it is, statistics that keep 0.99. Its ReLUs die in the first steps, and it
+    ends with next to one output for every patch; kept to show just that.
 ``small``
     For training on a CPU in minutes: 77,000 parameters. SWI and phase are channels of one cube, so that the same voxel
     of both is seen at once; about 1/100 of the paper's arithmetic.
@@ -16,10 +20,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backend import keras, layers, ops
 from ..errors import DataError, MissingError, UsageError
@@ -27,9 +33,12 @@ from ..io.publish import read_record, sha256, sidecar
 from ..names import shown
 from .keras_file import read_keras
 
-__all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "load", "save"]
+__all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "live_units", "load", "save"]
 
 _PACKAGE = "cmb_toolkit"
+
+_KEEP = 0.9
+"""What moving statistics keep at each step: in short trainings those that keep 0.99 lag behind."""
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -120,8 +129,11 @@ class Blocks(layers.Layer):  # type: ignore[misc]
         return (shape[0], half, half, shape[3], 8)
 
 
-def _paper(name: str, seed: int, norm: Callable[[], layers.Layer]) -> keras.Model:
+def _paper(name: str, seed: int, norm: Callable[[], layers.Layer], *, centred: bool) -> keras.Model:
     image = x = keras.Input((16, 32, 16, 1), name="swi_beside_phase")
+    if centred:
+        # inputs that are all above 0 push the first units the same way, and ReLUs that fall below 0 never answer again
+        x = layers.Rescaling(4.0, offset=-2.0, name="centred")(x)
     for filters in (32, 64, 64):
         x = norm()(layers.Conv3D(filters, 3, padding="same", activation="relu")(x))
     x = MaxPool()(x)
@@ -140,18 +152,24 @@ def _small(seed: int) -> keras.Model:
     # pooling and no strides: TensorFlow's gradients of strided 3-D convolutions are up to 50 times slower on a CPU
     for filters, pooled in ((24, False), (24, True), (48, True)):
         x = layers.Conv3D(filters, 3, padding="same", use_bias=False)(x)
-        # short trainings: statistics that keep 0.99 at each step would lag behind
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=_KEEP)(x))
         x = MaxPool()(x) if pooled else x
     x = layers.Dropout(0.3, seed=seed)(layers.Flatten()(x))
     x = layers.Dense(32, activation="relu")(x)
     return keras.Model(image, layers.Dense(2, activation="softmax", dtype="float32")(x), name="small")
 
 
+_BUILT_AS = {"paper": "paper-centred", "channel": "channel-centred"}
+"""What a file calls networks that were called as here before their input was centred: the same numbers mean another
+network."""
+
 _BUILDERS: dict[str, Callable[[int], keras.Model]] = {
-    "paper": lambda seed: _paper("paper", seed, DepthBN),
-    "channel": lambda seed: _paper("channel", seed, layers.BatchNormalization),
+    "paper": lambda seed: _paper(_BUILT_AS["paper"], seed, partial(DepthBN, momentum=_KEEP), centred=True),
+    "channel": lambda seed: _paper(
+        _BUILT_AS["channel"], seed, partial(layers.BatchNormalization, momentum=_KEEP), centred=True
+    ),
     "small": _small,
+    "paper-literal": lambda seed: _paper("paper-literal", seed, DepthBN, centred=False),
 }
 
 NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
@@ -184,6 +202,34 @@ def build(name: str, seed: int = 0) -> keras.Model:
     return _BUILDERS[name](seed)
 
 
+def live_units(model: keras.Model, patches: NDArray[np.float32], batch: int = 64) -> list[int]:
+    """How many units of each hidden dense layer answer to any of these patches.
+
+    A unit behind a ReLU that answers to none learns nothing any more; a layer without a live one makes the network give
+    one output for every patch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From :func:`build` or :func:`load`.
+    patches : (n, 16, 32, 16) float32 array
+        In 0..1.
+
+    Returns
+    -------
+    list of int
+        In the order of the layers; the output's is not among them.
+    """
+    dense = [layer.output for layer in model.layers if isinstance(layer, layers.Dense)][:-1]
+    inner = keras.Model(model.input, dense)
+    greatest = [np.zeros(output.shape[-1]) for output in dense]
+    for first in range(0, len(patches), batch):
+        answers = inner.predict_on_batch(np.asarray(patches[first : first + batch])[..., None])
+        each = answers if len(dense) > 1 else [answers]
+        greatest = [np.maximum(old, np.max(new, axis=0)) for old, new in zip(greatest, each, strict=True)]
+    return [int((units > 0).sum()) for units in greatest]
+
+
 def save(model: keras.Model, path: Path) -> None:
     """Write architecture and weights, without the optimizer's state, as a ``.keras`` file."""
     bare = model.__class__.from_config(model.get_config())
@@ -204,18 +250,20 @@ def load(path: Path) -> keras.Model:
     if not path.is_file():
         raise MissingError(f"{path}: not found. Train the network first with `cmbtk stage2-train`.")
     name, numbers, shapes = read_keras(path)
-    if name not in _BUILDERS:
+    written = {_BUILT_AS.get(network, network): network for network in NETWORKS}
+    if name not in written:
+        older = " It is of a version that did not centre the input." if name in _BUILT_AS else ""
         raise DataError(
-            f"{path}: a network called {shown(name)}; known are {', '.join(NETWORKS)}. "
+            f"{path}: a network called {shown(name)}; known are {', '.join(written)}.{older} "
             "Give a network made by `cmbtk stage2-train`."
         )
-    written = (read_record(path) or {}).get("sha256")
-    if written is not None and written != sha256(path):
+    noted = (read_record(path) or {}).get("sha256")
+    if noted is not None and noted != sha256(path):
         raise DataError(
             f"{path}: changed since it was written: its checksum is not the one in {sidecar(path).name}. "
             "Put the right file there, or train it again with `cmbtk stage2-train`."
         )
-    model = _BUILDERS[name](0)
+    model = _BUILDERS[written[name]](0)
     if sorted(shapes) != sorted(tuple(weight.shape) for weight in model.weights):
         raise DataError(
             f"{path}: its numbers are not those of the network {name}. Train it again with `cmbtk stage2-train`."

@@ -50,6 +50,9 @@ class Recipe:
         Patches a step; 50 in the paper.
     learning_rate : float
         Adam's; 0.001 in the paper.
+    warm_up : int
+        Steps over which the rate rises to that, or the first epoch if that is shorter; 0 begins with all of it. Adam's
+        first steps are as long as any, on gradients of a network that knows nothing yet.
     class_weights : 'ratio', 'none' or float
         Weight of a microbleed's patch against that of another: the ratio of their numbers in an epoch, 1, or given.
     augmentation : str
@@ -73,10 +76,11 @@ class Recipe:
     select: str = "loss"
     patience: int = 0
     seed: int = 0
+    warm_up: int = 100
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, *self.copies) < 1 or self.patience < 0 or self.seed < 0:
-            raise UsageError("epochs, batch and copies must be 1 or more, patience and seed 0 or more.")
+        if min(self.epochs, self.batch, *self.copies) < 1 or min(self.patience, self.seed, self.warm_up) < 0:
+            raise UsageError("epochs, batch and copies must be 1 or more, patience, seed and warm-up 0 or more.")
         if not 0 < self.learning_rate < 1:
             raise UsageError(
                 f"learning rate {self.learning_rate:g}: expected above 0 and below 1; the paper's is 0.001."
@@ -88,6 +92,10 @@ class Recipe:
                 raise UsageError(f"class weights {self.class_weights!r}: expected ratio, none or a number above 0.")
         elif not 0 < self.class_weights < float("inf"):
             raise UsageError(f"class weight {self.class_weights:g}: must be above 0 and finite.")
+
+    def rate(self, step: int, epoch: int) -> float:
+        """The learning rate of a step, counted from 0, where an epoch has so many."""
+        return self.learning_rate * min(1.0, (step + 1) / max(min(self.warm_up, epoch), 1))
 
 
 def engine() -> str:
@@ -214,6 +222,7 @@ def train(
                 key,
                 recipe.batch,
                 recipe.learning_rate,
+                recipe.warm_up,
                 weight,
                 recipe.augmentation,
                 recipe.copies,
@@ -235,6 +244,7 @@ def train(
         for step in range(steps):
             now = slice(step * recipe.batch, (step + 1) * recipe.batch)
             batch = transform(patches[which[now]], index, turn[now])
+            model.optimizer.learning_rate = recipe.rate(number * steps + step, steps)
             loss = model.train_on_batch(
                 batch[..., None],
                 np.eye(2, dtype=np.float32)[labels[which[now]]],

@@ -39,6 +39,7 @@ def stage2_train(
     select: str = "loss",
     patience: int = 0,
     seed: int = 0,
+    warm_up: int = 100,
     restart: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -55,7 +56,7 @@ def stage2_train(
         A cell with patches.
     network : str
         One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
-    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed
+    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up
         See :class:`cmb_toolkit.stage2.training.Recipe`.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
@@ -75,7 +76,7 @@ def stage2_train(
     """
     from ..stage2.training import Recipe, engine
 
-    recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed)
+    recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up)
     study, files = Study.of_cell(cell)
     parameters: dict[str, Any] = {
         "network": network,
@@ -88,6 +89,7 @@ def stage2_train(
         "select": select,
         "patience": patience,
         "seed": seed,
+        "warm_up": warm_up,
         "patches": patches_digest(files),
     }
     check_patches(files)

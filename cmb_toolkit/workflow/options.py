@@ -147,10 +147,11 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
     "stage2-train": {
-        "network": choice("paper", "channel", "small"),
+        "network": choice("paper", "channel", "small", "paper-literal"),
         "epochs": whole(1),
         "batch": whole(1),
         "learning-rate": number(0, open_low=True),
+        "warm-up": whole(0),
         "class-weight": _CLASS_WEIGHT,
         "augment": choice("paper", "in-plane", "none"),
         "copies": COPIES,

@@ -10,7 +10,7 @@ from ..steps.prepare_yolo import network_text
 
 __all__ = ["work"]
 
-_ARITHMETIC = {"paper": 1.0, "channel": 1.0, "small": 0.01}
+_ARITHMETIC = {"paper": 1.0, "channel": 1.0, "paper-literal": 1.0, "small": 0.01}
 """For a patch in the networks of stage 2, next to the paper's."""
 
 

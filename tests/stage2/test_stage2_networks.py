@@ -25,6 +25,28 @@ def test_parameters_of_the_papers_network():
     assert sum(isinstance(layer, networks.MaxPool) for layer in model.layers) == 2
 
 
+@pytest.mark.parametrize(("name", "low"), [("paper", -2.0), ("channel", -2.0), ("paper-literal", 0.0)])
+def test_the_first_convolution_sees_the_input_centred(name, low):
+    model = networks.build(name)
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D))
+    seen = keras.Model(model.input, first.input)
+    patches = np.zeros((1, 16, 32, 16, 1), np.float32)
+    patches[:, 8:] = 1
+    values = np.asarray(seen.predict_on_batch(patches))
+    assert values.min() == low
+    assert values.max() == (2.0 if low else 1.0)
+    kept = {layer.momentum for layer in model.layers if hasattr(layer, "momentum")}
+    assert kept == {0.9 if low else 0.99}
+
+
+def test_files_from_before_the_input_was_centred_are_refused(tmp_path):
+    """The same numbers would mean another network."""
+    old = networks._paper("paper", 0, networks.DepthBN, centred=False)
+    networks.save(old, tmp_path / "cnn.keras")
+    with pytest.raises(DataError, match=r"a version that did not centre the input.*stage2-train"):
+        networks.load(tmp_path / "cnn.keras")
+
+
 def test_parameters_of_the_variants():
     assert trainable(networks.build("channel")) == 1_356_154
     assert trainable(networks.build("small")) < 100_000
@@ -39,7 +61,7 @@ def test_networks_give_probabilities_and_are_saved_whole(name, tmp_path):
     assert np.allclose(before.sum(axis=1), 1, atol=1e-5)
     networks.save(model, tmp_path / "cnn.keras")
     again = networks.load(tmp_path / "cnn.keras")
-    assert again.name == name
+    assert again.name == model.name
     assert np.array_equal(np.asarray(again.predict_on_batch(patches)), before)
 
 
@@ -148,7 +170,7 @@ def test_files_that_are_no_network(tmp_path):
         networks.load(tmp_path / "cnn.keras")
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     other.save(tmp_path / "cnn.keras")
-    with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper, channel, small"):
+    with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper-centred, channel-centred, small"):
         networks.load(tmp_path / "cnn.keras")
 
 

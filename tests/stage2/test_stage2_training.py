@@ -42,6 +42,24 @@ def test_small_network_learns_balls_from_tubes(make_patches):
     assert what.startswith("epoch 4/4, loss ")
 
 
+def test_the_rate_rises_over_the_first_steps_and_no_longer_than_an_epoch():
+    recipe = Recipe(learning_rate=0.1, warm_up=4)
+    assert np.allclose([recipe.rate(step, 100) for step in range(6)], [0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
+    assert np.allclose([recipe.rate(step, 2) for step in range(3)], [0.05, 0.1, 0.1])
+    assert Recipe(learning_rate=0.1, warm_up=0).rate(0, 100) == 0.1
+
+
+def test_units_that_answer_to_nothing_are_counted_as_dead(make_patches):
+    model = networks.build("paper", 0)
+    patches = make_patches(4, 0)[0]
+    dense = [layer for layer in model.layers if layer.__class__.__name__ == "Dense"]
+    kernel, bias = dense[1].get_weights()
+    bias[:] = -1e6
+    bias[2] = 1e6
+    dense[1].set_weights([kernel, bias])
+    assert networks.live_units(model, patches)[1] == 1
+
+
 def test_interrupted_training_ends_like_one_that_was_not(make_patches, tmp_path):
     training, validation = make_patches(30, 1), make_patches(12, 2)
     straight = networks.build("small", 0)

@@ -1,0 +1,69 @@
+"""Do the networks of stage 2 learn, whatever the seed? Training and validation patches of one cell, several seeds each.
+
+    python benchmarks/stage2_seeds.py demo/cells/slab_swi+cphase-averaged_fold-1 --networks paper channel --epochs 6
+
+For every network and seed: the area under the ROC curve on the validation patches after each epoch, and how many units
+of the two hidden dense layers (32 and 8) answer to any of these patches. Test subjects are not looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cmb_toolkit.io.layout import Study
+from cmb_toolkit.io.patches import read_patches
+from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.training import Recipe, engine, train
+
+AUC_WANTED = 0.95
+
+
+def main() -> None:
+    """Train, and print a row for each network and seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cell", type=Path)
+    parser.add_argument("--networks", nargs="+", default=["paper", "channel", "small"], choices=networks.NETWORKS)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--copies", type=int, nargs=2, default=(6, 1))
+    parser.add_argument("--warm-up", type=int, default=100)
+    given = parser.parse_args()
+    _, files = Study.of_cell(given.cell)
+    table, patches = read_patches(files.patches)
+    sets = []
+    for role in ("train", "validation"):
+        rows = np.flatnonzero(table["role"] == role)
+        sets.append((np.array(patches[rows]), table["label"].to_numpy()[rows]))
+    training, validation = sets
+    count = ", ".join(
+        f"{role} {len(y)} ({y.sum()} of microbleeds)"
+        for role, (_, y) in zip(("train", "validation"), sets, strict=True)
+    )
+    print(f"{engine()}; patches: {count}; copies {given.copies[0]} {given.copies[1]}\n")
+    print(f"| network | seed | validation AUC by epoch | live of 32, 8 | s | {AUC_WANTED:g} reached |")
+    print("|---|---|---|---|---|---|")
+    for name in given.networks:
+        warm_up = 0 if name == "paper-literal" else given.warm_up
+        for seed in range(1, given.seeds + 1):
+            recipe = Recipe(
+                given.epochs, augmentation="in-plane", copies=tuple(given.copies), seed=seed, warm_up=warm_up
+            )
+            model = networks.build(name, seed)
+            began = time.perf_counter()
+            history = train(model, training, validation, recipe)
+            seconds = time.perf_counter() - began
+            areas = history["val_auc"].to_numpy()
+            print(
+                f"| {name} | {seed} | {' '.join(f'{area:.2f}' for area in areas)} "
+                f"| {', '.join(map(str, networks.live_units(model, validation[0])))} | {seconds:.0f} "
+                f"| {'yes' if areas.max() >= AUC_WANTED else 'NO'} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
