@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .style import canvas, headline, save
+from .style import canvas, save
 
 __all__ = ["MOST", "MarkPicture", "draw_marks", "slice_of", "surroundings"]
 
@@ -114,7 +114,10 @@ def draw_marks(pictures: Sequence[MarkPicture], title: str, path: Path) -> Path:
             caption = f"{picture.subject}  {', '.join(map(str, picture.voxel))}"
             axes.text(*at, caption, fontsize=7, va="bottom", parse_math=False)
         some = f", {len(chosen)} of {len(pictures)}" if len(chosen) < len(pictures) else ""
-        headline(figure, f"{title}{some}: slice, SWI or magnitude, phase (24 mm; subject and voxel i, j, k)")
+        said = f"{title}{some}: slice, SWI or magnitude, phase (24 mm; subject and voxel i, j, k)"
+        # a headline's place is a share of the figure's height, and a sheet may be of any
+        corner = 4 / _DPI / inches[0], 1 - 10 / _DPI / inches[1]
+        figure.text(*corner, said, fontsize=9, weight="bold", va="top", parse_math=False)
         return save(figure, path)
 
 

@@ -170,7 +170,7 @@ def test_files_that_are_no_network(tmp_path):
         networks.load(tmp_path / "cnn.keras")
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     other.save(tmp_path / "cnn.keras")
-    with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper-centred, channel-centred, small"):
+    with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper-centred, .*small"):
         networks.load(tmp_path / "cnn.keras")
 
 
