@@ -17,7 +17,7 @@ import numpy as np
 from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.patches import read_patches
 from cmb_toolkit.stage2 import networks
-from cmb_toolkit.stage2.training import Recipe, engine, train
+from cmb_toolkit.stage2.training import WARM_UP, Recipe, engine, train
 
 AUC_WANTED = 0.95
 
@@ -30,7 +30,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--copies", type=int, nargs=2, default=(6, 1))
-    parser.add_argument("--warm-up", type=int, default=100)
     given = parser.parse_args()
     _, files = Study.of_cell(given.cell)
     table, patches = read_patches(files.patches)
@@ -47,7 +46,7 @@ def main() -> None:
     print(f"| network | seed | validation AUC by epoch | live of 32, 8 | s | {AUC_WANTED:g} reached |")
     print("|---|---|---|---|---|---|")
     for name in given.networks:
-        warm_up = 0 if name == "paper-literal" else given.warm_up
+        warm_up = WARM_UP.get(name, 0)
         for seed in range(1, given.seeds + 1):
             recipe = Recipe(
                 given.epochs, augmentation="in-plane", copies=tuple(given.copies), seed=seed, warm_up=warm_up

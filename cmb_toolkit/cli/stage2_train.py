@@ -26,7 +26,7 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
     default="paper",
     show_default=True,
     help="paper: 1,355,450 parameters, batch norm by depth as the authors had it. channel: the same with the usual "
-    "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes. paper-literal (with --warm-up 0): "
+    "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes. paper-literal: "
     "paper without the centred input that lets it learn.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="Passes over the patches.")
@@ -35,8 +35,8 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 @click.option(
     "--warm-up",
     type=click.IntRange(0),
-    default=100,
-    show_default=True,
+    default=None,
+    show_default="100 for paper and channel, else 0",
     metavar="STEPS",
     help="Steps, in the first epoch, over which the learning rate rises; the paper has none.",
 )
@@ -89,7 +89,7 @@ def command(
     epochs: int,
     batch: int,
     learning_rate: float,
-    warm_up: int,
+    warm_up: int | None,
     class_weight: str | float,
     augment: str,
     copies: tuple[int, int],

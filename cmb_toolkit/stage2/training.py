@@ -29,10 +29,13 @@ from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
 
-__all__ = ["SELECT", "Recipe", "auc", "class_weight", "engine", "predict", "train"]
+__all__ = ["SELECT", "WARM_UP", "Recipe", "auc", "class_weight", "engine", "predict", "train"]
 
 _LARGEST_NOTE = 16 << 20
 """What the history of a training may take in its checkpoint [byte]."""
+
+WARM_UP = {"paper": 100, "channel": 100}
+"""Steps of warm-up of the networks that need one; the others have none."""
 
 SELECT: tuple[str, ...] = ("loss", "auc")
 """What the best epoch is chosen by, on the validation patches."""
@@ -76,7 +79,7 @@ class Recipe:
     select: str = "loss"
     patience: int = 0
     seed: int = 0
-    warm_up: int = 100
+    warm_up: int = 0
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, *self.copies) < 1 or min(self.patience, self.seed, self.warm_up) < 0:

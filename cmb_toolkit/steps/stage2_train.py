@@ -39,7 +39,7 @@ def stage2_train(
     select: str = "loss",
     patience: int = 0,
     seed: int = 0,
-    warm_up: int = 100,
+    warm_up: int | None = None,
     restart: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -57,7 +57,8 @@ def stage2_train(
     network : str
         One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
     epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up
-        See :class:`cmb_toolkit.stage2.training.Recipe`.
+        See :class:`cmb_toolkit.stage2.training.Recipe`; `warm_up` by default that of the network,
+        :data:`cmb_toolkit.stage2.training.WARM_UP`.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
     on_note : callable
@@ -74,8 +75,10 @@ def stage2_train(
     ------
     UsageError, MissingError, DataError, StorageError
     """
-    from ..stage2.training import Recipe, engine
+    from ..stage2.training import WARM_UP, Recipe, engine
 
+    if warm_up is None:
+        warm_up = WARM_UP.get(network, 0)
     recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up)
     study, files = Study.of_cell(cell)
     parameters: dict[str, Any] = {
