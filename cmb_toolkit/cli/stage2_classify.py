@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Say of every candidate of CELL how probably it is a microbleed, and keep the probable ones.
 
-    The result is findings.tsv in the cell: the candidates with the columns probability and kept.
+    The result is findings.tsv in the cell: the candidates with the columns probability and kept. A network that cannot
+    tell the validation subjects' patches apart is refused.
 
     \b
     Example:

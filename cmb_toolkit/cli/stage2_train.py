@@ -105,7 +105,8 @@ def command(
 
     The result is cnn.keras, with cnn_history.tsv (losses of every epoch) and cnn_loss.png beside it. Interrupted or
     killed, the same command goes on at the epoch it was in and ends with the same weights; with more --epochs, a
-    finished training is prolonged.
+    finished training is prolonged. A training that has learned nothing after its first epochs is stopped and begins
+    again with the next seed, at most twice; if none learns, no network is written.
 
     \b
     Example:
@@ -142,6 +143,10 @@ def command(
         )
     best = record["best"]
     click.echo(f"Network     {network}, {record['parameters_trained']:,} trainable parameters")
-    click.echo(f"Best epoch  {best['epoch']}, validation loss {best['val_loss']:.4f}")
+    again = f" of seed {record['seed_trained']}" if record["restarts"] else ""
+    click.echo(
+        f"Best epoch  {best['epoch']}{again}, validation loss {best['val_loss']:.4f}, area under the ROC curve "
+        f"{best['val_auc']:.2f}"
+    )
     click.echo(f"Written     {path}\nLoss        {path.with_name('cnn_loss.png')}")
     click.echo(f"Next: cmbtk stage2-classify {cell}")

@@ -35,7 +35,8 @@ def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title:
     stage1 : DataFrame or None
         iteration, loss, avg_loss [, rate].
     stage2 : DataFrame or None
-        epoch, loss, val_loss [, best: whether the epoch was the best so far, by whatever training chooses it].
+        epoch, loss, val_loss [, best: whether the epoch was the best so far, by whatever training chooses it; seed:
+        the last one's epochs are drawn].
     title : str
     out : Path
     """
@@ -76,6 +77,8 @@ def _mark_rate_steps(axis: Axes, history: pd.DataFrame) -> None:
 
 
 def _draw_stage2(axis: Axes, history: pd.DataFrame) -> None:
+    if "seed" in history:  # earlier ones had learned nothing
+        history = history[history["seed"] == history["seed"].iloc[-1]]
     axis.plot(history["epoch"], history["loss"], color=COLOURS["train"], label="training")
     if history["val_loss"].notna().any():
         axis.plot(

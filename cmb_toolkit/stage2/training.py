@@ -4,6 +4,9 @@ The epoch kept is chosen by the validation patches and nothing else; the authors
 which makes test results too good. Training can be killed at any time and goes on at the epoch it was in: a checkpoint
 holds weights, optimizer, dropout state and history, and the random choices of an epoch depend on the seed and its
 number only, so that an interrupted run ends in the same weights as one that was not.
+
+A training none of whose first epochs told the validation patches apart (:mod:`.skill`) is stopped: what has died does
+not come back. It may begin again with another seed (:func:`train_until_skilled`).
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ..errors import DataError, UsageError
 from ..io.files import check_file
@@ -28,8 +31,20 @@ from ..keras_settings import keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
+from .skill import auc, no_skill, spread
 
-__all__ = ["SELECT", "WARM_UP", "Recipe", "auc", "class_weight", "engine", "predict", "train"]
+__all__ = [
+    "RESTARTS",
+    "SELECT",
+    "WARM_UP",
+    "NoSkillError",
+    "Recipe",
+    "class_weight",
+    "engine",
+    "predict",
+    "train",
+    "train_until_skilled",
+]
 
 _LARGEST_NOTE = 16 << 20
 """What the history of a training may take in its checkpoint [byte]."""
@@ -39,6 +54,31 @@ WARM_UP = {"paper": 100, "channel": 100}
 
 SELECT: tuple[str, ...] = ("loss", "auc")
 """What the best epoch is chosen by, on the validation patches."""
+
+_EPOCHS, _STEPS = 3, 100
+"""A training is not judged before it has done both, unless it ends."""
+
+_COLUMNS = ("epoch", "loss", "val_loss", "val_auc", "val_spread", "best")
+
+RESTARTS = 2
+"""How often a training that has learned nothing begins again with the next seed."""
+
+
+class NoSkillError(DataError):
+    """A training has learned nothing.
+
+    Parameters
+    ----------
+    why : str
+        What its network does, in words that follow "the network".
+    history : DataFrame
+        As :func:`train` returns it.
+    """
+
+    def __init__(self, why: str, history: pd.DataFrame) -> None:
+        super().__init__(f"stage 2 has learned nothing in {len(history)} epochs: the network {why}.")
+        self.why = why
+        self.history = history
 
 
 @dataclass(frozen=True)
@@ -127,15 +167,6 @@ def class_weight(labels: NDArray[np.intp], recipe: Recipe) -> float:
     return float(recipe.class_weights)
 
 
-def auc(labels: NDArray[np.intp], score: NDArray[np.floating[Any]]) -> float:
-    """Area under the ROC curve: how often a microbleed scores above another patch, ties half; NaN without both."""
-    positive = labels == 1
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
-
-
 def predict(
     model: Any, patches: NDArray[np.float32], *, batch: int = 256, on_progress: OnProgress | None = None
 ) -> NDArray[np.float64]:
@@ -197,10 +228,14 @@ def train(
     Returns
     -------
     DataFrame
-        epoch (1, 2, ...), loss, val_loss (both weighted means), val_auc, best (whether it was the best so far).
+        epoch (1, 2, ...), loss, val_loss (both weighted means), val_auc, val_spread (:func:`.skill.spread` of the
+        outputs), best (whether it was the best so far; one that tells nothing apart is never better than another).
 
     Raises
     ------
+    NoSkillError
+        If none of the first epochs, three of them and at least 100 steps, tells the validation patches apart, or none
+        of all where there are fewer (:func:`.skill.no_skill`; it does not judge by few patches).
     DataError
         If the training patches are all of one kind, there is no validation patch, or the loss is not finite.
     """
@@ -232,12 +267,15 @@ def train(
                 recipe.select,
                 recipe.seed,
                 model.name,
+                _COLUMNS,
             ]
         ),
+        validation[1],
+        max(_EPOCHS, -(-_STEPS // steps)),
     )
     if checkpoint is not None:
         state.restore(checkpoint, recipe)
-    while not _finished(state.history, recipe):
+    while not state.finished(state.history, recipe):
         number = len(state.history)
         rng = np.random.default_rng([recipe.seed, number])
         which, turn = epoch_order(copies, len(index), rng)
@@ -268,9 +306,81 @@ def train(
         state.add(loss, *_validated(model, validation, weight), recipe.select)
         if checkpoint is not None:
             state.write(checkpoint)
+    if why := state.nothing(state.history):
+        from .networks import live_units
+
+        live = ", ".join(map(str, live_units(model, validation[0])))
+        raise NoSkillError(
+            f"{why} (units of its hidden layers that answer to any: {live})", pd.DataFrame(state.history)
+        )
     model.set_weights(state.best)
     on_progress(recipe.epochs * steps, recipe.epochs * steps, state.summary())
     return pd.DataFrame(state.history)
+
+
+def train_until_skilled(
+    build: Callable[[int], Any],
+    training: tuple[NDArray[np.float32], NDArray[np.intp]],
+    validation: tuple[NDArray[np.float32], NDArray[np.intp]],
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    key: str = "",
+    on_restart: Callable[[int, NoSkillError], None] = lambda seed, error: None,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> tuple[Any, pd.DataFrame]:
+    """Train a network; if it learns nothing, another with the next seed, at most :data:`RESTARTS` times.
+
+    Parameters
+    ----------
+    build : callable
+        Makes an untrained network from a seed.
+    training, validation, recipe, key, on_progress
+        As of :func:`train`.
+    checkpoint : Path, optional
+        The first training's; those of others have a number before the file's ending. All are needed to go on.
+    on_restart : callable
+        Called with the seed that has learned nothing, and what shows it, before the next begins.
+
+    Returns
+    -------
+    model : keras.Model
+        With the weights of its best epoch.
+    history : DataFrame
+        As of :func:`train`, of each training in turn, with ``seed`` as its first column; the last is the network's.
+
+    Raises
+    ------
+    NoSkillError
+        If the last has learned nothing, too.
+    DataError
+        As :func:`train`.
+    """
+    histories: list[pd.DataFrame] = []
+    for n in range(RESTARTS + 1):
+        seed = recipe.seed + n
+        file = checkpoint.with_suffix(f".{n + 1}{checkpoint.suffix}") if checkpoint and n else checkpoint
+        model = build(seed)
+        try:
+            history = train(
+                model,
+                training,
+                validation,
+                replace(recipe, seed=seed),
+                checkpoint=file,
+                key=key,
+                on_progress=on_progress,
+            )
+        except NoSkillError as error:
+            histories.append(error.history.assign(seed=seed))
+            if n == RESTARTS:
+                raise
+            on_restart(seed, error)
+        else:
+            histories.append(history.assign(seed=seed))
+            break
+    whole = pd.concat(histories, ignore_index=True)
+    return model, whole[["seed", *history.columns]]
 
 
 def _compile(model: Any, recipe: Recipe) -> None:
@@ -285,18 +395,13 @@ def _compile(model: Any, recipe: Recipe) -> None:
 
 def _validated(
     model: Any, validation: tuple[NDArray[np.float32], NDArray[np.intp]], weight: float
-) -> tuple[float, float]:
-    """Weighted loss and AUC on the validation patches."""
+) -> tuple[float, float, float]:
+    """Weighted loss, AUC and spread on the validation patches."""
     patches, labels = validation
     probability = predict(model, patches)
     right = np.clip(np.where(labels == 1, probability, 1 - probability), 1e-7, 1)
     loss = np.average(-np.log(right), weights=np.where(labels == 1, weight, 1.0))
-    return float(loss), auc(labels, probability)
-
-
-def _finished(history: list[dict[str, Any]], recipe: Recipe) -> bool:
-    since = next((n for n, row in enumerate(reversed(history)) if row["best"]), 0)
-    return len(history) >= recipe.epochs or bool(recipe.patience and since >= recipe.patience)
+    return float(loss), auc(labels, probability), spread(probability)
 
 
 def _shapes(arrays: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
@@ -304,27 +409,45 @@ def _shapes(arrays: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
 
 
 class _State:
-    """Everything that a training in progress consists of, and its file."""
+    """Everything that a training in progress consists of, and its file.
 
-    def __init__(self, model: Any, key: str) -> None:
+    It is judged by the labels of the validation patches, and not before it has `judged` epochs, unless it ends.
+    """
+
+    def __init__(self, model: Any, key: str, labels: NDArray[np.intp], judged: int) -> None:
         self.model = model
         self.key = key
+        self.labels = labels
+        self.judged = judged
         self.history: list[dict[str, Any]] = []
         self.best: list[NDArray[Any]] = model.get_weights()
 
-    def add(self, loss: float, val_loss: float, val_auc: float, select: str) -> None:
+    def add(self, loss: float, val_loss: float, val_auc: float, val_spread: float, select: str) -> None:
         """Enter a finished epoch; keep its weights if it is the best so far."""
 
-        def goal(row: dict[str, Any]) -> tuple[float, float]:
+        def goal(row: dict[str, Any]) -> tuple[bool, float, float]:
             # equal areas are common where few microbleeds validate: the loss decides between them
-            return (-row["val_auc"] if select == "auc" else 0.0, row["val_loss"])
+            return (bool(self.nothing([row])), -row["val_auc"] if select == "auc" else 0.0, row["val_loss"])
 
-        row = {"epoch": len(self.history) + 1, "loss": loss, "val_loss": val_loss, "val_auc": val_auc}
+        row = dict(zip(_COLUMNS, (len(self.history) + 1, loss, val_loss, val_auc, val_spread, True), strict=True))
         best = next((old for old in reversed(self.history) if old["best"]), None)
         row["best"] = best is None or goal(row) < goal(best)
         self.history.append(row)
         if row["best"]:
             self.best = self.model.get_weights()
+
+    def nothing(self, history: list[dict[str, Any]]) -> str:
+        """Why none of these epochs told anything apart, by the last of them; empty where one did."""
+        reasons = [no_skill(self.labels, row["val_auc"], row["val_spread"]) for row in history]
+        return reasons[-1] if all(reasons) else ""
+
+    def finished(self, history: list[dict[str, Any]], recipe: Recipe) -> bool:
+        """Whether a training with this history is at its end."""
+        if not history:
+            return False
+        since = next((n for n, row in enumerate(reversed(history)) if row["best"]), 0)
+        over = len(history) >= recipe.epochs or (recipe.patience and since >= recipe.patience)
+        return bool(over or (len(history) >= self.judged and self.nothing(history)))
 
     def summary(self) -> str:
         """The best epoch in words, for progress reports."""
@@ -368,7 +491,7 @@ class _State:
             history = note["history"]
         except Exception:  # none there, or damaged (zipfile and zlib raise what they like): scratch may be lost
             return
-        overrun = any(_finished(history[:n], recipe) for n in range(1, len(history)))
+        overrun = any(self.finished(history[:n], recipe) for n in range(1, len(history)))
         if note["key"] != self.key or overrun or _shapes(arrays) != _shapes(own):
             return
         if not all(np.isfinite(array).all() for array in arrays.values()):

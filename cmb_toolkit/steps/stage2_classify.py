@@ -75,7 +75,8 @@ def stage2_classify(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
-        Among others a DataError if the network was trained for other patches, or these were changed by hand.
+        Among others a DataError if the network was trained for other patches, these were changed by hand, or the
+        network tells nothing apart (:mod:`cmb_toolkit.stage2.skill`).
     """
     from ..stage2.training import engine
 
@@ -107,13 +108,15 @@ def stage2_classify(
     if record.is_current(files.findings):
         warned.again(files.findings)
         return files.findings
-    patches = _patches_of(files, candidates)
+    table, patches = _patches_of(files, candidates)
     from ..stage2 import networks
     from ..stage2.training import predict
 
     model = networks.load(files.cnn)
     timed = stopwatch()
     probability = predict(model, patches, batch=batch, on_progress=on_progress)
+    _check_skill(files, table, probability)
+    probability = probability[: len(candidates)]
     work = timed(sum(len(cell_parameters(files)["roles"][role]) for role in candidates["role"].unique()))
     # as many digits as the table keeps, so that kept and probability agree there
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
@@ -132,8 +135,9 @@ def stage2_classify(
     return files.findings
 
 
-def _patches_of(cell: Cell, candidates: pd.DataFrame) -> NDArray[np.float32]:
-    """The patches of the candidates, row by row."""
+def _patches_of(cell: Cell, candidates: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """The patches of the candidates, row by row, and after them those of the marks of validation subjects: with these
+    the network was chosen, and is judged."""
     table, patches = read_patches(cell.patches)
     first = table.iloc[: len(candidates)]
     if list(first["candidate_id"]) != list(candidates["candidate_id"]) or (
@@ -143,7 +147,25 @@ def _patches_of(cell: Cell, candidates: pd.DataFrame) -> NDArray[np.float32]:
             f"{cell.patches}: not made from the present {cell.candidates.name}. "
             "Run `cmbtk stage2-crop` and `cmbtk stage2-train` again."
         )
-    return check_values(cell.patches, patches[: len(candidates)])
+    used = np.flatnonzero((table["origin"] == "candidate") | (table["role"] == "validation"))
+    return table.iloc[used], check_values(cell.patches, patches[used])
+
+
+def _check_skill(cell: Cell, table: pd.DataFrame, probability: NDArray[np.float64]) -> None:
+    """Refuse a network that tells nothing apart; where too few validation patches could show it, one whose outputs are
+    all the same."""
+    from ..stage2.skill import FLAT, LEAST, auc, no_skill, spread
+
+    mine = (table["role"] == "validation").to_numpy()
+    labels = table["label"].to_numpy(np.intp)[mine]
+    why = no_skill(labels, auc(labels, probability[mine]), spread(probability[mine]))
+    if not why and len(probability) >= LEAST and spread(probability) <= FLAT:
+        why = f"gives one output for all {len(probability)} patches"
+    if why:
+        raise DataError(
+            f"{cell.cnn}: the network {why}. "
+            "Train it again with `cmbtk stage2-train`, with another --seed or --network."
+        )
 
 
 def _too_little(study: Study, cell: Cell) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def stage2_train(
 
     Learns from the training subjects and keeps the epoch that is best on the validation subjects; the rows of test
     and control subjects are never read. Interrupted, the same call goes on at the epoch it was in and ends with the
-    same weights.
+    same weights. A training that learns nothing begins again with the next seed, at most twice; which did, and why,
+    stands in the provenance as ``restarts``.
 
     Parameters
     ----------
@@ -69,11 +71,12 @@ def stage2_train(
     Returns
     -------
     Path
-        ``cnn.keras``; beside it are ``cnn_history.tsv`` (a row per epoch) and ``cnn_loss.png``.
+        ``cnn.keras``; beside it are ``cnn_history.tsv`` (a row per epoch of every seed) and ``cnn_loss.png``.
 
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
+        Among others a DataError if it learned nothing with any of the seeds; no network is written then.
     """
     from ..stage2.training import WARM_UP, Recipe, engine
 
@@ -100,7 +103,8 @@ def stage2_train(
     record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), extra)
     checkpoint = files.scratch / "cnn.checkpoint.npz"
     if restart:
-        checkpoint.unlink(missing_ok=True)
+        for path in files.scratch.glob("cnn.checkpoint*.npz"):
+            path.unlink()
     elif all(record.is_current(path) for path in (files.cnn, files.cnn_history, files.cnn_loss)):
         Warned(on_note).again(files.cnn)
         return files.cnn
@@ -120,13 +124,46 @@ def stage2_train(
     # only now, after everything was checked: importing Keras takes seconds
     from ..report.figures import draw_losses
     from ..stage2 import networks
-    from ..stage2.training import train
+    from ..stage2.skill import LEAST, enough
+    from ..stage2.training import NoSkillError, train_until_skilled
 
-    model = networks.build(network, seed)
-    key = json.dumps([parameters["patches"], network, engine()])
-    history = train(model, training, validation, recipe, checkpoint=checkpoint, key=key, on_progress=on_progress)
+    if not enough(validation[1]):
+        warned.add(
+            f"whether stage 2 learns anything is not judged: of its {len(validation[1])} validation patches "
+            f"{int(validation[1].sum())} are of microbleeds, and {LEAST} of either kind are needed"
+        )
+    restarts: list[dict[str, Any]] = []
+
+    def begins_again(failed: int, error: NoSkillError) -> None:
+        restarts.append({"seed": failed, "epochs": len(error.history), "why": error.why})
+        warned.add(f"with seed {failed} {str(error).rstrip('.')}; it began again with seed {failed + 1}")
+
+    try:
+        model, history = train_until_skilled(
+            partial(networks.build, network),
+            training,
+            validation,
+            recipe,
+            checkpoint=checkpoint,
+            key=json.dumps([parameters["patches"], network, engine()]),
+            on_restart=begins_again,
+            on_progress=on_progress,
+        )
+    except NoSkillError as error:
+        tried = ", ".join(str(one["seed"]) for one in restarts)
+        raise DataError(
+            f"{files.folder}: {str(error).rstrip('.')}; nor had it with the seeds {tried}. No network is written. "
+            "Train with a lower --learning-rate, more --epochs or another --network (paper, channel or small), and see "
+            "whether the patches show what they should (`cmbtk stage2-crop` cuts them)."
+        ) from error
     best = history[history["best"]].iloc[-1]
-    extra["best"] = {"epoch": int(best["epoch"]), "val_loss": float(best["val_loss"])}
+    extra["best"] = {
+        "epoch": int(best["epoch"]),
+        "val_loss": float(best["val_loss"]),
+        "val_auc": float(best["val_auc"]),
+    }
+    extra["seed_trained"] = int(best["seed"])
+    extra["restarts"] = restarts
     extra["parameters_trained"] = int(sum(np.prod(v.shape) for v in model.trainable_variables))
     with publish(files.cnn_history, record) as path:
         write_tsv(history, path)

@@ -1,11 +1,19 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.stage2 import networks
-from cmb_toolkit.stage2.training import Recipe, auc, class_weight, engine, predict, train
+from cmb_toolkit.stage2.skill import auc
+from cmb_toolkit.stage2.training import (
+    NoSkillError,
+    Recipe,
+    _State,
+    class_weight,
+    engine,
+    predict,
+    train,
+    train_until_skilled,
+)
 
 QUICK = Recipe(epochs=4, batch=10, augmentation="in-plane", copies=(2, 1))
 
@@ -20,6 +28,14 @@ def die_after(steps):
             raise KilledError
 
     return on_progress
+
+
+def dead(model):
+    """The same with no unit left in its hidden layer."""
+    dense = next(layer for layer in model.layers if layer.__class__.__name__ == "Dense")
+    kernel, bias = dense.get_weights()
+    dense.set_weights([kernel, bias - 1e6])
+    return model
 
 
 def same(a, b):
@@ -172,17 +188,6 @@ def test_predictions_do_not_depend_on_the_batch(make_patches):
     assert predict(model, patches[:0]).shape == (0,)
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40))
-def test_auc_is_the_share_of_pairs_in_order(rows):
-    labels, score = np.array(rows).T
-    positive, negative = score[labels == 1], score[labels == 0]
-    if not len(positive) or not len(negative):
-        assert np.isnan(auc(labels, score))
-        return
-    pairs = (positive[:, None] > negative).mean() + 0.5 * (positive[:, None] == negative).mean()
-    assert auc(labels, score) == pytest.approx(pairs)
-
-
 def test_class_weight():
     labels = np.array([1, 0, 0, 0])
     assert class_weight(labels, Recipe()) == 3
@@ -236,3 +241,77 @@ def test_recipes_that_cannot_be(wrong):
 def test_engine_names_versions():
     assert engine().startswith("keras 3.")
     assert "tensorflow 2." in engine()
+
+
+# --- trainings that learn nothing
+
+
+def flat(n):
+    return np.full((n, 16, 32, 16), 0.5, np.float32), (np.arange(n) % 3 == 0).astype(int)
+
+
+def test_a_training_that_learns_nothing_is_stopped_after_its_first_epochs():
+    recipe = Recipe(epochs=50, batch=1, augmentation="none", copies=(1, 1))
+    with pytest.raises(NoSkillError) as caught:
+        train(networks.build("small", 0), flat(30), flat(30), recipe)
+    assert str(caught.value).startswith(
+        "stage 2 has learned nothing in 4 epochs: the network gives one output for all 30 validation patches (units "
+    )
+    history = caught.value.history
+    assert len(history) == 4, "100 steps of 30 an epoch"
+    assert (history["val_spread"] < 1e-3).all()
+    assert (history["val_auc"] == 0.5).all()
+
+
+def test_few_validation_patches_stop_nothing():
+    recipe = Recipe(epochs=4, batch=1, augmentation="none", copies=(1, 1))
+    assert len(train(networks.build("small", 0), flat(30), flat(27), recipe)) == 4
+
+
+def test_the_next_seed_is_tried_and_an_interrupted_one_gone_on_with(make_patches, tmp_path):
+    sets = make_patches(60, 1), make_patches(30, 2)
+    recipe = Recipe(epochs=4, batch=20, learning_rate=2e-3, augmentation="in-plane", copies=(2, 1), seed=3)
+    built, told, steps = [], [], []
+
+    def build(seed):
+        built.append(seed)
+        return dead(networks.build("small", seed)) if seed == 3 else networks.build("small", seed)
+
+    def run(on_progress):
+        return train_until_skilled(
+            build,
+            *sets,
+            recipe,
+            checkpoint=tmp_path / "cnn.npz",
+            on_restart=lambda seed, error: told.append((seed, error.why)),
+            on_progress=on_progress,
+        )
+
+    def killed_in_the_second(done, total, what):
+        if len(built) == 2 and done > 13:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(killed_in_the_second)
+    model, history = run(lambda done, *_: steps.append(done))
+    assert built == [3, 4, 3, 4]
+    assert list(history["seed"]) == [3] * 4 + [4] * 4
+    assert list(history["epoch"]) == [1, 2, 3, 4] * 2
+    assert steps[0] == 13, "neither the first seed nor three epochs of the second are trained again"
+    assert (
+        told[0]
+        == told[1]
+        == (
+            3,
+            "gives one output for all 30 validation patches (units of its hidden layers that answer to any: 0)",
+        )
+    )
+    assert auc(sets[1][1], predict(model, sets[1][0])) == history["val_auc"][history["best"]].iloc[-1]
+
+
+def test_an_epoch_that_tells_nothing_apart_is_never_the_best():
+    """However low its loss: at the class prior it is lower than that of an over-confident one."""
+    state = _State(networks.build("small", 0), "", flat(30)[1], 3)
+    for loss, area, apart in ((0.69, 0.5, 0.0), (0.9, 0.95, 3.0), (0.6, 0.5, 0.0)):
+        state.add(0.7, loss, area, apart, "loss")
+    assert [row["best"] for row in state.history] == [True, True, False]

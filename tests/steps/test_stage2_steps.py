@@ -253,8 +253,12 @@ def test_train_publishes_network_history_and_plot(trained):
     assert record["train"]["subjects"] == ROLES["train"]
     assert record["validation"]["subjects"] == ROLES["validation"]
     assert record["train"]["microbleed_patches"] == 11 + 8
-    history = read_tsv(trained.cnn_history, ["epoch", "loss", "val_loss", "val_auc", "best"])
+    history = read_tsv(trained.cnn_history, ["seed", "epoch", "loss", "val_loss", "val_auc", "val_spread", "best"])
     assert len(history) == 2
+    assert (record["seed_trained"], record["restarts"]) == (0, [])
+    assert "of its 9 validation patches 5 are of microbleeds, and 10 of either kind are needed" in str(
+        record["warnings"]
+    )
     assert record["best"]["epoch"] == history["epoch"][history["best"]].iloc[-1]
     assert trained.cnn_loss.read_bytes().startswith(b"\x89PNG")
     assert networks.load(trained.cnn).name == "small"
@@ -355,6 +359,98 @@ def test_a_training_notes_what_it_is_for(trained):
 def test_train_refuses_wrong_options_before_reading(cell):
     with pytest.raises(UsageError):
         stage2_train(cell.folder, epochs=0)
+
+
+# --- trainings that learn nothing
+
+
+@pytest.fixture
+def many(cell):
+    """A cell with patches enough to be judged by: two training subjects validate as well."""
+    folder = stage2_crop(cell.folder)
+    edit(
+        folder / "patches.tsv",
+        lambda t: t.__setitem__(
+            "role", t["role"].where(~t["participant_id"].isin(["sub-002", "sub-003"]), "validation")
+        ),
+    )
+    forget_contents(folder)
+    return cell
+
+
+OPTIONS = [
+    "--network",
+    "small",
+    "--batch",
+    "10",
+    "--augment",
+    "in-plane",
+    "--copies",
+    "4",
+    "2",
+    "--learning-rate",
+    ".002",
+]
+
+
+def _without_live_units(model):
+    dense = next(layer for layer in model.layers if layer.__class__.__name__ == "Dense")
+    kernel, bias = dense.get_weights()
+    dense.set_weights([kernel, bias - 1e6])
+    return model
+
+
+def test_a_training_that_learns_nothing_begins_again_and_says_so(many, monkeypatch):
+    build = networks.build
+    monkeypatch.setattr(
+        networks, "build", lambda name, seed: _without_live_units(build(name, 1)) if seed == 1 else build(name, seed)
+    )
+    result = CliRunner().invoke(
+        cli, ["stage2-train", str(many.folder), *OPTIONS, "--epochs", "8", "--seed", "1"], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    assert "Warning: with seed 1 stage 2 has learned nothing in 8 epochs: the network gives one output" in result.output
+    assert "it began again with seed 2." in result.output
+    assert " of seed 2, " in result.output
+    record = read_record(many.cnn)
+    assert record["parameters"]["seed"] == 1
+    assert record["seed_trained"] == 2
+    (restart,) = record["restarts"]
+    assert (restart["seed"], restart["epochs"]) == (1, 8)
+    assert "gives one output for all 28 validation patches" in restart["why"]
+    assert list(read_tsv(many.cnn_history)["seed"]) == [1] * 8 + [2] * 8
+    stage2_classify(many.folder)
+
+
+def test_a_network_that_has_learned_nothing_is_not_written(many):
+    array = many.patches / "patches.npy"
+    np.save(array, np.full_like(np.load(array), 0.5))
+    result = CliRunner().invoke(cli, ["stage2-train", str(many.folder), *OPTIONS, "--epochs", "1"])
+    assert isinstance(result.exception, DataError)
+    assert result.exception.exit_code == 5
+    said = str(result.exception)
+    assert "learned nothing in 1 epochs: the network gives one output for all 28 validation patches" in said
+    assert "nor had it with the seeds 0, 1. No network is written. Train with a lower --learning-rate" in said
+    assert not many.cnn.exists()
+    assert not many.cnn_history.exists()
+
+
+def test_a_network_copied_in_that_gives_one_output_is_refused(trained):
+    networks.save(_without_live_units(networks.build("small")), trained.cnn)
+    sidecar(trained.cnn).unlink()
+    with pytest.raises(DataError, match=r"cnn\.keras: the network gives one output for all 44 patches\. Train"):
+        stage2_classify(trained.folder)
+    assert not trained.findings.exists()
+
+
+def test_a_network_that_tells_validation_patches_apart_the_wrong_way_round_is_refused(many):
+    stage2_train(many.folder, **QUICK | {"epochs": 8, "learning_rate": 2e-3})
+    model = networks.load(many.cnn)
+    model.layers[-1].set_weights([array[..., ::-1] for array in model.layers[-1].get_weights()])
+    networks.save(model, many.cnn)
+    sidecar(many.cnn).unlink()
+    with pytest.raises(DataError, match=r"cnn\.keras: the network tells the 28 validation patches apart no better"):
+        stage2_classify(many.folder)
 
 
 # --- classify
