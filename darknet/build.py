@@ -315,7 +315,9 @@ def digest(source: Path) -> str:
 
 
 def compile_source(source: Path, plan: Plan, jobs: int, log: Path) -> None:
-    """Run Darknet's Makefile from the beginning; the compiler's words go to `log`.
+    """Have Darknet's Makefile make the program, and it alone, from the beginning; the compiler's words go to `log`.
+
+    What else its first target does (folders to work in, `chmod` of scripts) fails where only the source was copied.
 
     Raises
     ------
@@ -326,12 +328,14 @@ def compile_source(source: Path, plan: Plan, jobs: int, log: Path) -> None:
     words += [f"ARCH={plan.arch}", f"NVCC={plan.nvcc}"] if plan.arch else []
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH")}
     environment |= plan.environment
-    shutil.rmtree(source / "obj", ignore_errors=True)  # of other switches, or half written
+    objects = source / "obj"
+    shutil.rmtree(objects, ignore_errors=True)  # of other switches, or half written
+    objects.mkdir()
     (source / "darknet").unlink(missing_ok=True)
     lines: list[str] = []
     compiled, shown = 0, time.monotonic()
     with log.open("w", encoding="utf-8", errors="replace") as stream, subprocess.Popen(
-        ["make", "-C", str(source), f"-j{jobs}", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        ["make", "-C", str(source), f"-j{jobs}", *words, "darknet"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, env=environment, text=True, errors="replace",
     ) as process:  # fmt: skip
         assert process.stdout is not None

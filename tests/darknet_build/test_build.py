@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -189,10 +190,16 @@ def test_options():
 # --- doing it, with a source that builds in no time ---
 
 MAKEFILE = """
-all: darknet
-darknet: src/darknet.c
-\tgcc -c src/darknet.c -o darknet.o
-\tgcc darknet.o -o $@
+OBJDIR=./obj/
+all: $(OBJDIR) backup results setchmod darknet
+$(OBJDIR)%.o: src/%.c
+\tgcc -c $< -o $@
+darknet: $(OBJDIR)darknet.o
+\tgcc $^ -o $@
+$(OBJDIR) backup results:
+\tmkdir -p $@
+setchmod:
+\tchmod +x *.sh
 """
 ANSWERS = '#include <stdio.h>\nint main(int c, char **v) { fprintf(stderr, "Not an option: %s\\n", v[1]); return 0; }\n'
 
@@ -279,6 +286,31 @@ def test_a_checkout_that_is_here_is_left_alone(run, source, tmp_path):
     assert (inside / "Makefile").is_file(), "the build's own copy given as source is not wiped"
     with pytest.raises(BuildError, match="not a checkout of Darknet"):
         run(DARKNET_SRC=str(tmp_path))
+
+
+def test_the_target_of_the_makefile_with_a_checkout_that_is_here(source, tmp_path):
+    """In a copy of this repository's own files, on the machine as it is; scripts beside the source are not needed."""
+    here = tmp_path / "here"
+    (here / "darknet").mkdir(parents=True)
+    shutil.copy(FOLDER.parent / "Makefile", here)
+    for part in ("build.py", "machine.py"):
+        shutil.copy(FOLDER / part, here / "darknet")
+    (source / "demo.sh").write_text("exit 1\n")
+    call = [
+        "make",
+        "-C",
+        str(here),
+        "darknet",
+        f"DARKNET_SRC={source}",
+        "GPU=0",
+        "OPENCV=0",
+        f"PYTHON={sys.executable}",
+    ]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, env={**os.environ, "MAKEFLAGS": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    binary = here / "darknet" / "build" / "darknet"
+    assert f"{binary}: built in" in done.stdout
+    assert subprocess.run([str(binary), "x"], capture_output=True, text=True, check=True).stderr == "Not an option: x\n"
 
 
 def test_commits_that_are_not_to_be_had(run, source, tmp_path):
