@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .find import Binary
 from .output import parse_iteration
 from .process import PATIENCE_S, running
 from .project import CFG, DATA, TRAIN_LIST, read_list, set_net
-from .state import TrainingState, describe, diverged
+from .state import DivergedError, TrainingState, describe, diverged
 from .weights import NotFiniteError, Weights, write_weights
 
 __all__ = ["run_training", "train_argv"]
@@ -60,25 +61,28 @@ def run_training(
     _check_disk(state.folder, 5 * cfg.weights_bytes)
     _lay_out(project, cfg, state, _iterations_between(cfg, state, options, binary.cuda))
     done, started, looked = state.start.iteration, time.monotonic(), 0.0
-    with running(train_argv(binary.path), work, patience_s=patience_s) as darknet:
-        for line in darknet.lines():
-            step = parse_iteration(line)
-            if step is None:
-                continue
-            if not math.isfinite(step.loss):
-                shutil.rmtree(work)  # what comes after is not to be gone on from
-                raise diverged(project, f"the loss is {step.loss} at iteration {step.iteration}", state)
-            done, now = step.iteration, time.monotonic()
-            on_progress(done, total, describe(state.record(done, step.loss, now - started)))
-            # what was saved after an earlier iteration is whole by now, or never will be
-            fresh = [path for iteration, path in _numbered(state.snapshots) if iteration < done]
-            for path in fresh:
-                _adopt(state, path, project)
-            if fresh:
-                options.on_history(state.history)
-            if now - looked > _DISK_CHECK_S:
-                _check_disk(work, cfg.weights_bytes)
-                looked = now
+    try:
+        with running(train_argv(binary.path), work, patience_s=patience_s) as darknet:
+            for line in darknet.lines():
+                step = parse_iteration(line)
+                if step is None:
+                    continue
+                if not math.isfinite(step.loss):
+                    raise diverged(project, f"the loss is {step.loss} at iteration {step.iteration}", state)
+                done, now = step.iteration, time.monotonic()
+                on_progress(done, total, describe(state.record(done, step.loss, now - started)))
+                # what was saved after an earlier iteration is whole by now, or never will be
+                fresh = [path for iteration, path in _numbered(state.snapshots) if iteration < done]
+                for path in fresh:
+                    _adopt(state, path, project)
+                if fresh:
+                    options.on_history(state.history)
+                if now - looked > _DISK_CHECK_S:
+                    _check_disk(work, cfg.weights_bytes)
+                    looked = now
+    except DivergedError:
+        _clear_away(work)  # what it has saved since is not to be gone on from
+        raise
     state.take_in()
     if state.iteration != total:
         raise DarknetError(
@@ -91,7 +95,7 @@ def run_training(
 def _lay_out(project: Path, cfg: Cfg, state: TrainingState, every: int) -> None:
     """A fresh working folder: cfg, images and list as in the project, the weights to start from, an own data file."""
     work = state.snapshots.parent
-    shutil.rmtree(work, ignore_errors=True)
+    _clear_away(work)
     state.snapshots.mkdir(parents=True)
     lines = read_list(project / TRAIN_LIST)
     for folder in {Path(line).parts[0] for line in lines}:
@@ -109,6 +113,14 @@ def _lay_out(project: Path, cfg: Cfg, state: TrainingState, every: int) -> None:
     (work / DATA).write_text("".join(f"{line}\n" for line in data), "utf-8")
     start = state.start
     write_weights(Weights(start.weights.layers, start.iteration * cfg.net.batch), work / "start.weights")
+
+
+def _clear_away(work: Path) -> None:
+    """Remove a working folder; what cannot be removed has another name at least, under which the next run finds it."""
+    if work.exists():
+        old = Path(tempfile.mkdtemp(prefix=".tmp.", dir=work.parent))
+        work.replace(old / work.name)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _iterations_between(cfg: Cfg, state: TrainingState, options: TrainingOptions, cuda: bool) -> int:

@@ -20,6 +20,8 @@ __all__ = ["PATIENCE_S", "Running", "running"]
 PATIENCE_S = 1800.0
 """A Darknet that says nothing for so long [s] hangs: an iteration of 64 images takes minutes on two processors."""
 
+_END_S = 10.0
+"""How long [s] to wait for what a killed program has started itself: what is stuck in a disk does not end at once."""
 _KEPT_LINES = 12
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -88,6 +90,8 @@ def running(
 ) -> Iterator[Running]:
     """Run a program in a folder; it ends with the block, and when this process dies, however it dies.
 
+    After the block nothing of it writes any more.
+
     Parameters
     ----------
     argv : sequence of str
@@ -124,5 +128,14 @@ def running(
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        assert process.stdout is not None
+        _await_end(process.stdout.fileno())
+        process.stdout.close()
+
+
+def _await_end(stream: int) -> None:
+    """Wait until nobody holds the other end of a pipe: what the program itself has started has ended, too."""
+    late = time.monotonic() + _END_S
+    while (left := late - time.monotonic()) > 0 and select.select([stream], [], [], left)[0]:
+        if not os.read(stream, 1 << 16):
+            break

@@ -33,7 +33,16 @@ from ..io.publish import storage_error, write_text
 from .cfg import Cfg
 from .weights import Weights, initial_weights, read_weights, write_weights
 
-__all__ = ["HISTORY_COLUMNS", "Checkpoint", "Row", "TrainingState", "describe", "diverged", "first_weights"]
+__all__ = [
+    "HISTORY_COLUMNS",
+    "Checkpoint",
+    "DivergedError",
+    "Row",
+    "TrainingState",
+    "describe",
+    "diverged",
+    "first_weights",
+]
 
 
 class Row(NamedTuple):
@@ -285,11 +294,15 @@ class TrainingState:
             _remove(path)
 
 
-def diverged(project: Path, what: str, state: TrainingState) -> DarknetError:
+class DivergedError(DarknetError):
+    """The numbers of a training are no longer finite."""
+
+
+def diverged(project: Path, what: str, state: TrainingState) -> DivergedError:
     """The error of a training whose numbers are no longer finite."""
     newest = state.newest_file()
     kept = f" The last good checkpoint is kept: {newest}." if newest is not None else ""
-    return DarknetError(
+    return DivergedError(
         f"{project}: training diverged, {what}. Choose a smaller learning_rate or a longer burn_in in the cfg.{kept}"
     )
 

@@ -8,6 +8,7 @@ It is told by the environment variable FAKE_DARKNET, words ``what=iteration`` or
     die_in_save, die_parent_in_save, die_both_in_save=N    the same, with half of the snapshot of iteration N written
     truncate_at=N       write half of snapshot N and go on, as on a full disk
     nan_at=N            a loss of nan; nan_weights_at=N: a snapshot with a NaN
+    linger=3            deaf to SIGTERM; from a loss of nan on, children of its write into backup/ for so many seconds
     hang_at=N           stop without a word;  silent: never say a word, but train
     no_final, half_final, die_parent_at_end, code=139
 """
@@ -52,6 +53,19 @@ def save(path, seen, floats, iteration):
     path.write_bytes(content)
 
 
+def linger(seconds):
+    """Two processes that write on, from before the loss is told."""
+    until = time.monotonic() + seconds
+    if os.fork() and os.fork():
+        return
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        Path("backup").mkdir(exist_ok=True)
+        Path(f"backup/{os.getpid()}_{number}.tmp").write_bytes(b"x")
+    os._exit(0)
+
+
 def train():
     cfg, data = Path("yolo.cfg").read_text(), Path("yolo.data").read_text()
     batch, last = (int(re.search(rf"^{key}\s*=\s*(\d+)", cfg, re.M)[1]) for key in ("batch", "max_batches"))
@@ -60,6 +74,8 @@ def train():
     seen, floats = struct.unpack("<Q", start[12:20])[0], bytearray(start[20:])
     for image in Path("train.txt").read_text().split():
         assert Path(image).is_file(), image
+    if "linger" in told:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say("yolo\nLearning Rate: 0.001, Momentum: 0.9, Decay: 0.0005\nLoaded: 0.01 seconds")
     for iteration in range(seen // batch + 1, last + 1):
         if told_at("hang_at", iteration):
@@ -67,6 +83,9 @@ def train():
         time.sleep(float(told.get("sleep", 0.03)))
         struct.pack_into("<f", floats, 0, struct.unpack_from("<f", floats, 0)[0] + 1)
         loss = "-nan" if told_at("nan_at", iteration) else f"{100 / iteration:f}"
+        if loss == "-nan" and "linger" in told:
+            linger(float(told["linger"]))
+            time.sleep(0.3)
         say("Region Avg IOU: 0.3, Class: 1.0, Obj: 0.4, No Obj: 0.5, Avg Recall: -nan,  count: 0")
         say(f"\x1b[H\x1b[J{iteration}/{last}: loss={loss} hours left=-1.0\x07")
         images = iteration * batch

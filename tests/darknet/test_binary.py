@@ -7,6 +7,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -288,6 +289,18 @@ def test_failures_in_training_are_noticed_and_gone_on_from(fake, project, tmp_pa
         return
     assert any("going on from the checkpoint" in what for _, _, what in reports)
     assert int(redone.read_text().split()[0]) >= 6, "not more than the interval is done again"
+
+
+def test_a_darknet_that_writes_on_after_it_diverged_has_ended_before_its_folder_is_removed(fake, project, tmp_path):
+    """With the processes that it has started; so the message is that of the divergence, and the next run goes on."""
+    with pytest.raises(DarknetError, match=r"diverged, the loss is nan at iteration 7.*is kept: .*yolo_0000000[56]"):
+        fake("nan_at=7 linger=20").train(project, tmp_path / "out", options(tmp_path), silent)
+    assert not (tmp_path / "training" / "darknet").exists()
+    time.sleep(0.05)
+    left = sorted(path.name for path in (tmp_path / "training").iterdir())
+    assert [name for name in left if not name.startswith("yolo_")] == ["history.tsv", "run.json"], "nobody writes"
+    fake().train(project, tmp_path / "out", options(tmp_path), silent)
+    assert counted(tmp_path / "out") == 20
 
 
 TRAIN = """
