@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -25,6 +26,21 @@ from .progress import progress
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides first weights and order of the images.")
 @click.option("--restart", is_flag=True, help="Begin anew, even if there is a checkpoint or a finished training.")
+@click.option(
+    "--watch",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Look N times, at equal distances, at what is found of validation and training subjects; 0: never.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which weights are kept: those that found most in the validation subjects, or the last ones (the paper).",
+)
 @click.option(
     "--checkpoint-every",
     type=click.FloatRange(1),
@@ -53,6 +69,8 @@ def command(
     count_on: bool,
     seed: int,
     restart: bool,
+    watch: int,
+    select: Literal["best", "last"],
     checkpoint_every: float,
     engine: str,
     darknet: Path | None,
@@ -62,6 +80,10 @@ def command(
     The network, its schedule and its augmentation are those of darknet/yolo.cfg in the cell. Images and labels come
     from the training subjects of the fold alone. The result is yolo.weights, a Darknet weights file that any Darknet
     can read, with yolo_history.tsv (loss and learning rate of every iteration) and yolo_loss.png beside it.
+
+    On the way it looks at slices of the validation subjects, and of as many training subjects, and keeps the weights
+    that find most of the former: yolo_watch.tsv and the plot show both. A detector that finds no more of what it was
+    trained on than chance would is not kept.
 
     Interrupted or killed, the same command goes on at the newest checkpoint (the embedded engine ends with the same
     weights as without the interruption; Darknet draws its images anew). While it trains, scratch/<cell>/training/ in
@@ -74,6 +96,7 @@ def command(
       cmbtk stage1-train study/cells/HR_swi_fold-1 --engine binary --darknet ~/darknet/darknet
     """
     from ..io.layout import Study
+    from ..io.publish import read_record
     from ..io.tables import read_tsv
     from ..steps.stage1_train import stage1_train
 
@@ -84,6 +107,8 @@ def command(
             count_on=count_on,
             seed=seed,
             restart=restart,
+            watch=watch,
+            select=select,
             checkpoint_every_s=checkpoint_every,
             engine=engine,
             darknet=darknet,
@@ -92,11 +117,17 @@ def command(
         )
     _, files = Study.of_cell(cell)
     history = read_tsv(files.yolo_history, ["iteration", "avg_loss", "images", "seconds"])
+    watched = (read_record(path) or {}).get("watch", {})
     last = history.iloc[-1]
     click.echo(
         f"Trained   {last['iteration']:.0f} iterations, {last['images']:.0f} images in {last['seconds']:.0f} s; "
         f"loss {history['loss'].iloc[0]:.2f} at first, {last['avg_loss']:.2f} at the end (running mean)"
     )
+    for role, seen in watched.get("chosen", {}).items():
+        click.echo(
+            f"{role.capitalize():9} {seen['found_50']} of {seen['microbleeds']} microbleeds at 50 false positives "
+            f"a subject (iteration {watched['iteration']})"
+        )
     click.echo(f"Weights   {path}")
     click.echo(f"Loss      {files.yolo_loss}")
     click.echo(f"Next: cmbtk stage1-detect {cell}")

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..model import Detection, OnProgress
-from .cfg import Cfg, read_cfg
+from .cfg import read_cfg
+from .embedded_detection import BATCH, find_boxes
 from .engine import TrainingOptions
 from .project import CFG
-from .region import decode, select_boxes
-from .samples import read_image
 from .training import train_project
 from .weights import read_weights, write_weights
 
 __all__ = ["EmbeddedEngine"]
-
-_BATCH = 8
 
 
 class EmbeddedEngine:
@@ -49,6 +43,7 @@ class EmbeddedEngine:
             checkpoint_every_s=options.checkpoint_every_s,
             on_progress=on_progress,
             on_history=options.on_history,
+            watch=options.watch,
         )
         write_weights(trained.weights, out)
         return trained.history
@@ -72,40 +67,11 @@ class EmbeddedEngine:
         on_progress(0, len(images), "loading the network")
         from .network import detector
 
-        size = min(_BATCH, max(len(images), 1))
-        run = detector(cfg, arrays, size)
-        found: list[Detection] = []
-        done = 0
-        for names, batch in _batches(project, images, cfg, size):
-            boxes, confidence = decode(run(batch)[: len(names)], cfg.region, cfg.net.width, cfg.net.height)
-            for name, box, score in zip(names, boxes, confidence[..., 0], strict=True):
-                chosen = select_boxes(box, score, threshold, nms, (cfg.net.width, cfg.net.height), most)
-                found += [Detection(Path(name).stem, one) for one in chosen]
-            done += len(names)
-            on_progress(done, len(images), f"{len(found)} boxes")
-        return found
-
-
-def _batches(
-    project: Path, images: Sequence[str], cfg: Cfg, size: int
-) -> Iterator[tuple[Sequence[str], NDArray[np.uint8]]]:
-    """Names and images of every batch; the last one is filled up with black images."""
-
-    def load(names: Sequence[str]) -> NDArray[np.uint8]:
-        batch = np.zeros((size, cfg.net.height, cfg.net.width, 3), np.uint8)
-        for place, name in enumerate(names):
-            batch[place] = read_image(project / name, cfg.net.height, cfg.net.width)
-        return batch
-
-    parts = [images[start : start + size] for start in range(0, len(images), size)]
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(load, parts[0]) if parts else None
-        for n, names in enumerate(parts):
-            assert following is not None
-            batch = following.result()
-            if n + 1 < len(parts):
-                following = pool.submit(load, parts[n + 1])
-            yield names, batch
+        size = min(BATCH, max(len(images), 1))
+        return find_boxes(
+            detector(cfg, arrays, size), cfg, project, images, threshold=threshold, nms=nms, most=most, batch=size,
+            on_progress=on_progress,
+        )  # fmt: skip
 
 
 def _tensorflow_version() -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .cfg import Cfg
+from .watching import Watch
 
 if TYPE_CHECKING:
     from .find import Binary
@@ -48,6 +49,8 @@ class TrainingOptions:
         Seconds between two checkpoints.
     on_history : callable
         Given the history after each checkpoint.
+    watch : Watch or None
+        Where and how the network is looked at on the way, and which weights are kept.
     """
 
     seed: int = 0
@@ -56,6 +59,7 @@ class TrainingOptions:
     scratch: Path | None = None
     checkpoint_every_s: float = 60.0
     on_history: OnHistory = lambda history: None
+    watch: Watch | None = None
 
 
 class Engine(Protocol):
@@ -73,7 +77,8 @@ class Engine(Protocol):
         """What computes, with versions, for provenance; quick."""
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
-        """Train the project's network to its last iteration and write its weights to `out`.
+        """Train the project's network to its last iteration and write its weights to `out`: the last ones, or those
+        that ``options.watch`` chooses.
 
         Killed at any moment and called again with the same options, it goes on at the newest checkpoint in
         ``options.scratch``, which may be another engine's.

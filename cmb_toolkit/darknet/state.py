@@ -42,6 +42,7 @@ __all__ = [
     "describe",
     "diverged",
     "first_weights",
+    "writing",
 ]
 
 
@@ -207,7 +208,7 @@ class TrainingState:
         self.rows.append(row)
         if self.folder is not None:
             path = self.folder / "history.tsv"
-            with _writing(path), path.open("a", encoding="utf-8") as stream:
+            with writing(path), path.open("a", encoding="utf-8") as stream:
                 stream.write(_line(row))
         return row
 
@@ -221,7 +222,7 @@ class TrainingState:
         """
         path = self._path(iteration)
         temporary = path.with_name(f".tmp.{path.name}")
-        with _writing(path):
+        with writing(path):
             try:
                 with temporary.open("wb") as stream:
                     np.savez(stream, *optimiser)
@@ -245,7 +246,7 @@ class TrainingState:
         if left or not iteration:
             raise DataError(f"{path}: was trained on {weights.seen} images, which is no number of whole iterations.")
         target = self._path(iteration)
-        with _writing(target):
+        with writing(target):
             target.with_suffix(".npz").unlink(missing_ok=True)  # of another engine's earlier run
             _into_place(path, target)
         self._prune(iteration)
@@ -367,7 +368,8 @@ def _into_place(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Say of an error of the system that this file could not be written."""
     try:
         yield
     except OSError as error:

@@ -20,6 +20,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from ..model import OnProgress
+from ..model import Detection, OnProgress
 from .cfg import Cfg, read_cfg
+from .embedded_detection import BATCH, find_boxes
 from .engine import OnHistory
 from .project import CFG, TRAIN_LIST, read_list
 from .samples import Samples, digest_of_samples
 from .state import TrainingState, describe, diverged, first_weights
+from .watching import Watch
 from .weights import Weights
 
 __all__ = ["Trained", "Trainer", "train_project"]
@@ -70,6 +73,7 @@ class Trainer:
         self._state = [[tf.Variable(tf.zeros(v.shape)) for v in self._variables] for _ in range(copies)]
         self._update = tf.function(self._sgd if not cfg.net.adam else self._adam, autograph=False)
         self._accumulators: dict[tuple[int, int], Any] = {}
+        self._outputs: Any = None
 
     def step(self, images: NDArray[np.uint8], truths: NDArray[np.float32], iteration: int) -> float:
         """One iteration.
@@ -103,6 +107,22 @@ class Trainer:
             loss += float(accumulate(tf.constant(images[part]), tf.constant(truths[part]), tf.constant(seen, tf.int64)))
         self._update(tf.constant(net.rate(iteration), tf.float32), tf.constant(iteration, tf.float32))
         return loss / net.batch
+
+    def detect(
+        self, project: Path, images: Sequence[str], *, threshold: float, nms: float, most: int | None = None
+    ) -> list[Detection]:
+        """Find boxes with the network as it is now, as :meth:`cmb_toolkit.darknet.engine.Engine.detect` does."""
+        from .tensors import tf
+
+        if self._outputs is None:
+            model = self.network.model()
+            self._outputs = tf.function(lambda x: model(tf.cast(x, tf.float32) / 255, training=False), autograph=False)
+
+        def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            output: NDArray[np.float32] = self._outputs(tf.constant(batch)).numpy()
+            return output
+
+        return find_boxes(run, self.cfg, project, images, threshold=threshold, nms=nms, most=most, batch=BATCH)
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
         from .region import region_delta
@@ -160,6 +180,7 @@ def train_project(
     checkpoint_every_s: float = 60.0,
     on_progress: OnProgress = lambda done, total, what: None,
     on_history: OnHistory = lambda history: None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train the network of a project folder (``yolo.cfg``, ``train.txt``, images with their labels beside them).
 
@@ -179,6 +200,8 @@ def train_project(
         ``on_progress(iteration, max_batches, "loss 1.234 rate 0.001, 64 images")``.
     on_history : callable
         Given the history after each checkpoint.
+    watch : Watch, optional
+        Looks at the network on the way, and chooses the weights that are returned.
 
     Raises
     ------
@@ -200,7 +223,8 @@ def train_project(
         )
     images = [project / line for line in read_list(project / TRAIN_LIST)]
     first = first_weights(cfg, seed, weights, count_on=count_on)
-    state = TrainingState(scratch, cfg, first, "embedded", f"{seed} {digest_of_samples(images)}")
+    identity = f"{seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
+    state = TrainingState(scratch, cfg, first, "embedded", identity)
     samples = Samples(cfg, images)
     trainer = Trainer(cfg, state.start.weights)
     done = state.start.iteration
@@ -208,21 +232,42 @@ def train_project(
         trainer.set_optimiser_state(state.start.optimiser)
     if state.resumed:
         on_progress(done, total, "going on from the checkpoint")
+    whole = partial(_finite_weights, project, trainer, state)
+
+    def save(iteration: int) -> None:
+        if scratch is not None:
+            state.save(iteration, whole(iteration), trainer.optimiser_state())
+            on_history(state.history)
+
+    def look(iteration: int) -> None:
+        if watch is not None and watch.due(iteration):
+            save(iteration)
+            on_progress(iteration, total, f"looking at {len(watch.images)} slices")
+            detect = partial(trainer.detect, project, threshold=watch.threshold, nms=watch.nms, most=watch.most)
+            watch.look(iteration, whole(iteration), detect)
+            on_history(state.history)
+
+    if watch is not None:
+        watch.begin(scratch, cfg, first.iteration, done)
+        look(done)  # where it was killed at that
     started = last_save = time.monotonic()
     for iteration, (batch, truths) in enumerate(samples.batches(done + 1, total, seed), done + 1):
         loss = trainer.step(batch, truths, iteration)
         if not math.isfinite(loss):
             raise diverged(project, f"the loss is {loss} at iteration {iteration}", state)
         now = time.monotonic()
-        on_progress(iteration, total, describe(state.record(iteration, loss, now - started)))
-        if scratch is not None and now - last_save >= checkpoint_every_s and iteration < total:
-            current = trainer.network.get_weights()
-            if not current.is_finite():
-                raise diverged(project, f"weights are not finite after iteration {iteration}", state)
-            state.save(iteration, current, trainer.optimiser_state())
-            on_history(state.history)
+        row = state.record(iteration, loss, now - started)
+        on_progress(iteration, total, describe(row) + (watch.said if watch else ""))
+        if now - last_save >= checkpoint_every_s and iteration < total:
+            save(iteration)
             last_save = time.monotonic()
-    result = trainer.network.get_weights(seen=total * cfg.net.batch)
-    if not result.is_finite():
-        raise diverged(project, f"weights are not finite after iteration {total}", state)
-    return Trained(result, state.history)
+        look(iteration)
+    last = whole(total)
+    return Trained(watch.chosen(last) if watch else last, state.history)
+
+
+def _finite_weights(project: Path, trainer: Trainer, state: TrainingState, iteration: int) -> Weights:
+    weights = trainer.network.get_weights(seen=iteration * trainer.cfg.net.batch)
+    if not weights.is_finite():
+        raise diverged(project, f"weights are not finite after iteration {iteration}", state)
+    return weights

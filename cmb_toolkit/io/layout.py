@@ -80,8 +80,13 @@ class Cell:
         return self.folder / "yolo_history.tsv"
 
     @property
+    def yolo_watch(self) -> Path:
+        """What the detector found of validation and training subjects while it learned."""
+        return self.folder / "yolo_watch.tsv"
+
+    @property
     def yolo_loss(self) -> Path:
-        """Plot of the history."""
+        """Plot of the history and of what was found."""
         return self.folder / "yolo_loss.png"
 
     @property

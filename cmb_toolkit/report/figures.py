@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, Percent
 
 from .style import COLOURS, canvas, headline, save
 
-__all__ = ["OperatingPoint", "draw_froc", "draw_losses"]
+__all__ = ["OperatingPoint", "draw_detector_loss", "draw_froc", "draw_losses"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title:
     title : str
     out : Path
     """
-    panels = [panel for panel in ((_draw_stage1, stage1), (_draw_stage2, stage2)) if panel[1] is not None]
+    panels = [panel for panel in ((draw_detector_loss, stage1), (_draw_stage2, stage2)) if panel[1] is not None]
     with canvas(5.6 * len(panels), 4.2) as figure:
         headline(figure, title)
         for axis, (draw, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -49,7 +49,8 @@ def draw_losses(stage1: pd.DataFrame | None, stage2: pd.DataFrame | None, title:
         return save(figure, out)
 
 
-def _draw_stage1(axis: Axes, history: pd.DataFrame) -> None:
+def draw_detector_loss(axis: Axes, history: pd.DataFrame) -> None:
+    """The loss of every iteration, and where the learning rate falls."""
     axis.plot(history["iteration"], history["loss"], color=COLOURS["train"], alpha=0.3, linewidth=0.8, label="batch")
     axis.plot(history["iteration"], history["avg_loss"], color=COLOURS["train"], label="running mean")
     axis.set(title="Stage 1: detector", xlabel="iteration", ylabel="region loss")

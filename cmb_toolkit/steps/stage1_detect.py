@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from .purposes import check_detector
 from .truth import read_geometry
 from .warned import Warned
 
-__all__ = ["DEFAULT", "FLOOR", "MOST_BOXES", "stage1_detect"]
+__all__ = ["DEFAULT", "FLOOR", "MOST_BOXES", "detection_table", "stage1_detect"]
 
 DEFAULT = 0.01
 """Threshold where none is given and there are no validation subjects to choose one on: the paper's for HR."""
@@ -142,7 +142,7 @@ def stage1_detect(
         files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
     )
     extra["work"] = timed(len(role_of))
-    boxes = _detection_table(found, role_of)
+    boxes = detection_table(found, role_of)
     in_volume = partial(
         candidate_table,
         frames={subject: one.frame for subject, one in geometry.items()},
@@ -194,7 +194,8 @@ def _check(
         raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
 
 
-def _detection_table(found: Sequence[Detection], role_of: dict[str, str]) -> pd.DataFrame:
+def detection_table(found: Sequence[Detection], role_of: Mapping[str, str]) -> pd.DataFrame:
+    """The boxes of an engine as a table: participant_id, role, k, left, top, right, bottom [px], confidence."""
     rows = []
     for detection in found:
         subject, k = split_stem(detection.image)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -14,14 +15,16 @@ from ..darknet.engine import TrainingOptions, engine_to_train
 from ..darknet.lock import locked
 from ..darknet.project import CFG, check_project
 from ..darknet.state import first_weights
+from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
 from ..io.layout import Study
 from ..io.publish import Record, publish, sha256
 from ..io.tables import write_tsv
 from ..model import OnProgress
-from ..report.figures import draw_losses
+from ..report.watching import draw_training
 from .made_from import edited_in_project, other_marks, project_digest
 from .purposes import trained_detector
+from .stage1_watch import COLUMNS, watching
 from .warned import Warned
 
 __all__ = ["stage1_train"]
@@ -34,6 +37,8 @@ def stage1_train(
     count_on: bool = False,
     seed: int = 0,
     restart: bool = False,
+    watch: int = 10,
+    select: Literal["best", "last"] = "best",
     checkpoint_every_s: float = 60.0,
     engine: str = "auto",
     darknet: Path | None = None,
@@ -60,6 +65,13 @@ def stage1_train(
         Decides the first weights and the order of the images.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
+    watch : int
+        Looks at validation subjects, and at as many training subjects, at equal distances, the last one after the last
+        iteration; see :func:`cmb_toolkit.steps.stage1_watch.watching`. 0: never.
+    select : {"best", "last"}
+        Which weights are kept: those that found most microbleeds of the validation subjects (the mean over 20, 50 and
+        100 false positives a subject; of equals the nearer, then the later), or the last ones, as in the paper and
+        where no validation subject has a microbleed.
     checkpoint_every_s : float
         Seconds between two checkpoints.
     engine : {"auto", "embedded", "binary"}
@@ -73,15 +85,19 @@ def stage1_train(
     Returns
     -------
     Path
-        The weights. Beside them are ``yolo_history.tsv`` (a row per iteration) and ``yolo_loss.png``.
+        The weights. Beside them are ``yolo_history.tsv`` (a row per iteration), ``yolo_watch.tsv`` (two rows a look)
+        and ``yolo_loss.png``.
 
     Raises
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
-        Among others a DataError if lists, labels or images of the project were changed since they were written.
+        Among others a DataError if lists, labels or images of the project were changed since they were written, and a
+        DarknetError if the detector has learned nothing.
     """
     if checkpoint_every_s <= 0:
         raise UsageError(f"checkpoints every {checkpoint_every_s} s: must be above 0.")
+    if watch < 0 or select not in SELECT:
+        raise UsageError(f"--watch must be 0 or more, and --select {' or '.join(SELECT)}. Found {watch}, {select}.")
     study, files = Study.of_cell(cell)
     project = project_digest(files)
     if changed := edited_in_project(files):
@@ -105,6 +121,8 @@ def stage1_train(
             "seed": seed,
             "project": project,
             "iterations": cfg.net.max_batches,
+            "watch": watch,
+            "select": select,
             **({"count_on": True} if count_on else {}),
         },
         sources=(files.project / CFG, *([weights] if weights is not None else [])),
@@ -120,22 +138,28 @@ def stage1_train(
         trained_for = trained_detector(study, files)
         if chosen.note:
             on_note(chosen.note)
+        watched = watching(study, files, cfg, points=watch, select=select)
+        warned.add(*watched.warnings)
         title = f"{files.name}: training of the detector"
 
         def draw_live(history: pd.DataFrame) -> None:
             live = files.live_loss.with_name(f".tmp.{files.live_loss.name}")
-            draw_losses(history, None, title, live)
+            draw_training(history, watched.table, title, live)
             live.replace(files.live_loss)
 
         options = TrainingOptions(
-            seed, weights, count_on, files.training, checkpoint_every_s=checkpoint_every_s, on_history=draw_live
+            seed, weights, count_on, files.training, checkpoint_every_s, on_history=draw_live, watch=watched.watch
         )
         with publish(files.weights, record) as temporary:
             history = chosen.train(files.project, temporary, options, on_progress)
+            warned.add(*watched.verdict(files, cfg))
             with publish(files.yolo_history, record) as table:
                 write_tsv(history, table)
+            with publish(files.yolo_watch, replace(record, extra={"columns": COLUMNS})) as table:
+                write_tsv(watched.table, table)
             with publish(files.yolo_loss, record) as plot:
-                draw_losses(history, None, title, plot)
+                draw_training(history, watched.table, title, plot)
             extra |= {"trained_for": trained_for.as_json(), "sha256": sha256(temporary), "warnings": warned.lines}
+            extra |= {"watch": watched.as_json(cfg)}
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights

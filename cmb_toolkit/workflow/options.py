@@ -124,7 +124,14 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "no-augment": FLAG,
         "label-reach": whole(0),
     },
-    "stage1-train": {"weights": TEXT, "engine": _ENGINE, "darknet": TEXT, "checkpoint-every": number(1)},
+    "stage1-train": {
+        "weights": TEXT,
+        "engine": _ENGINE,
+        "darknet": TEXT,
+        "checkpoint-every": number(1),
+        "watch": whole(0),
+        "select": choice("best", "last"),
+    },
     "stage1-detect": {
         "threshold": number(0, 1, open_low=True, word="auto"),
         "most-false": _MM,

@@ -17,8 +17,10 @@ from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_to_text
 from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.darknet.project import set_net, write_project
+from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.evaluation.learning import look_figures
 from cmb_toolkit.imaging.frame import make_frame, to_image
 from cmb_toolkit.io.layout import Study, slice_stem
 from cmb_toolkit.io.publish import Record, publish, read_record, sha256
@@ -26,6 +28,8 @@ from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage1.candidates import COLUMNS
 from cmb_toolkit.steps.stage1_detect import stage1_detect
 from cmb_toolkit.steps.stage1_train import stage1_train
+from cmb_toolkit.steps.stage1_watch import COLUMNS as WATCHED
+from cmb_toolkit.steps.stage1_watch import watching
 
 SIZE, SHAPE, SPACING = 64, (60, 60, 8), (0.5, 0.5, 2.0)
 ROLES = {
@@ -162,7 +166,18 @@ def test_train_and_detect_on_the_command_line(make_cell):
     trained = runner.invoke(cli, ["stage1-train", str(cell.folder), "--seed", "3"], catch_exceptions=False)
     assert trained.exit_code == 0
     assert "300 iterations, 1200 images" in trained.output
-    assert read_weights(cell.weights, read_cfg(cell.project / "yolo.cfg")).seen == 1200
+    watch = read_tsv(cell.yolo_watch, list(WATCHED))
+    assert watch["iteration"].unique().tolist() == list(range(30, 301, 30))
+    assert (watch["role"] == ["validation", "train"] * 10).all()
+    assert (watch["microbleeds"] == [7, 14] * 10).all()
+    noted = read_record(cell.weights)["watch"]
+    assert noted["subjects"] == {"validation": ["sub-003"], "train": ["sub-001", "sub-002"]}
+    best = watch[watch["best"] & (watch["role"] == "validation")].iloc[-1]
+    assert noted["iteration"] == best["iteration"]
+    assert noted["chosen"]["validation"]["found_50"] == best["found_50"]
+    assert f"Validation {best['found_50']} of 7 microbleeds at 50 false positives a subject" in trained.output
+    assert read_weights(cell.weights, read_cfg(cell.project / "yolo.cfg")).seen == 4 * best["iteration"]
+    assert set(read_record(cell.yolo_watch)["columns"]) == set(watch)
     history = read_tsv(cell.yolo_history, ["iteration", "loss", "avg_loss", "rate", "images", "seconds"])
     assert len(history) == 300
     assert cell.yolo_history.with_name("yolo_loss.png").stat().st_size > 1000
@@ -193,6 +208,13 @@ def test_train_and_detect_on_the_command_line(make_cell):
     runner.invoke(cli, ["stage1-train", str(cell.folder), "--seed", "3"], catch_exceptions=False)
     runner.invoke(cli, command, catch_exceptions=False)
     assert before == (cell.weights.stat().st_mtime_ns, cell.candidates.stat().st_mtime_ns)
+
+    stage1_detect(cell.folder, threshold=0.005, roles=["validation"])  # what was seen in training is what is found
+    marks = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
+    marks = marks[marks["participant_id"] == "sub-003"]
+    found = look_figures(read_tsv(cell.candidates), marks, ["sub-003"], {"sub-003": 2.0})
+    for name, value in found.items():
+        assert value == pytest.approx(best[name], abs=1e-3)
 
     stage1_detect(cell.folder, threshold=0.1)
     candidates = read_tsv(cell.candidates, COLUMNS)
@@ -382,7 +404,7 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
         stage1_train(cell.folder, engine=trainer, restart=True, on_note=notes.append)
         record = read_record(cell.weights)
         assert record["engine"].startswith("embedded" if trainer == "embedded" else "darknet (alexeyab, CPU")
-        assert bool(notes) == (trainer == "binary")
+        assert any(note.startswith("Darknet: ") for note in notes) == (trainer == "binary")
         history = read_tsv(cell.yolo_history)
         assert history["iteration"].tolist() == list(range(1, 121))
         assert history["avg_loss"].iloc[-1] < 0.5 * history["avg_loss"].iloc[0]
@@ -415,7 +437,7 @@ def test_one_training_of_a_cell_at_a_time(make_cell):
 
 def test_counting_on_from_finished_weights(make_cell, tmp_path):
     cell = make_cell(4)
-    stage1_train(cell.folder)
+    stage1_train(cell.folder, select="last")
     kept = tmp_path / "kept.weights"
     shutil.copy(cell.weights, kept)
     with pytest.raises(UsageError, match="4 iterations behind it, and max_batches=4"):
@@ -486,3 +508,41 @@ def test_a_training_notes_what_it_is_for_and_detection_looks(make_cell):
     notes = []
     stage1_detect(cell.folder, threshold=0.9, roles=["test"], on_note=notes.append)
     assert notes[0] == "Warning: yolo.cfg changed since yolo.weights was trained with it."
+
+
+def test_test_subjects_are_never_looked_at(make_cell):
+    """Neither their slices, which may be gone, nor their marks."""
+    cell = make_cell(2)
+    study = Study(cell.folder.parents[1])
+    cfg = read_cfg(cell.project / "yolo.cfg")
+    expected = watching(study, cell, cfg, points=2, select="best")
+    train_project(cell.project, watch=expected.watch)
+    marks = read_tsv(study.microbleeds)
+    write_tsv(marks[marks["participant_id"] != "sub-004"], study.microbleeds)
+    for subject in ("sub-004", "sub-005"):
+        shutil.rmtree(study.subject(subject))
+        for path in cell.project.glob(f"*/{subject}*"):
+            path.unlink()
+    watched = watching(study, cell, cfg, points=2, select="best")
+    train_project(cell.project, watch=watched.watch)
+    assert {image[7:14] for image in watched.watch.images} == {"sub-001", "sub-002", "sub-003"}
+    assert watched.watch.looks == expected.watch.looks
+    assert len(watched.table) == 4
+
+
+def test_without_microbleeds_of_validation_the_last_weights_are_kept(make_cell):
+    cell = make_cell(2)
+    study = Study(cell.folder.parents[1])
+    marks = read_tsv(study.microbleeds)
+    write_tsv(marks[marks["participant_id"] != "sub-003"], study.microbleeds)
+    notes = []
+    stage1_train(cell.folder, watch=2, on_note=notes.append)
+    assert any("no validation subject has a microbleed" in note for note in notes)
+    assert read_weights(cell.weights, read_cfg(cell.project / "yolo.cfg")).seen == 8
+    noted = read_record(cell.weights)["watch"]
+    assert (noted["select"], noted["iteration"], noted["last"]["train"]["microbleeds"]) == ("last", 2, 14)
+    study.microbleeds.unlink()
+    notes.clear()
+    stage1_train(cell.folder, watch=1, on_note=notes.append)
+    assert notes[-1].startswith("Warning: the training is not looked at, and its last weights are kept: ")
+    assert read_tsv(cell.yolo_watch).empty
