@@ -96,8 +96,9 @@ def _plan(
     Example:
       cmbtk experiment plan study --settings paper --only table-4
     """
+    from ..steps.machine import in_words
     from ..workflow.experiment import place_for, plan, read_experiment
-    from ..workflow.times import in_words, total
+    from ..workflow.times import total
 
     experiment = read_experiment(study, settings)
     place = place_for("local", jobs, gpus)
@@ -155,8 +156,8 @@ def _run(
       cmbtk experiment run study --only table-4 --only table-5 --fold 1
       cmbtk experiment run study --settings paper --executor slurm --jobs 20
     """
+    from ..steps.machine import in_words
     from ..workflow.experiment import place_for, read_experiment, run
-    from ..workflow.times import in_words
 
     experiment = read_experiment(study, settings)
     begun = time.monotonic()
@@ -214,8 +215,8 @@ def _status(study: Path, settings: str | None) -> None:
     Example:
       cmbtk experiment status study
     """
+    from ..steps.machine import in_words
     from ..workflow.experiment import read_experiment, status
-    from ..workflow.times import in_words
 
     experiment = read_experiment(study, settings)
     state = status(experiment)

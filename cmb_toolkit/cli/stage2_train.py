@@ -21,17 +21,28 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 @click.command(name="stage2-train")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
+    "--schedule",
+    type=click.Choice(["auto", "short", "paper"]),
+    default="auto",
+    show_default=True,
+    help="What is trained and for how long, where the options below do not say it. paper: network paper, 200 epochs of "
+    "24 copies (days on a CPU). short: 20 epochs (of other networks than small 12), copies 6 1, augment in-plane. "
+    "auto: short, and on a CPU the network small.",
+)
+@click.option(
     "--network",
     type=click.Choice(["paper", "channel", "small", "paper-literal"]),
-    default="paper",
-    show_default=True,
+    default=None,
+    show_default="by --schedule",
     help="paper: 1,355,450 parameters, batch norm by depth as the authors had it. channel: the same with the usual "
     "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes. paper-literal: "
     "paper without the centred input that lets it learn.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="Passes over the patches.")
+@click.option(
+    "--epochs", type=click.IntRange(1), default=None, show_default="by --schedule", help="Passes over the patches."
+)
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Patches a step.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Adam's.")
+@click.option("--learning-rate", type=float, default=None, show_default="0.001, the paper's", help="Adam's.")
 @click.option(
     "--warm-up",
     type=click.IntRange(0),
@@ -51,16 +62,16 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 @click.option(
     "--augment",
     type=click.Choice(["paper", "in-plane", "none"]),
-    default="paper",
-    show_default=True,
+    default=None,
+    show_default="by --schedule",
     help="Symmetries that patches are shown in. paper: the square's 8 in all three directions, 24. in-plane: the 16 "
     "that keep the slice direction, for slices thicker than voxels are wide.",
 )
 @click.option(
     "--copies",
     type=(click.IntRange(1), click.IntRange(1)),
-    default=(24, 24),
-    show_default=True,
+    default=None,
+    show_default="by --schedule",
     metavar="CMB OTHER",
     help="How often an epoch shows a microbleed's patch and any other one, each time in another symmetry. 24 24 is "
     "the paper's augmented set; more epochs of fewer copies serve as well.",
@@ -85,14 +96,15 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 def command(
     *,
     cell: Path,
-    network: str,
-    epochs: int,
+    schedule: str,
+    network: str | None,
+    epochs: int | None,
     batch: int,
-    learning_rate: float,
+    learning_rate: float | None,
     warm_up: int | None,
     class_weight: str | float,
-    augment: str,
-    copies: tuple[int, int],
+    augment: str | None,
+    copies: tuple[int, int] | None,
     select: str,
     patience: int,
     seed: int,
@@ -101,7 +113,8 @@ def command(
     """Train the 3D-CNN of CELL to tell microbleeds from what only looks like them.
 
     It learns from the training subjects' patches and keeps the epoch that is best on the validation subjects; test
-    subjects are never looked at. The defaults are the paper's and meant for a GPU: on a CPU take --network small.
+    subjects are never looked at. What is trained, and how long that will take, is said before it begins; the paper's
+    own schedule is --schedule paper.
 
     The result is cnn.keras, with cnn_history.tsv (losses of every epoch) and cnn_loss.png beside it. Interrupted or
     killed, the same command goes on at the epoch it was in and ends with the same weights; with more --epochs, a
@@ -111,6 +124,7 @@ def command(
     \b
     Example:
       cmbtk stage2-train study/cells/HR_swi+cphase-averaged_fold-1
+      cmbtk stage2-train study/cells/HR_swi+cphase-averaged_fold-1 --schedule paper
       cmbtk stage2-train demo/cells/slab_swi+cphase-averaged_fold-1 --network small --epochs 40 --copies 6 1
     """
     from ..io.publish import read_record
@@ -119,6 +133,7 @@ def command(
     with progress("Training") as on_progress:
         path = stage2_train(
             cell,
+            schedule=schedule,
             network=network,
             epochs=epochs,
             batch=batch,
@@ -142,7 +157,7 @@ def command(
             f"{len(note['subjects'])} subjects"
         )
     best = record["best"]
-    click.echo(f"Network     {network}, {record['parameters_trained']:,} trainable parameters")
+    click.echo(f"Network     {record['parameters']['network']}, {record['parameters_trained']:,} trainable parameters")
     again = f" of seed {record['seed_trained']}" if record["restarts"] else ""
     click.echo(
         f"Best epoch  {best['epoch']}{again}, validation loss {best['val_loss']:.4f}, area under the ROC curve "

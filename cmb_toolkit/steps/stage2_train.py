@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,13 @@ from ..io.tables import write_tsv
 from ..model import OnProgress
 from .cohort import cell_parameters
 from .evidence import validated
+from .machine import cores, in_words
 from .made_from import check_patches, patches_digest
 from .purposes import trained_classifier
 from .warned import Warned
+
+if TYPE_CHECKING:
+    from ..stage2.training import Recipe
 
 __all__ = ["stage2_train"]
 
@@ -30,13 +35,14 @@ __all__ = ["stage2_train"]
 def stage2_train(
     cell: Path,
     *,
-    network: str = "paper",
-    epochs: int = 200,
+    schedule: str = "auto",
+    network: str | None = None,
+    epochs: int | None = None,
     batch: int = 50,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
     class_weights: str | float = "ratio",
-    augmentation: str = "paper",
-    copies: tuple[int, int] = (24, 24),
+    augmentation: str | None = None,
+    copies: tuple[int, int] | None = None,
     select: str = "loss",
     patience: int = 0,
     seed: int = 0,
@@ -56,7 +62,9 @@ def stage2_train(
     ----------
     cell : Path
         A cell with patches.
-    network : str
+    schedule : str
+        One of :data:`cmb_toolkit.stage2.schedule.SCHEDULES`: what is not given of the following is taken from it.
+    network : str, optional
         One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
     epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up
         See :class:`cmb_toolkit.stage2.training.Recipe`; `warm_up` by default that of the network,
@@ -64,7 +72,8 @@ def stage2_train(
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
     on_note : callable
-        Given a line for each thing that may be wrong; they stand in the provenance as well.
+        Given a line on what is trained and how long that takes, and one for each thing that may be wrong; the latter
+        stand in the provenance as well.
     on_progress : callable
         Called after every step, with the losses so far.
 
@@ -78,26 +87,27 @@ def stage2_train(
     UsageError, MissingError, DataError, StorageError
         Among others a DataError if it learned nothing with any of the seeds; no network is written then.
     """
-    from ..stage2.training import WARM_UP, Recipe, engine
+    from ..stage2.device import on_gpu
+    from ..stage2.schedule import scheduled
+    from ..stage2.training import engine
 
-    if warm_up is None:
-        warm_up = WARM_UP.get(network, 0)
-    recipe = Recipe(epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up)
+    network, recipe = scheduled(
+        schedule,
+        network,
+        on_gpu,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        class_weights=class_weights,
+        augmentation=augmentation,
+        copies=copies,
+        select=select,
+        patience=patience,
+        seed=seed,
+        warm_up=warm_up,
+    )
     study, files = Study.of_cell(cell)
-    parameters: dict[str, Any] = {
-        "network": network,
-        "epochs": epochs,
-        "batch": batch,
-        "learning_rate": learning_rate,
-        "class_weights": class_weights,
-        "augmentation": augmentation,
-        "copies": list(copies),
-        "select": select,
-        "patience": patience,
-        "seed": seed,
-        "warm_up": warm_up,
-        "patches": patches_digest(files),
-    }
+    parameters = {"network": network, **asdict(recipe), "patches": patches_digest(files)}
     check_patches(files)
     extra: dict[str, Any] = {}
     record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), extra)
@@ -121,6 +131,7 @@ def stage2_train(
     warned.add(*validated(study, "the epoch of stage 2", cell_parameters(files)["roles"]["validation"]))
     extra["warnings"] = warned.lines
     extra["trained_for"] = trained_classifier(study, files).as_json()
+    on_note(_announcement(network, recipe, training[1], validation[1]))
     # only now, after everything was checked: importing Keras takes seconds
     from ..report.figures import draw_losses
     from ..stage2 import networks
@@ -172,6 +183,21 @@ def stage2_train(
     with publish(files.cnn, record) as path:
         networks.save(model, path)
     return files.cnn
+
+
+def _announcement(network: str, recipe: Recipe, training: NDArray[np.intp], validation: NDArray[np.intp]) -> str:
+    """What is trained, on what, and how long that will take."""
+    from ..stage2.device import on_gpu
+    from ..stage2.schedule import duration
+
+    device: Literal["CPU", "GPU"] = "GPU" if on_gpu() else "CPU"
+    shown = recipe.epochs * int(np.where(training == 1, *recipe.copies).sum())
+    seconds = duration(network, shown, recipe.epochs * len(validation), device, cores())
+    marked, others = recipe.copies
+    return (
+        f"Network {network} on a {device}: {len(training)} patches, those of microbleeds {marked} times an epoch and "
+        f"others {others}, epochs {recipe.epochs}: about {in_words(seconds)}. The paper's own: --schedule paper."
+    )
 
 
 def _rows(

@@ -154,6 +154,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
     "stage2-train": {
+        "schedule": choice("auto", "short", "paper"),
         "network": choice("paper", "channel", "small", "paper-literal"),
         "epochs": whole(1),
         "batch": whole(1),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from .jobs import GPU_STEPS, Job
 
-__all__ = ["expected", "in_words", "total"]
+__all__ = ["expected", "total"]
 
 
 def expected(
@@ -50,18 +50,3 @@ def total(seconds: Mapping[Job, float | None], at_once: int, gpus: int) -> float
     on_gpu = sum(value for step, value in by_step if step in GPU_STEPS) / gpus if gpus else 0.0
     longest = max((value for _, value in by_step), default=0.0)
     return max(whole, on_gpu, longest)
-
-
-def in_words(seconds: float | None) -> str:
-    """A duration for people.
-
-    >>> in_words(42), in_words(600), in_words(9000), in_words(300000), in_words(None)
-    ('42 s', '10 min', '2.5 h', '3.5 days', 'an unknown time')
-    """
-    if seconds is None:
-        return "an unknown time"
-    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48), ("days", 86400, float("inf"))):
-        if seconds < most * length:
-            value = seconds / length
-            return f"{value:.1f} {unit}" if unit in ("h", "days") and value < 10 else f"{value:.0f} {unit}"
-    raise AssertionError(seconds)

@@ -1,4 +1,4 @@
-from cmb_toolkit.steps.machine import machine_in_words, stopwatch
+from cmb_toolkit.steps.machine import in_words, machine_in_words, stopwatch
 
 
 def test_processor_and_gpus_by_their_models(tmp_path):
@@ -25,3 +25,8 @@ def test_the_note_of_a_stopwatch():
     assert note["subjects"] == 7
     assert note["seconds"] >= 0
     assert note["machine"] == machine_in_words()
+
+
+def test_in_words():
+    said = [in_words(s) for s in (0, 119, 120, 7199, 7200, 172800, 8640000, None)]
+    assert said == ["0 s", "119 s", "2 min", "120 min", "2.0 h", "2.0 days", "100 days", "an unknown time"]

@@ -267,6 +267,20 @@ def test_train_publishes_network_history_and_plot(trained):
     assert trained.cnn.stat().st_mtime_ns == made
 
 
+def test_by_default_what_is_trained_fits_the_machine_and_is_said(cell, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    stage2_crop(cell.folder)
+    said = CliRunner().invoke(cli, ["stage2-train", str(cell.folder), "--epochs", "1"], catch_exceptions=False).output
+    assert (
+        "Network small on a CPU: 29 patches, those of microbleeds 6 times an epoch and others 1, epochs 1: about 0 s. "
+        "The paper's own: --schedule paper.\n" in said
+    )
+    parameters = read_record(cell.cnn)["parameters"]
+    assert [parameters[name] for name in ("network", "epochs", "copies", "augmentation", "learning_rate")] == [
+        "small", 1, [6, 1], "in-plane", 0.001,
+    ]  # fmt: skip
+
+
 def test_train_never_reads_test_patches(trained):
     """Test and control patches are made unreadable nonsense: nothing changes."""
     first = networks.load(trained.cnn).get_weights()

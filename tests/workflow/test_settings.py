@@ -8,6 +8,7 @@ import pytest
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.stage2.schedule import scheduled
 from cmb_toolkit.workflow.cells import list_cells
 from cmb_toolkit.workflow.jobs import list_jobs
 from cmb_toolkit.workflow.options import OPTIONS, words
@@ -40,6 +41,18 @@ def test_the_paper_and_its_files_differ_in_network_and_epochs():
     assert released["stage2-train"].pop("epochs") == 100
     assert paper.pop("seconds") != released.pop("seconds")
     assert paper == released
+
+
+def test_the_papers_settings_are_the_papers_schedule_whatever_machine():
+    given = load_settings("paper").step("stage2-train")
+    network, recipe = scheduled("paper", None, lambda: False)
+    assert given["schedule"] == "paper"
+    assert given["network"] == network
+    renamed = {"class-weight": "class_weights", "augment": "augmentation"}
+    for option in given.keys() - {"schedule", "network"}:
+        value = getattr(recipe, renamed.get(option, option.replace("-", "_")))
+        assert given[option] == (list(value) if option == "copies" else value)
+    assert load_settings("demo").step("stage2-train")["schedule"] == "paper", "nothing that depends on the machine"
 
 
 def test_the_times_of_a_base_follow_what_is_asked_for(write):
@@ -105,7 +118,7 @@ def test_files_are_looked_for_beside_the_settings(write):
         ("sede = 1", "sede is not known; did you mean seed"),
         ("[stage1-trian]\nengine = 'auto'", "stage1-trian is not known; did you mean stage1-train"),
         ("[stage2-train]\nepoch = 3", r"\[stage2-train\] epoch is not known; did you mean epochs"),
-        ("[stage2-train]\nzzz = 3", r"\[stage2-train\] zzz is not known; known are network, epochs"),
+        ("[stage2-train]\nzzz = 3", r"\[stage2-train\] zzz is not known; known are schedule, network, epochs"),
         ("[stage1-detect.hr]\nthreshold = 0.1", r"\[stage1-detect\] hr is not known; did you mean"),
         ("[stage1-detect]\nLR = 0.1", r"\[stage1-detect\] LR must be a table, \[stage1-detect.LR\]"),
         ("[stage1-detect.LR]\nthreshold = 1.5", r"\[stage1-detect.LR\] threshold = 1.5 must be a number above 0 to 1"),

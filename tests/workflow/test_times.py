@@ -3,7 +3,7 @@
 import pytest
 
 from cmb_toolkit.workflow.jobs import Job
-from cmb_toolkit.workflow.times import expected, in_words, total
+from cmb_toolkit.workflow.times import expected, total
 
 
 def job(step, cell):
@@ -45,8 +45,3 @@ def test_total(at_once, gpus, hours):
     assert total(seconds, at_once, gpus) == hours
     assert total(seconds | {job("frst", "HR_1"): None}, at_once, gpus) is None
     assert total({}, at_once, gpus) == 0
-
-
-def test_in_words():
-    said = [in_words(s) for s in (0, 119, 120, 7199, 7200, 172800, 8640000, None)]
-    assert said == ["0 s", "119 s", "2 min", "120 min", "2.0 h", "2.0 days", "100 days", "an unknown time"]

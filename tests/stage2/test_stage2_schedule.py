@@ -1,0 +1,69 @@
+import pytest
+
+from cmb_toolkit.errors import UsageError
+from cmb_toolkit.stage2.device import on_gpu
+from cmb_toolkit.stage2.schedule import duration, scheduled
+from cmb_toolkit.stage2.training import Recipe
+
+
+def never():
+    raise AssertionError("nothing depends on the machine here")
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "gpu", "trained", "epochs"),
+    [
+        ("auto", None, lambda: False, "small", 20),
+        ("auto", None, lambda: True, "paper", 12),
+        ("auto", "channel", never, "channel", 12),
+        ("short", None, never, "paper", 12),
+        ("short", "small", never, "small", 20),
+    ],
+)
+def test_the_short_schedule_fits_the_machine(name, network, gpu, trained, epochs):
+    chosen, recipe = scheduled(name, network, gpu)
+    assert chosen == trained
+    assert (recipe.epochs, recipe.copies, recipe.augmentation) == (epochs, (6, 1), "in-plane")
+    assert recipe.warm_up == (0 if trained == "small" else 100)
+
+
+def test_the_papers_schedule_is_the_papers_on_any_machine():
+    assert scheduled("paper", None, never) == ("paper", Recipe(200, 50, 1e-3, "ratio", "paper", (24, 24), warm_up=100))
+
+
+def test_what_is_asked_for_wins():
+    asked = {
+        "epochs": 3,
+        "copies": (2, 2),
+        "augmentation": "none",
+        "warm_up": 7,
+        "learning_rate": 0.01,
+        "patience": None,
+    }
+    for name in ("short", "paper"):
+        _, recipe = scheduled(name, "paper", never, **asked)
+        assert recipe == Recipe(3, 50, 0.01, "ratio", "none", (2, 2), warm_up=7)
+    with pytest.raises(UsageError, match="schedule 'long' is not known; choose one of auto, short, paper"):
+        scheduled("long", None, never)
+
+
+def test_how_long_it_takes_on_two_cores():
+    """For 2,000 patches, 300 of microbleeds, of some 25 training subjects."""
+
+    def minutes(schedule, network):
+        _, recipe = scheduled(schedule, network, never)
+        shown = recipe.epochs * (300 * recipe.copies[0] + 1700 * recipe.copies[1])
+        return duration(network, shown, recipe.epochs * 500, "CPU", 2) / 60
+
+    assert minutes("short", "small") < 3
+    assert minutes("short", "paper") < 40
+    assert minutes("paper", "paper") > 60 * 24 * 4
+
+
+def test_no_gpu_is_seen_where_none_is_or_none_may_be_used(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert not on_gpu(tmp_path)
+    (tmp_path / "nvidia0").touch()
+    assert not on_gpu(tmp_path) or on_gpu(), "a driver alone is none: the backend is asked"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert not on_gpu(tmp_path)
