@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..names import visible
 from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
+from .quoting import quoted
 
 if TYPE_CHECKING:
     from ..steps.check import Problem, Report
@@ -102,8 +103,8 @@ def command(
         click.echo(f"{pictures}: {report.drawn} marks." if report.drawn else "No pictures: there is no mark to draw.")
     if study is not None and not report.errors:
         given = {"--echo": echo, "--phase-volume": phase_volume, "--phase-range": phase_range}
-        same = "".join(f" {name} {value}" for name, value in given.items() if value is not None)
-        click.echo(f"Next: cmbtk preprocess {study}{same}")
+        same = "".join(f" {name} {quoted(value)}" for name, value in given.items() if value is not None)
+        click.echo(f"Next: cmbtk preprocess {quoted(study)}{same}")
     ctx.exit(report.exit_code)
 
 

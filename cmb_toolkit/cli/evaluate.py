@@ -8,6 +8,7 @@ import click
 
 from .options import RULE
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(short_help="Hold the findings of a fold against the truth.")
@@ -112,4 +113,4 @@ def command(
             )
         for source in searched.unknown:
             click.echo(f"Not known: who {source} was trained on.")
-    click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {cell.parent.parent}")
+    click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {quoted(cell.parent.parent)}")

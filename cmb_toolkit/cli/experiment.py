@@ -12,6 +12,7 @@ from ..errors import CmbError
 from ..names import FOLD
 from .options import Name
 from .progress import progress
+from .quoting import quoted
 
 if TYPE_CHECKING:
     from ..workflow.experiment import Experiment, Plan, State
@@ -110,9 +111,10 @@ def _plan(
     if plans.todo:
         at_once = f"{place.jobs} at once" + (f", {place.gpus} on a GPU" if place.gpus else "")
         click.echo(f"Time: {in_words(total(plans.seconds, place.jobs, place.gpus))}, {at_once}.")
-        chosen = [*(f" --only {name}" for name in only), *(f" --fold {name}" for name in folds)]
+        chosen = [*(f" --only {quoted(name)}" for name in only), *(f" --fold {name}" for name in folds)]
         click.echo(
-            f"Next: cmbtk experiment run {study}{f' --settings {settings}' if settings else ''}{''.join(chosen)}"
+            f"Next: cmbtk experiment run {quoted(study)}"
+            f"{f' --settings {quoted(settings)}' if settings else ''}{''.join(chosen)}"
         )
 
 
@@ -201,7 +203,7 @@ def _run(
         )
     if not todo:
         click.echo("Everything is done.")
-    click.echo(f"Next: cmbtk experiment report {study}")
+    click.echo(f"Next: cmbtk experiment report {quoted(study)}")
 
 
 @command.command("status", short_help="Show how far every cell is.")

@@ -11,6 +11,7 @@ import click
 from ..names import FOLD, RESOLUTION
 from .options import AUTO_DISTANCE, IMAGE_SIDE, REPEAT, Name, NumberOr
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(name="frst")
@@ -148,4 +149,4 @@ def command(
         if subjects[role]:
             click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
     click.echo(f"Table       {path}")
-    click.echo(f"Next: cmbtk stage2-crop {path.parent}")
+    click.echo(f"Next: cmbtk stage2-crop {quoted(path.parent)}")

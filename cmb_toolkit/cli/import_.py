@@ -11,6 +11,7 @@ from ..errors import Problems
 from ..names import RESOLUTION
 from .options import Name
 from .progress import progress
+from .quoting import quoted
 
 marks_on = click.option(
     "--marks-on",
@@ -240,7 +241,7 @@ def _summary(out: Path) -> None:
         click.echo(f"Note: {left_out} volumes of no known kind (not swi, pha or mag) were left out.")
     if isinstance(left_out, list) and left_out:
         click.echo(f"Note: columns not taken over: {', '.join(left_out)}.")
-    click.echo(f"Next: cmbtk check {out}")
+    click.echo(f"Next: cmbtk check {quoted(out)}")
 
 
 def _first(names: list[str]) -> str:

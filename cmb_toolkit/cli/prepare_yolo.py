@@ -11,6 +11,7 @@ from ..model import INPUTS
 from ..names import FOLD, RESOLUTION
 from .options import IMAGE_SIDE, REPEAT, Name
 from .progress import progress
+from .quoting import quoted
 
 
 def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -211,7 +212,7 @@ def command(
     click.echo(f"Detection {images['slices']} slices of all subjects, {images['valid']} of them for validation")
     click.echo(f"Cell      {folder}")
     click.echo(
-        f"Next: cmbtk stage1-train {folder}"
+        f"Next: cmbtk stage1-train {quoted(folder)}"
         if images["train"]
-        else f"Next: cmbtk stage1-detect {folder} --weights FILE"
+        else f"Next: cmbtk stage1-detect {quoted(folder)} --weights FILE"
     )

@@ -8,6 +8,7 @@ import click
 
 from ..errors import UsageError
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(short_help="Make scans with known microbleeds.")
@@ -139,7 +140,7 @@ def command(
     click.echo(
         f"{study}: {len(participants)} {protocols} subjects ({controls} healthy) on "
         f"{participants['scanner'].nunique()} scanner(s), {len(marks)} microbleeds, median apparent diameter "
-        f"{marks['diameter_mm'].median():.1f} mm.\nNext: cmbtk preprocess {study}"
+        f"{marks['diameter_mm'].median():.1f} mm.\nNext: cmbtk preprocess {quoted(study)}"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(short_help="Divide the subjects into folds for cross-validation.")
@@ -73,4 +74,4 @@ def command(study: Path, folds: int, validation: float, by_scanner: bool, force:
             str(row["resolution"]), str(row["fold"]), *parts, *(str(row[name]) for name in ("controls", *excluded))
         )
     Console().print(shown)
-    click.echo(f"Written: {path}\nNext: cmbtk prepare-yolo {study} --fold 1")
+    click.echo(f"Written: {path}\nNext: cmbtk prepare-yolo {quoted(study)} --fold 1")

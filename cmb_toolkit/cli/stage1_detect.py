@@ -10,6 +10,7 @@ import click
 from ..model import ROLES
 from .options import AUTO_DISTANCE, NumberOr
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(name="stage1-detect")
@@ -125,4 +126,4 @@ def command(
         if subjects[role]:
             click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
     click.echo(f"Table       {path}")
-    click.echo(f"Next: cmbtk stage2-crop {cell}")
+    click.echo(f"Next: cmbtk stage2-crop {quoted(cell)}")

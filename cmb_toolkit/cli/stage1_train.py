@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(name="stage1-train")
@@ -130,4 +131,4 @@ def command(
         )
     click.echo(f"Weights   {path}")
     click.echo(f"Loss      {files.yolo_loss}")
-    click.echo(f"Next: cmbtk stage1-detect {cell}")
+    click.echo(f"Next: cmbtk stage1-detect {quoted(cell)}")

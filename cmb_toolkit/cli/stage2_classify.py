@@ -9,6 +9,7 @@ import click
 
 from .options import NumberOr
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(name="stage2-classify")
@@ -60,4 +61,4 @@ def command(
     for role, rows in table.groupby("role"):
         click.echo(f"{str(role) + ':':11} {record['kept'][role]} of {len(rows)} candidates kept")
     click.echo(f"Findings    {path}")
-    click.echo(f"Next: cmbtk evaluate {cell}")
+    click.echo(f"Next: cmbtk evaluate {quoted(cell)}")

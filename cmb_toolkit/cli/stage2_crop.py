@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from .progress import progress
+from .quoting import quoted
 
 
 @click.command(name="stage2-crop")
@@ -87,4 +88,4 @@ def command(
         marks = f", {count['marks']} marks" if count["marks"] else ""
         click.echo(f"{role + ':':11} {count['microbleed']} candidates on a microbleed, {count['other']} others{marks}")
     click.echo(f"Patches     {path}")
-    click.echo(f"Next: cmbtk stage2-train {cell}")
+    click.echo(f"Next: cmbtk stage2-train {quoted(cell)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .progress import progress
+from .quoting import quoted
 
 
 def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | float:
@@ -164,4 +165,4 @@ def command(
         f"{best['val_auc']:.2f}"
     )
     click.echo(f"Written     {path}\nLoss        {path.with_name('cnn_loss.png')}")
-    click.echo(f"Next: cmbtk stage2-classify {cell}")
+    click.echo(f"Next: cmbtk stage2-classify {quoted(cell)}")

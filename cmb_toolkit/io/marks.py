@@ -20,6 +20,7 @@ from .tables import read_tsv
 
 __all__ = [
     "LABEL_AXES",
+    "NEAR_VOXEL",
     "LabelAxes",
     "canonical_grid",
     "inside",
@@ -33,6 +34,8 @@ LabelAxes = Literal["voxel", "array", "image"]
 LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
 """What a label's x and y count, see :func:`labels_to_canonical`."""
 
+NEAR_VOXEL = 0.75
+"""How far [voxel] a mark's world position may be from its voxel's centre."""
 
 _VOXEL, _WORLD = ["i", "j", "k"], ["x_mm", "y_mm", "z_mm"]
 

@@ -9,15 +9,12 @@ import pandas as pd
 
 from ..evaluation.mark_evidence import better_way, shifted, too_few_dark, touching
 from ..io.layout import Study
-from ..io.marks import inside
+from ..io.marks import NEAR_VOXEL, inside
 from ..io.recount import Counting
 from .check_files import ScanFacts
 from .check_problem import Problem, error, some, times, warning
 
 __all__ = ["check_counting", "check_positions", "check_spots"]
-
-_NEAR_VOXEL = 0.75
-"""How far [voxel] a mark's world position may be from its voxel's centre."""
 
 _DOZEN = 12
 
@@ -45,7 +42,7 @@ def check_positions(study: Study, marks: pd.DataFrame, scans: Sequence[ScanFacts
                     "count and import again.",
                     facts.name,
                 )
-            elif distance > _NEAR_VOXEL:
+            elif distance > NEAR_VOXEL:
                 yield error(
                     f"{study.microbleeds}: line {line + 2}: voxel {at} and its world position are {distance:.1f} "
                     f"voxels apart on the grid of {facts.file}. Was the scan reoriented or resampled since? "

@@ -10,16 +10,13 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from ..io.marks import canonical_grid, inside
+from ..io.marks import NEAR_VOXEL, canonical_grid, inside
 from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
 
 __all__ = ["MARKS_ON", "common_grid", "far_from_world", "mark_problems", "place_marks", "read_grids"]
 
 MARKS_ON = ("magnitude", "phase", "swi", "real", "imaginary")
 """What marks may count on."""
-
-_NEAR_VOXEL = 0.75
-"""How far [voxel] a mark's world position may be from its voxel's centre."""
 
 
 def read_grids(volumes: Mapping[str, Path]) -> dict[str, Grid]:
@@ -109,7 +106,7 @@ def far_from_world(
     inverse = np.linalg.inv(affine)
     positions = np.asarray(world_mm, dtype=float) @ inverse[:3, :3].T + inverse[:3, 3]
     for place, distance in zip(where, np.abs(positions - voxels).max(axis=1), strict=True):
-        if not distance <= _NEAR_VOXEL:
+        if not distance <= NEAR_VOXEL:
             yield (
                 f"{place} has a voxel i, j, k and a world position x_mm, y_mm, z_mm that lie {distance:.3g} voxels "
                 "apart. Keep the columns that are right, and remove the others (of a study's microbleeds.tsv: i, j, k)."

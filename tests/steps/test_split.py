@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 
 import pandas as pd
 import pytest
@@ -127,8 +128,15 @@ def test_command_line(study):
     assert result.exit_code == 0, result.output
     assert "test" in result.output
     assert "5 / " in result.output
-    assert "Next: cmbtk prepare-yolo" in result.output
+    assert f"Next: cmbtk prepare-yolo {study.root} --fold 1" in result.output
     assert read_record(study.folds)["parameters"]["seed"] == 3
+
+
+def test_the_next_command_can_be_typed_as_it_is_shown(study):
+    moved = study.root.rename(study.root.with_name("my study; (2)"))
+    result = CliRunner().invoke(cli, ["split", str(moved), "--folds", "2"])
+    (told,) = [line for line in result.output.splitlines() if line.startswith("Next: ")]
+    assert shlex.split(told)[1:] == ["cmbtk", "prepare-yolo", str(moved), "--fold", "1"]
 
 
 def test_folds_by_scanner_are_added(study):
