@@ -44,7 +44,8 @@ def for_each(
         Importable (it is sent to worker processes); a :func:`functools.partial` of one will do.
     items : sequence
     jobs : int
-        Worker processes; 1 runs in this process.
+        Worker processes, at most as many as there are items, or processors where there are two or more; 1 runs in
+        this process.
     on_progress : callable
         ``on_progress(done, total, label(item))`` after each item.
     label : callable
@@ -92,7 +93,7 @@ def _outcomes(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Gene
         return
     context = multiprocessing.get_context("spawn")
     over = context.Event()
-    with ProcessPoolExecutor(min(jobs, len(items)), context, _begin, (over,)) as pool:
+    with ProcessPoolExecutor(_workers(jobs, len(items)), context, _begin, (over,)) as pool:
         with _deaf():
             places = {pool.submit(_Interruptible(function), item): n for n, item in enumerate(items)}
         try:
@@ -110,6 +111,11 @@ def _outcomes(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Gene
                     os.kill(worker.pid or 0, signal.SIGINT)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _workers(jobs: int, items: int) -> int:
+    """More processes than processors only wait for each other, and each takes seconds to start."""
+    return min(jobs, items, max(2, len(os.sched_getaffinity(0))))
 
 
 # A terminal sends Ctrl-C to workers as well, and one that is starting or waiting would end in a traceback. So they are

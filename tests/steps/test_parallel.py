@@ -1,5 +1,6 @@
 """One function over many subjects: same results with any number of workers; errors and killed workers are told."""
 
+import multiprocessing
 import os
 from functools import partial
 
@@ -33,6 +34,17 @@ def test_results_come_in_order(jobs):
     assert reports[0] == (0, 5, "")
     assert [done for done, _, _ in reports] == list(range(6))
     assert {what for _, _, what in reports[1:]} == {f"s{n}" for n in range(5)}
+
+
+def test_more_jobs_than_processors_are_not_more_workers():
+    one_each = partial(pow, exp=2)
+    before = set(multiprocessing.active_children())
+    most = []
+    results = for_each(
+        one_each, range(40), jobs=2**31, on_progress=lambda *r: most.append(len(multiprocessing.active_children()))
+    )
+    assert results == [n * n for n in range(40)]
+    assert 1 < max(most) <= max(2, len(os.sched_getaffinity(0))) + len(before)
 
 
 def test_nothing_to_do():
