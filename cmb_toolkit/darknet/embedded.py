@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from .project import CFG
 from .training import train_project
 from .weights import read_weights, write_weights
 
-__all__ = ["EmbeddedEngine"]
+__all__ = ["EmbeddedEngine", "lacks"]
 
 
 class EmbeddedEngine:
@@ -74,10 +75,22 @@ class EmbeddedEngine:
         )  # fmt: skip
 
 
+def lacks() -> str:
+    """Which package that the engine needs is not installed; empty if all are. Nothing is imported."""
+    return next((name for name in ("keras", "tensorflow") if not _is_there(name)), "")
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 def _tensorflow_version() -> str:
     for package in ("tensorflow", "tensorflow-cpu"):
         try:
             return version(package)
         except PackageNotFoundError:
             continue
-    return "unknown"
+    return "of another distribution"

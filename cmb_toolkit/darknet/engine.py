@@ -154,32 +154,49 @@ Objection: TypeAlias = "Callable[[Binary], str]"
 
 def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Objection) -> Engine:
     """The binary, unless it cannot do the job, or should not and was not asked for."""
-    from .embedded import EmbeddedEngine
+    from .binary import BinaryEngine
+    from .embedded import EmbeddedEngine, lacks
     from .find import find_darknet
 
     if name not in ENGINES:
         raise UsageError(f"engine {name!r} is not known; choose one of {', '.join(ENGINES)}.")
     if name == "embedded" and darknet is not None:
         raise UsageError("a Darknet binary was given, but the embedded engine chosen. Leave one of them out.")
+    missing = lacks()
     if name == "embedded":
+        if missing:
+            raise MissingError(
+                f"the embedded engine needs {missing}, which is not installed here. Run pip install {missing}, or use "
+                "a Darknet (`make darknet` builds one): --engine binary."
+            )
         return EmbeddedEngine()
     asked = name == "binary" or darknet is not None
+
+    def embedded_because(reason: str) -> Engine:
+        if missing:
+            raise MissingError(
+                f"no engine can do this here. Darknet: {reason}. The embedded engine: needs {missing}, which is not "
+                f"installed. Run pip install {missing}, or build a Darknet that can: `make darknet`."
+            )
+        return EmbeddedEngine(reason)
+
     try:
         binary = find_darknet(darknet)
     except MissingError:
         if asked:
             raise
-        return EmbeddedEngine("no Darknet was found")
+        return embedded_because("no Darknet was found")
     except CmbError as error:
         if asked:
             raise
-        return EmbeddedEngine(str(error).rstrip("."))
-    from .binary import BinaryEngine
-
+        return embedded_because(str(error).rstrip("."))
     reason = cannot(binary)
     if reason and asked:
-        raise UsageError(f"{binary.path}: {reason}. Use --engine embedded.")
-    reason = reason or should_not(binary)
-    if reason and not asked:
+        instead = f"Run pip install {missing} and use" if missing else "Use"
+        raise UsageError(f"{binary.path}: {reason}. {instead} --engine embedded.")
+    if reason:
+        return embedded_because(f"{binary.path}: {reason}")
+    reason = should_not(binary)
+    if reason and not asked and not missing:
         return EmbeddedEngine(f"{binary.path}: {reason}")
     return BinaryEngine(binary, warning=reason)

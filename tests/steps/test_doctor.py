@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -137,3 +139,55 @@ def test_fsl_is_found_where_it_is(monkeypatch, tmp_path):
     (tmp_path / "fsl" / "etc" / "fslversion").write_text("6.0.7.4\n")
     monkeypatch.setenv("FSLDIR", str(tmp_path / "fsl"))
     assert finding(examine(), "FSL bet").found == f"{program} (FSL 6.0.7.4 bet)"
+
+
+WITHOUT_TENSORFLOW = """
+import os, sys
+from importlib.metadata import DistributionFinder
+
+class Gone(DistributionFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def find_distributions(self, context=None):
+        return ()
+
+sys.meta_path.insert(0, Gone())
+from cmb_toolkit.darknet.engine import engine_to_detect, engine_to_train
+from cmb_toolkit.errors import CmbError
+from cmb_toolkit.steps.doctor import _ANY, _engines
+
+for darknet in sys.argv[1:]:
+    os.environ["CMBTK_DARKNET"] = darknet
+    for finding in list(_engines(None))[1:]:
+        print(finding.topic, "|", finding.found, "|", finding.advice)
+    for name in ("auto", "embedded"):
+        for choose in (lambda: engine_to_train(name, None, _ANY), lambda: engine_to_detect(name, None, 0.01, 0.45)):
+            try:
+                print(name, "|", choose().name)
+            except CmbError as error:
+                print(name, "|", error.exit_code, error)
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_without_tensorflow(tmp_path):
+    """The embedded engine is not there, and said to be not there; a Darknet does what it can do."""
+    for name, said in (("original", ""), ("alexeyab", "OpenCV isn't used ")):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{said}Not an option: __probe__" >&2\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    call = [sys.executable, "-c", WITHOUT_TENSORFLOW, "none", str(tmp_path / "original"), str(tmp_path / "alexeyab")]
+    lines = subprocess.run(call, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert not [line for line in lines if "embedded (keras" in line]
+    none, original, alexeyab = (lines[start : start + 6] for start in (0, 6, 12))
+    for neither in (none[0], none[1], none[2], none[3], original[0], original[2]):
+        assert "no engine can do this here. Darknet: " in neither
+        for way in ("Run pip install tensorflow", "`make darknet`"):
+            assert way in neither
+    assert none[0].startswith("to train | none | ")
+    assert none[2].startswith("auto | 3 ")
+    assert original[3] == alexeyab[2] == alexeyab[3] == "auto | binary"
+    assert "leaves the biases of batch norm" in alexeyab[0], "what it does not do rightly is told"
+    for asked in (*none[4:], *original[4:], *alexeyab[4:]):
+        assert asked.startswith("embedded | 3 the embedded engine needs tensorflow, which is not installed here.")
