@@ -11,18 +11,20 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .binary_detection import find_boxes
 from .binary_training import run_training
 from .cfg import Cfg, read_cfg
-from .engine import TrainingOptions
+from .embedded import EmbeddedEngine
+from .engine import Engine, TrainingOptions
 from .find import Binary
 from .lock import gpu_lock
 from .process import PATIENCE_S
@@ -30,7 +32,8 @@ from .project import CFG, TRAIN_LIST, read_list
 from .region import select_boxes
 from .samples import digest_of_samples, read_image
 from .state import TrainingState, first_weights
-from .weights import read_weights
+from .watching import Watch
+from .weights import read_weights, write_weights
 
 __all__ = ["BinaryEngine"]
 
@@ -121,17 +124,57 @@ class BinaryEngine:
                 stack.enter_context(gpu_lock())
             folder = options.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmbtk-")))
             first = first_weights(cfg, options.seed, options.weights, count_on=options.count_on)
-            state = TrainingState(
-                folder, cfg, first, self._binary.flavour, f"{options.seed} {digest_of_samples(images)}"
-            )
+            watch = options.watch
+            identity = f"{options.seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
+            state = TrainingState(folder, cfg, first, self._binary.flavour, identity)
+
+            def look() -> None:
+                if watch is not None and watch.due(state.iteration):
+                    self._look(project, cfg, state, watch)
+
+            def on_history(history: pd.DataFrame) -> None:
+                look()
+                options.on_history(history)
+
+            if watch is not None:
+                watch.begin(folder, cfg, first.iteration, state.start.iteration)
             if state.start.iteration < total:
                 if state.resumed:
                     on_progress(state.start.iteration, total, "going on from the checkpoint")
-                run_training(self._binary, project, cfg, state, options, on_progress, patience_s=self._patience_s)
+                    look()  # where it was killed at that
+                looking = replace(options, on_history=on_history)
+                run_training(self._binary, project, cfg, state, looking, on_progress, patience_s=self._patience_s)
+            look()
             newest = state.newest_file()
             assert newest is not None
-            shutil.copyfile(newest, out)
+            if watch is None:
+                shutil.copyfile(newest, out)
+            else:
+                write_weights(watch.chosen(read_weights(newest, cfg)), out)
             return state.history
+
+    def _look(self, project: Path, cfg: Cfg, state: TrainingState, watch: Watch) -> None:
+        """Show a training's newest checkpoint the slices that it is watched on.
+
+        Without a GPU the embedded engine is faster, where it can be had; on one, TensorFlow would take its memory from
+        the Darknet that is training.
+        """
+        path = state.newest_file()
+        assert path is not None
+
+        def detect(images: Sequence[str]) -> list[Detection]:
+            def find(engine: Engine) -> list[Detection]:
+                return engine.detect(
+                    project, path, images, threshold=watch.threshold, nms=watch.nms, most=watch.most,
+                    on_progress=lambda done, total, what: None,
+                )  # fmt: skip
+
+            if not self._binary.cuda:
+                with suppress(MissingError):
+                    return find(EmbeddedEngine())
+            return find(self)
+
+        watch.look(state.iteration, read_weights(path, cfg), detect)
 
 
 def _check_images(paths: Sequence[Path], cfg: Cfg) -> None:

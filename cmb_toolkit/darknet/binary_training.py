@@ -70,7 +70,7 @@ def run_training(
                 if not math.isfinite(step.loss):
                     raise diverged(project, f"the loss is {step.loss} at iteration {step.iteration}", state)
                 done, now = step.iteration, time.monotonic()
-                on_progress(done, total, describe(state.record(done, step.loss, now - started)))
+                on_progress(done, total, describe(state.record(done, step.loss, now - started)) + options.said)
                 # what was saved after an earlier iteration is whole by now, or never will be
                 fresh = [path for iteration, path in _numbered(state.snapshots) if iteration < done]
                 for path in fresh:
@@ -130,7 +130,8 @@ def _iterations_between(cfg: Cfg, state: TrainingState, options: TrainingOptions
         seconds = (rows[-1].seconds - rows[0].seconds) / (len(rows) - 1)
     else:
         seconds = 3 * cfg.flops * cfg.net.batch / (_FLOPS_GPU if cuda else _FLOPS_CPU * len(os.sched_getaffinity(0)))
-    return min(max(int(options.checkpoint_every_s / max(seconds, 1e-3)), 1), _MOST_BETWEEN)
+    most = min(_MOST_BETWEEN, options.watch.distance) if options.watch else _MOST_BETWEEN
+    return min(max(int(options.checkpoint_every_s / max(seconds, 1e-3)), 1), most)
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:

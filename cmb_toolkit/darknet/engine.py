@@ -61,6 +61,12 @@ class TrainingOptions:
     on_history: OnHistory = lambda history: None
     watch: Watch | None = None
 
+    @property
+    def said(self) -> str:
+        """What the last look found, to follow an iteration's loss in progress."""
+        words = self.watch.said if self.watch else ""
+        return f", {words}" if words else ""
+
 
 class Engine(Protocol):
     """Trains and detects on a project folder."""

@@ -57,13 +57,14 @@ class Running:
         heard = time.monotonic()
         while True:
             left = self._patience_s - (time.monotonic() - heard)
-            if left <= 0:
+            # what it has said while the last line was dealt with counts, however long that took
+            if not select.select([stream], [], [], min(max(left, 0.0), 1.0))[0]:
+                if left > 0:
+                    continue
                 raise DarknetError(
                     f"{self._name}: said nothing for {self._patience_s:.0f} s, so it hangs, and was ended. "
                     "Run the same command again to go on; if it hangs again, take --engine embedded."
                 )
-            if not select.select([stream], [], [], min(left, 1.0))[0]:
-                continue
             heard = time.monotonic()
             block = os.read(stream, 1 << 16)
             *whole, rest = (rest + block).split(b"\n")

@@ -257,7 +257,8 @@ def train_project(
             raise diverged(project, f"the loss is {loss} at iteration {iteration}", state)
         now = time.monotonic()
         row = state.record(iteration, loss, now - started)
-        on_progress(iteration, total, describe(row) + (watch.said if watch else ""))
+        said = f", {watch.said}" if watch and watch.said else ""
+        on_progress(iteration, total, describe(row) + said)
         if now - last_save >= checkpoint_every_s and iteration < total:
             save(iteration)
             last_save = time.monotonic()

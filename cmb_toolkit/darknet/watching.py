@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -142,9 +143,13 @@ class Watch:
 
     @property
     def said(self) -> str:
-        """The last judgement in a few words, to be added to progress; empty before the first look."""
-        words = self.looks[-1].judgement.said if self.looks else ""
-        return f", {words}" if words else ""
+        """The last judgement in a few words; empty before the first look."""
+        return self.looks[-1].judgement.said if self.looks else ""
+
+    @property
+    def distance(self) -> int:
+        """Iterations from look to look, the fewest; once begun."""
+        return min(b - a for a, b in pairwise([self._start, *self._points]))
 
     def begin(self, folder: Path | None, cfg: Cfg, first: int, start: int) -> None:
         """Begin, or go on with, the looks of a training.

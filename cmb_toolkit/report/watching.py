@@ -55,16 +55,16 @@ def _draw_found(axis: Axes, seen: pd.DataFrame) -> None:
             linestyle="-" if role == "validation" else "--",
             marker="o",
             markersize=4,
-            label=f"{name}: {rows['microbleeds'].iloc[0]} in {rows['subjects'].iloc[0]}",
+            label=f"{name}: {rows['microbleeds'].iloc[0]} in {rows['subjects'].iloc[0]} scans",
         )
         best = rows[rows["best"].astype(bool)] if role == "validation" else rows[:0]
         if len(best):
             place = best["iteration"].iloc[-1], share[middle][best.index[-1]]
             axis.plot(*place, "o", color=COLOURS[role], markersize=9, zorder=3, label=f"best: iteration {place[0]}")
     axis.set(
-        title=f"Microbleeds found at {middle} false positives a subject ({low} to {high} shaded)",
+        title=f"Microbleeds found (shaded: at {low} to {high})",
         xlabel="iteration",
-        ylabel="found within 3 mm",
+        ylabel=f"at {middle} false positives a subject",
         ylim=(0, 1.03),
     )
     axis.yaxis.set_major_formatter(PercentFormatter(1))

@@ -26,6 +26,7 @@ from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import Binary, probe
 from cmb_toolkit.darknet.project import read_list, set_net
 from cmb_toolkit.darknet.state import Row
+from cmb_toolkit.darknet.watching import Judgement, Watch
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, StorageError, UsageError
 from cmb_toolkit.model import Box
@@ -251,6 +252,63 @@ def test_training_ends_with_darknets_final_weights(fake, project, tmp_path):
     assert len(list((tmp_path / "training").glob("*.weights"))) == 2
 
 
+class KilledError(Exception):
+    pass
+
+
+def test_snapshots_are_looked_at_and_the_best_is_kept(fake, project, tmp_path):
+    """By the embedded engine, as there is no GPU; killed in a look, it is looked at where it is gone on with."""
+    out, images, ranks = tmp_path / "yolo.weights", read_list(project / "slices.txt")[:3], [3.0, 1.0, 2.0, 0.0]
+    ranked = []
+
+    def judge(found) -> Judgement:
+        ranked.append({box.image for box in found} <= {Path(image).stem for image in images})
+        if len(ranked) == 2:
+            raise KilledError
+        return Judgement([{"boxes": len(found)}], (ranks[len(ranked) - 1],), f"look {len(ranked)}")
+
+    def watch() -> Watch:
+        return Watch(images, judge, points=3)
+
+    reports = []
+    with pytest.raises(KilledError):
+        fake().train(
+            project, out, options(tmp_path, watch=watch()), lambda done, total, what: reports.append((done, what))
+        )
+    assert not out.exists()
+    assert any(what.endswith(", look 1") for done, what in reports if done > 7)
+    watched = watch()
+    fake().train(project, out, options(tmp_path, watch=watched), silent)
+    at = [look.iteration for look in watched.looks]
+    assert at == sorted(set(at))
+    assert at[0] >= 7
+    assert at[-1] == 20
+    assert all(ranked)
+    assert counted(out) == watched.best.iteration == at[0]
+    fake().train(project, out, options(tmp_path, watch=Watch(images, judge, points=3, select="last")), silent)
+    assert counted(out) == 20
+    assert len(ranked) == len(at) + 1, "what was seen is known"
+
+
+def test_on_a_gpu_the_binary_looks_itself(project, tmp_path, monkeypatch):
+    asked = []
+
+    def find(self, *args, **kwargs):
+        asked.append(type(self).__name__)
+        return []
+
+    monkeypatch.setattr(BinaryEngine, "detect", find)
+    binary = Binary(Path("darknet"), "alexeyab", True)
+    state = namedtuple("State", ["iteration", "newest_file"])
+    path = tmp_path / "yolo.weights"
+    cfg = read_cfg(project / "yolo.cfg")
+    write_weights(initial_weights(cfg, 0), path)
+    watch = Watch(["a"], lambda found: Judgement([]), points=1)
+    watch.begin(None, cfg, 0, 0)
+    BinaryEngine(binary)._look(project, cfg, state(20, lambda: path), watch)
+    assert asked == ["BinaryEngine"]
+
+
 def test_exit_status_says_nothing(fake, project, tmp_path):
     out = tmp_path / "yolo.weights"
     fake("code=139").train(project, out, options(tmp_path), silent)
@@ -438,10 +496,6 @@ def test_any_folder_will_do(fake, toy_project, toy_cfg, tmp_path, name):
 
 
 # --- one engine goes on where the other stopped ---
-
-
-class KilledError(Exception):
-    pass
 
 
 def test_checkpoints_of_one_engine_are_gone_on_from_in_the_other(fake, project, tmp_path):

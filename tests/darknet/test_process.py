@@ -46,6 +46,15 @@ def test_silence_ends_it(tmp_path):
     assert p._process.poll() is not None
 
 
+def test_what_was_said_while_somebody_was_busy_is_no_silence(tmp_path):
+    code = "import time; print('x', flush=True); time.sleep(0.1); print('y', flush=True); time.sleep(0.5)"
+    with running([sys.executable, "-c", code], tmp_path, patience_s=0.6) as program:
+        for line in program.lines():
+            if line == "x":
+                time.sleep(0.8)
+            assert line in "xy"
+
+
 def test_its_children_end_with_the_block(tmp_path):
     with running(["sh", "-c", "sleep 300 & echo $!; wait"], tmp_path) as program:
         child = int(next(program.lines()))

@@ -101,7 +101,7 @@ def test_what_goes_wrong_in_a_look_stops_nothing(watched):
     assert looks(watch) == [(2, True), (6, False), (8, False)]
     assert watch.best.iteration == 2
     failing = watched([DataError("no such image")], last=2)
-    assert failing.said == ", not looked at: no such image"
+    assert failing.said == "not looked at: no such image"
 
 
 def test_gone_on_with_it_knows_what_was_best(watched, tmp_path):
