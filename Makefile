@@ -59,7 +59,7 @@ define show
 endef
 
 CELL = $(STUDY)/cells/slab_swi+cphase-averaged_fold-1
-DETECT := --threshold auto --most-false 40 --merge 5
+DETECT := --threshold auto --most-false 40
 
 demo: STUDY := demo
 demo: COHORT := --subjects 32 --healthy 4

@@ -39,7 +39,7 @@ no-augment = true
 max-batches = 12
 [stage1-detect]
 threshold = 0.05
-merge = 30
+merge = "auto"
 [frst]
 size = 128
 mode = "resize"

@@ -35,8 +35,8 @@ def main() -> None:
     table, patches = read_patches(files.patches)
     sets = []
     for role in ("train", "validation"):
-        rows = np.flatnonzero(table["role"] == role)
-        sets.append((np.array(patches[rows]), table["label"].to_numpy()[rows]))
+        rows = np.flatnonzero((table["role"] == role) & table["label"].notna())
+        sets.append((np.array(patches[rows]), table["label"].to_numpy()[rows].astype(int)))
     training, validation = sets
     count = ", ".join(
         f"{role} {len(y)} ({y.sum()} of microbleeds)"

@@ -34,7 +34,7 @@ def prepared(tmp_path_factory, cmbtk):
 def test_every_step_from_scans_to_table(prepared, cmbtk):
     study, cell = prepared
     cmbtk("stage1-train", cell.folder)
-    cmbtk("stage1-detect", cell.folder, "--threshold", 0.05, "--merge", 30)
+    cmbtk("stage1-detect", cell.folder, "--threshold", 0.05, "--merge", "auto")
     cmbtk("stage2-crop", cell.folder)
     cmbtk("stage2-train", cell.folder, "--network", "small", "--epochs", 1, "--augment", "none")
     cmbtk("stage2-classify", cell.folder)

@@ -26,17 +26,18 @@ from .quoting import quoted
 @click.option("--distance-mm", type=float, default=3.0, show_default=True, help="Distance of the centre rule [mm].")
 @click.option(
     "--count",
-    type=click.Choice(["per-box", "per-lesion"]),
-    default="per-box",
+    type=click.Choice(["per-lesion", "per-box"]),
+    default="per-lesion",
     show_default=True,
-    help="What counts as one finding: every box, as in the paper, or the boxes of neighbouring slices together.",
+    help="What counts as one finding: the boxes of neighbouring slices together, or every box, as in the paper.",
 )
 @click.option(
     "--link-mm",
     type=float,
     default=3.0,
     show_default=True,
-    help="For per-lesion: boxes with centres this near, on the same slice or neighbouring ones, belong together [mm].",
+    help="For per-lesion, after stage1-detect --merge none: boxes with centres this near, on the same slice or "
+    "neighbouring ones, belong together [mm].",
 )
 @click.option(
     "--role",

@@ -39,9 +39,11 @@ from .quoting import quoted
 )
 @click.option(
     "--merge",
-    type=click.FloatRange(0, min_open=True),
-    metavar="MM",
-    help="Of candidates nearer than this [mm], on neighbouring slices say, keep the strongest.  [default: keep all]",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: boxes of one lesion, on neighbouring slices say, are one candidate, at their mean. none: every box is "
+    "one, as in the paper.",
 )
 @click.option(
     "--role",
@@ -77,7 +79,7 @@ def command(
     most_false: float,
     distance: float,
     nms: float,
-    merge: float | None,
+    merge: Literal["auto", "none"],
     roles: tuple[str, ...],
     weights: Path | None,
     engine: str,
@@ -85,14 +87,14 @@ def command(
 ) -> None:
     """Find candidate microbleeds on every slice of CELL's subjects.
 
-    The detector marks boxes on each slice; their centres are put back into the volume as candidates, with voxel
-    indices and world coordinates [mm]. At the low threshold that stage 1 works with, most candidates are false: stage
-    2 is there to throw them out.
+    The detector marks boxes on each slice. They are put back into the volume, and those that show one lesion become
+    one candidate, with voxel indices and world coordinates [mm]. At the low threshold that stage 1 works with, most
+    candidates are false: stage 2 is there to throw them out.
 
     Weights that were trained for another input, size, scale of grey values or network are refused; other voxel sizes,
     and weights that nothing is known of, are warned of.
 
-    The result is candidates.tsv in the cell, with the boxes on the network images in detections.tsv.
+    The result is candidates.tsv in the cell, with all boxes in detections.tsv.
 
     \b
     Example:
@@ -109,7 +111,7 @@ def command(
             most_false=most_false,
             distance_mm=distance,
             nms=nms,
-            merge_mm=merge,
+            merge=merge,
             roles=roles or ROLES,
             weights=weights,
             engine=engine,

@@ -61,8 +61,9 @@ def command(
 
     A patch is 16 x 16 x 16 voxels of SWI beside as many of high-passed phase, at the scan's own resolution, with the
     voxel nearest to the candidate's centre at index 8 (of 0 to 15) and 0 beyond the volume. Every candidate of every
-    subject gets one, labelled by the truth. The readers' marks of training and validation subjects are added, so that
-    stage 2 also learns from microbleeds that stage 1 missed.
+    subject gets one, labelled by the truth; one that is no hit but lies beside a microbleed, on the next slice say, has
+    no label and is not trained on. The readers' marks of training and validation subjects are added, so that stage 2
+    also learns from microbleeds that stage 1 missed.
 
     The result is the folder patches in the cell: patches.npy (n, 16, 32, 16) and patches.tsv.
 
@@ -86,6 +87,9 @@ def command(
         )
     for role, count in (read_record(path) or {})["patches"].items():
         marks = f", {count['marks']} marks" if count["marks"] else ""
-        click.echo(f"{role + ':':11} {count['microbleed']} candidates on a microbleed, {count['other']} others{marks}")
+        beside = f", {count['unlabelled']} beside one (not taught)" if count["unlabelled"] else ""
+        click.echo(
+            f"{role + ':':11} {count['microbleed']} candidates on a microbleed, {count['other']} others{beside}{marks}"
+        )
     click.echo(f"Patches     {path}")
     click.echo(f"Next: cmbtk stage2-train {quoted(cell)}")

@@ -27,7 +27,8 @@ COLUMNS: tuple[str, ...] = (
     "label",
     "origin",
 )
-"""candidate_id: of the candidate, or a name made for a mark; label: 1 microbleed, 0 not; origin: ``candidate`` (from
+"""candidate_id: of the candidate, or a name made for a mark; label: 1 microbleed, 0 not, none where neither is to be
+learned; origin: ``candidate`` (from
 stage 1) or ``microbleed`` (a reader's mark, for training only)."""
 
 
@@ -50,7 +51,7 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """
     array = folder / ARRAY
     check_file(array, "Run `cmbtk stage2-crop` on this cell first.")
-    table = read_tsv(folder / TABLE, COLUMNS)
+    table = read_tsv(folder / TABLE, COLUMNS, may_lack=["label"])
     try:
         patches = np.load(array, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy lets through what its parser of the header raises

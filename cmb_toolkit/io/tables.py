@@ -96,11 +96,13 @@ _PLACE, _SHARE, _COUNT = _Range(-1e9, 1e9), _Range(0, 1), _Range(0, 1e12, whole=
 _KINDS: Mapping[str, _Range | _Words | _Path] = {
     **dict.fromkeys(_PATHS, _Path()),
     **dict.fromkeys(("i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"), _PLACE),
-    "k": _Range(-1e9, 1e9, whole=True),
+    **dict.fromkeys(("k", "first_k", "last_k"), _Range(-1e9, 1e9, whole=True)),
     "label": _Range(0, 1, whole=True),
     **dict.fromkeys(("probability", "sensitivity", "val_auc"), _SHARE),
     **dict.fromkeys(("confidence", "fp_per_subject"), _Range(0, 1e9)),
-    **dict.fromkeys(("iteration", "epoch", "images", "tp", "fp", "fn", "tn", "microbleeds", "duplicates"), _COUNT),
+    **dict.fromkeys(
+        ("iteration", "epoch", "images", "boxes", "tp", "fp", "fn", "tn", "microbleeds", "duplicates"), _COUNT
+    ),
     **dict.fromkeys(("loss", "avg_loss", "val_loss", "rate", "seconds"), _Range(0, 1e30)),
     "role": _Words((*ROLES, "excluded")),
     "stage": _Words(("stage1", "stage2", "overall")),

@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 
 from ..imaging.frame import to_voxel
 from ..model import Frame
+from .lesions import lesion_numbers
 
-__all__ = ["COLUMNS", "candidate_table", "merge_slices", "strongest"]
+__all__ = ["COLUMNS", "candidate_table", "place_boxes", "strongest"]
 
 COLUMNS = (
     "candidate_id",
@@ -29,17 +30,22 @@ COLUMNS = (
     "right",
     "bottom",
     "confidence",
+    "boxes",
+    "first_k",
+    "last_k",
 )
 
+_MEANS = ["i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 
-def candidate_table(
+
+def place_boxes(
     detections: pd.DataFrame,
     frames: Mapping[str, Frame],
     affines: Mapping[str, NDArray[np.float64]],
     *,
-    merge_mm: float | None = None,
+    by_lesion: bool = False,
 ) -> pd.DataFrame:
-    """Put boxes back on their subjects' grids.
+    """Put boxes back on their subjects' grids and say which candidate each one belongs to.
 
     Parameters
     ----------
@@ -48,19 +54,22 @@ def candidate_table(
     frames : mapping of participant_id to Frame
     affines : mapping of participant_id to (4, 4) array
         From voxel indices on canonical axes to world coordinates [mm].
-    merge_mm : float, optional
-        Distance for :func:`merge_slices` [mm]; None keeps every box, as the paper does.
+    by_lesion : bool
+        Boxes of one lesion (:func:`cmb_toolkit.stage1.lesions.lesion_numbers`) are one candidate; else every box is
+        one, as in the paper.
 
     Returns
     -------
     DataFrame
-        The columns of :data:`COLUMNS`: i and j are fractional voxel indices of the box's centre. Subjects in
-        ascending order, within each the strongest first, numbered in that order.
+        The boxes with i, j (fractional voxel indices of their centres), x_mm, y_mm, z_mm and candidate_id. Subjects in
+        ascending order, within each the strongest box first; candidates are numbered in the order of their strongest.
     """
-    order = ["participant_id", "confidence", "k", "top", "left"]
-    table = detections.sort_values(order, ascending=[True, False, True, True, True], kind="stable", ignore_index=True)
+    order = ["participant_id", "confidence", "k", "top", "left", "bottom", "right"]
+    ascending = [name != "confidence" for name in order]
+    table = detections.sort_values(order, ascending=ascending, kind="stable", ignore_index=True)
     places = np.empty((len(table), 2))
     world = np.empty((len(table), 3))
+    number = np.empty(len(table), np.intp)
     for subject, rows in table.groupby("participant_id", sort=False).indices.items():
         part = table.iloc[rows]
         centre = np.stack([(part["left"] + part["right"]) / 2, (part["top"] + part["bottom"]) / 2], axis=1)
@@ -68,38 +77,45 @@ def candidate_table(
         voxels = np.column_stack([places[rows], part["k"]])
         affine = affines[str(subject)]
         world[rows] = voxels @ affine[:3, :3].T + affine[:3, 3]
+        number[rows] = np.arange(len(rows))
+        if by_lesion:
+            spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+            confidence = part["confidence"].to_numpy(float)
+            number[rows] = lesion_numbers(
+                places[rows] * spacing[:2], part["k"].to_numpy(int), confidence, float(spacing[2])
+            )
     table[["i", "j"]] = places
     table[["x_mm", "y_mm", "z_mm"]] = world
-    if merge_mm is not None:
-        table = merge_slices(table, merge_mm)
-    number = table.groupby("participant_id", sort=False).cumcount() + 1
-    table["candidate_id"] = [f"{s}_cand-{n:04d}" for s, n in zip(table["participant_id"], number, strict=True)]
-    return table[list(COLUMNS)]
+    table["candidate_id"] = [f"{s}_cand-{n + 1:04d}" for s, n in zip(table["participant_id"], number, strict=True)]
+    return table
 
 
-def merge_slices(table: pd.DataFrame, distance_mm: float) -> pd.DataFrame:
-    """Keep one candidate where several stand for the same spot on neighbouring slices.
-
-    Greedy, strongest first: a candidate within `distance_mm` (in 3D) of a kept stronger one of the same subject goes.
+def candidate_table(boxes: pd.DataFrame) -> pd.DataFrame:
+    """One row per candidate.
 
     Parameters
     ----------
-    table : DataFrame
-        participant_id, x_mm, y_mm, z_mm, confidence.
-    distance_mm : float
-        Distance between centres [mm].
+    boxes : DataFrame
+        From :func:`place_boxes`.
 
     Returns
     -------
     DataFrame
-        The kept rows in their order; equal confidences are taken in the order of the table.
+        The columns of :data:`COLUMNS`, the strongest of each subject first. A candidate of several boxes lies, and has
+        its box, at their mean, weighted by confidence; its confidence is their greatest; k is the slice nearest to its
+        place (x_mm, y_mm, z_mm are of the place itself), ``boxes`` their number, and ``first_k`` and ``last_k`` the
+        slices from which on and up to which they lie.
     """
-    kept = np.zeros(len(table), bool)
-    for rows in table.groupby("participant_id", sort=False).indices.values():
-        part = table.iloc[rows]
-        points = part[["x_mm", "y_mm", "z_mm"]].to_numpy(float)
-        kept[rows] = strongest(points, part["confidence"].to_numpy(float), distance_mm)
-    return table[kept].reset_index(drop=True)
+    grouped = boxes.groupby("candidate_id", sort=False)
+    table = boxes.drop_duplicates("candidate_id").set_index("candidate_id")
+    table["boxes"], table["first_k"], table["last_k"] = grouped.size(), grouped["k"].min(), grouped["k"].max()
+    several = table.index[table["boxes"] > 1]
+    rows = boxes[boxes["candidate_id"].isin(several)]
+    weighted = rows[["k", *_MEANS]].mul(rows["confidence"], axis=0).groupby(rows["candidate_id"]).sum()
+    means = weighted.div(rows.groupby("candidate_id")["confidence"].sum(), axis=0).reindex(several)
+    table.loc[several, _MEANS] = means[_MEANS]
+    table.loc[several, "k"] = np.floor(means["k"] + 0.5).astype(int)
+    return table.reset_index()[list(COLUMNS)]
 
 
 def strongest(points: NDArray[np.floating], scores: NDArray[np.floating], distance_mm: float) -> NDArray[np.bool_]:

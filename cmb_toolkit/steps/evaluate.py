@@ -37,6 +37,7 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..model import ROLES, OnProgress
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
+from .boxes import as_boxes, is_merged
 from .cohort import cell_parameters, read_participants, unread_in
 from .evidence import hit_distance
 from .leaks import check_cell
@@ -101,7 +102,7 @@ def evaluate(
     *,
     rule: Literal["paper", "centre", "overlap", "valdo"] = "centre",
     distance_mm: float = 3.0,
-    count: str = "per-box",
+    count: str = "per-lesion",
     link_mm: float = 3.0,
     roles: Sequence[str] = ("test", "control"),
     most_false: int = 24,
@@ -118,10 +119,12 @@ def evaluate(
         Rule that decides what the pictures show. Numbers are made under all rules, apart.
     distance_mm : float
         Distance of the centre rule [mm].
-    count : {"per-box", "per-lesion"}
-        What counts as one finding: every box, as in the paper, or boxes of neighbouring slices that belong together.
+    count : {"per-lesion", "per-box"}
+        What counts as one finding: boxes of neighbouring slices that belong together, or every box, as in the paper.
+        Which belong together, stage 1 has said; where it made a candidate of every box, those within `link_mm` do.
     link_mm : float
-        For ``per-lesion``: boxes on neighbouring slices with centres no further apart belong together [mm].
+        For ``per-lesion``, where every box is a candidate: boxes on neighbouring slices with centres no further apart
+        belong together [mm].
     roles : sequence of str
         Whose scans to count, each role apart; those the cell has no subject of are left out.
     most_false : int
@@ -192,6 +195,7 @@ def evaluate(
         sources=(
             files.candidates,
             *([files.findings] if classified else []),
+            *([files.detections] if count == "per-box" and is_merged(files) else []),
             study.microbleeds,
             study.participants,
             *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
@@ -204,11 +208,14 @@ def evaluate(
     _check_looked_at(files, list(subjects))
     role_of = {subject: role for role, names in subjects.items() for subject in names}
     candidates = _read_candidates(files, role_of, classified)
+    merged = is_merged(files)
+    if merged and count == "per-box":
+        candidates = as_boxes(files, candidates)
     geometry = {"size": parameters["size"], "mode": parameters["mode"]}
     truth = truth_table(study, everybody, **geometry)
     if listed:
         candidates["nature"] = _natures(study, candidates, listed)
-    link = link_mm if count == "per-lesion" else None
+    link = link_mm if count == "per-lesion" and not merged else None
     persons = of_several_scans(read_participants(study))
     evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link, persons=persons)
     result = CellResult(
@@ -218,7 +225,7 @@ def evaluate(
         fold=str(parameters["fold"]),
         repeat=int(parameters.get("repeat", 1)),
         simulated=_simulated(study),
-        rules={name: f"{each.label}; {_counted(link)}" for name, each in rules.items()},
+        rules={name: f"{each.label}; {_counted(count, link)}" for name, each in rules.items()},
         thresholds=_thresholds(files, classified),
         stages=evaluation.stages,
         count=count,
@@ -288,8 +295,10 @@ def _rows_of(table: pd.DataFrame, subjects: Sequence[str]) -> pd.DataFrame:
     return table[table["participant_id"].isin(list(subjects))].reset_index(drop=True)
 
 
-def _counted(link_mm: float | None) -> str:
-    return "per box" if link_mm is None else f"per lesion (boxes linked within {link_mm:g} mm)"
+def _counted(count: str, link_mm: float | None) -> str:
+    if count == "per-box":
+        return "per box"
+    return "per lesion" + ("" if link_mm is None else f" (boxes linked within {link_mm:g} mm)")
 
 
 def _strata(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:

@@ -23,7 +23,7 @@ from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import IMAGE_SIZE, ROLES, OnProgress
-from ..stage1.candidates import candidate_table
+from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.label_boxes import microbleed_boxes
 from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
 from .cohort import choose_resolution, read_microbleeds, read_participants, roles_in
@@ -258,7 +258,7 @@ def _candidates(
         parts.append(part)
     frames = {subject: one.frame for subject, one in geometry.items()}
     affines = {subject: one.affine for subject, one in geometry.items()}
-    return candidate_table(pd.concat(parts, ignore_index=True), frames, affines)
+    return candidate_table(place_boxes(pd.concat(parts, ignore_index=True), frames, affines))
 
 
 def _threshold(

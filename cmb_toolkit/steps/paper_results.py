@@ -15,6 +15,7 @@ from ..io.layout import Cell, Study
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..report.paper_tables import FRST, PAPER_FOLDS, StudyResults
+from .boxes import as_boxes, is_merged
 from .cohort import cell_parameters, read_folds, read_microbleeds, read_participants
 from .evaluate import GEOMETRY
 from .tables import read_result
@@ -159,7 +160,9 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
     table = cell.findings if more else cell.candidates
     candidates = read_tsv(table, ["candidate_id", *GEOMETRY, "confidence", *more])
     truth = truth_table(study, names, size=parameters["size"], mode=parameters["mode"])
-    slices = 1 if result.link_mm is not None else 0
+    if result.count == "per-box" and is_merged(cell):
+        candidates = as_boxes(cell, candidates)
+    slices = 1 if result.count == "per-lesion" else 0
     judged = Rule(rule, distance_mm=_distance_mm(cell), slices=slices)  # type: ignore[arg-type]
     found = count(candidates, truth, {"validation": names}, [judged], link_mm=result.link_mm).stages
     return next(each.counts.f1 for each in found if each.stage == stage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,8 @@ from ..io.layout import Study, split_stem
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..model import ROLES, Detection, OnProgress
-from ..stage1.candidates import candidate_table
+from ..stage1.candidates import candidate_table, place_boxes
+from .boxes import DETECTIONS
 from .cohort import cell_parameters, read_microbleeds
 from .evidence import hit_distance, validated
 from .machine import stopwatch
@@ -51,7 +51,7 @@ def stage1_detect(
     most_false: float = 50.0,
     distance_mm: float = 3.0,
     nms: float = 0.45,
-    merge_mm: float | None = None,
+    merge: Literal["auto", "none"] = "auto",
     roles: Sequence[str] = ROLES,
     weights: Path | None = None,
     engine: str = "auto",
@@ -77,9 +77,9 @@ def stage1_detect(
         For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
     nms : float
         Of two boxes on a slice with a greater IoU the weaker one is dropped.
-    merge_mm : float, optional
-        Of candidates of one subject closer than this [mm], on neighbouring slices say, only the strongest stays. By
-        default every box is a candidate, as in the paper.
+    merge : {"auto", "none"}
+        ``auto``: boxes of one lesion, on neighbouring slices say, are one candidate, see
+        :func:`cmb_toolkit.stage1.lesions.lesion_numbers`. ``none``: every box is one, as in the paper.
     roles : sequence of str
         Whose scans to look at.
     weights : Path, optional
@@ -95,14 +95,15 @@ def stage1_detect(
     Returns
     -------
     Path
-        ``candidates.tsv``; ``detections.tsv`` lies beside it. The threshold used stands in their provenance.
+        ``candidates.tsv``; ``detections.tsv`` lies beside it, with every box and the candidate that it belongs to. The
+        threshold used stands in their provenance.
 
     Raises
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
         Among others a DataError if the weights were trained for other images.
     """
-    _check(threshold, most_false, nms, merge_mm, roles)
+    _check(threshold, most_false, nms, merge, roles)
     study, files = Study.of_cell(cell)
     parameters, project = cell_parameters(files), project_digest(files)
     trained = weights or files.weights
@@ -123,11 +124,10 @@ def stage1_detect(
         automatic = {"most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
-    asked |= {"project": project, **({"by_default": True} if by_default else {})}
+    asked |= {"merge": merge, "project": project, **({"by_default": True} if by_default else {})}
     extra: dict[str, Any] = {}
-    detections = Record("stage1-detect", asked, tuple(sources), chosen.describe(), extra)
-    candidates = replace(detections, parameters={**asked, "merge_mm": merge_mm})
-    if detections.is_current(files.detections) and candidates.is_current(files.candidates):
+    record = Record("stage1-detect", asked, tuple(sources), chosen.describe(), extra)
+    if all(record.is_current(target) for target in (files.detections, files.candidates)):
         warned.again(files.candidates)
         return files.candidates
     check_project(files.project, training=False)
@@ -144,22 +144,27 @@ def stage1_detect(
     extra["work"] = timed(len(role_of))
     boxes = detection_table(found, role_of)
     in_volume = partial(
-        candidate_table,
+        place_boxes,
         frames={subject: one.frame for subject, one in geometry.items()},
         affines={subject: one.affine for subject, one in geometry.items()},
-        merge_mm=merge_mm,
+        by_lesion=merge == "auto",
     )
     value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
     if threshold == "auto":
         choose = partial(_by_itself, warned=warned) if by_default else _chosen
         subjects = parameters["roles"]["validation"]
         value, origin = choose(
-            in_volume(boxes[boxes["role"] == "validation"]), read_microbleeds(study), subjects, most_false, distance_mm
+            candidate_table(in_volume(boxes[boxes["role"] == "validation"])),
+            read_microbleeds(study),
+            subjects,
+            most_false,
+            distance_mm,
         )
         warned.add(*validated(study, "the threshold of stage 1", subjects), *hit_distance(study, distance_mm, subjects))
         boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
     warned.add(*_capped(boxes))
-    table = in_volume(boxes)
+    placed = in_volume(boxes)
+    table = candidate_table(placed)
     extra |= {
         "threshold": {"value": value, "chosen": origin, **automatic},
         "warnings": warned.lines,
@@ -168,26 +173,21 @@ def stage1_detect(
         "candidates": {role: int((table["role"] == role).sum()) for role in roles},
         "subjects": {role: len(parameters["roles"][role]) for role in roles},
     }
-    for record, target, frame in (
-        (detections, files.detections, boxes[_DETECTIONS]),
-        (candidates, files.candidates, table),
-    ):
+    for target, frame in ((files.detections, placed[list(DETECTIONS)]), (files.candidates, table)):
         with publish(target, record) as temporary:
             write_tsv(frame, temporary)
     return files.candidates
 
 
-def _check(
-    threshold: float | str | None, most_false: float, nms: float, merge_mm: float | None, roles: Sequence[str]
-) -> None:
+def _check(threshold: float | str | None, most_false: float, nms: float, merge: str, roles: Sequence[str]) -> None:
     if threshold not in ("auto", None) and not (isinstance(threshold, int | float) and 0 < threshold < 1):
         raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
     if not most_false > 0:
         raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
     if not 0 < nms <= 1:
         raise UsageError(f"non-maximum suppression at IoU {nms}: must be above 0 and at most 1.")
-    if merge_mm is not None and not merge_mm > 0:
-        raise UsageError(f"merging distance {merge_mm} mm: must be above 0.")
+    if merge not in ("auto", "none"):
+        raise UsageError(f"merge {merge}: must be auto or none.")
     if not roles or not set(roles) <= set(ROLES):
         raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
     if threshold == "auto" and "validation" not in roles:

@@ -20,7 +20,7 @@ from ..evaluation.evidence import LEAST_MICROBLEEDS
 from ..evaluation.learning import BUDGETS, by_heart, found_by_chance, look_figures, told_from_chance
 from ..io.layout import Cell, Study, split_stem
 from ..model import Detection
-from ..stage1.candidates import candidate_table
+from ..stage1.candidates import candidate_table, place_boxes
 from .cohort import cell_parameters, read_microbleeds, read_participants
 from .evidence import validated
 from .made_from import marks_digests
@@ -256,7 +256,8 @@ def _enough(scans: Sequence[_Scan], most: int) -> list[_Scan]:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Puts boxes back into the volumes and counts what they find, as `stage1-detect` and `evaluate` do."""
+    """Puts boxes back into the volumes and counts what they find, each for itself: what the network does, not what
+    becomes of it."""
 
     sample: Mapping[str, Sequence[str]]
     geometry: Mapping[str, Geometry]
@@ -265,11 +266,12 @@ class _Judge:
 
     def __call__(self, detections: list[Detection]) -> Judgement:
         role_of = {subject: role for role, names in self.sample.items() for subject in names}
-        candidates = candidate_table(
+        boxes = place_boxes(
             detection_table(detections, role_of),
             frames={subject: one.frame for subject, one in self.geometry.items()},
             affines={subject: one.affine for subject, one in self.geometry.items()},
         )
+        candidates = candidate_table(boxes)
         rows = [self._row(role, candidates, names) for role, names in self.sample.items() if names]
         with_marks = [row for row in rows if row["microbleeds"]]
         rank, said = None, ""

@@ -156,8 +156,8 @@ def _check_skill(cell: Cell, table: pd.DataFrame, probability: NDArray[np.float6
     all the same."""
     from ..stage2.skill import FLAT, LEAST, auc, no_skill, spread
 
-    mine = (table["role"] == "validation").to_numpy()
-    labels = table["label"].to_numpy(np.intp)[mine]
+    mine = ((table["role"] == "validation") & table["label"].notna()).to_numpy()
+    labels = table["label"].to_numpy()[mine].astype(np.intp)
     why = no_skill(labels, auc(labels, probability[mine]), spread(probability[mine]))
     if not why and len(probability) >= LEAST and spread(probability) <= FLAT:
         why = f"gives one output for all {len(probability)} patches"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..stage2.patches import PATCH_SIZE, beside, cut
+from .boxes import boxes_of, is_merged
 from .cohort import cell_parameters
 from .made_from import check_patches
 from .parallel import for_each
@@ -49,16 +50,22 @@ def stage2_crop(
 ) -> Path:
     """Cut the patches of a cell.
 
-    Every candidate of every subject gets a patch, labelled by the truth; all candidates that lie on one microbleed
-    are positive. The readers' marks of training and validation subjects are added (origin ``microbleed``), so that
-    stage 2 also learns from microbleeds that stage 1 missed; they are no candidates and are never classified.
+    Every candidate of every subject gets a patch, labelled by the truth. Under ``centre`` a candidate is positive when
+    it is a hit, or one of the boxes is that it was put together from; all candidates of one microbleed are. One that
+    is not, but lies, or has a box, no further from a mark than `distance_mm` and the distance of two slices, has no
+    label: it shows the microbleed, one slice off say, and neither answer would be a fair one to learn. It is left out
+    of the training, and classified and counted as every other. Under ``paper`` every candidate that is no hit is
+    negative, as in the paper.
+
+    The readers' marks of training and validation subjects are added (origin ``microbleed``), so that stage 2 also
+    learns from microbleeds that stage 1 missed; they are no candidates and are never classified.
 
     Parameters
     ----------
     cell : Path
         A cell with candidates.
     rule : {"centre", "paper"}
-        When a candidate is positive: centre within `distance_mm` of a mark, or box of IoU > 0.8 on the mark's slice.
+        What a hit is: centre within `distance_mm` of a mark, or box of IoU > 0.8 on the mark's slice.
     distance_mm : float
         For ``centre`` [mm].
     scale : {"fixed", "paper", "slice"}
@@ -94,7 +101,8 @@ def stage2_crop(
     learned_from = [subject for role in _LEARNED_FROM for subject in parameters["roles"][role]]
     subjects = sorted({*candidates["participant_id"], *learned_from})
     truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])
-    table = _with_labels(candidates, truth, hit)
+    thickness = {subject: _thickness(study, subject) for subject in candidates["participant_id"].unique()}
+    table = candidates.assign(label=_labels(files, candidates, truth, hit, thickness), origin="candidate")
     marks = _marks(truth, parameters["roles"])
     jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
     table = pd.concat([table, marks, *jittered], ignore_index=True)
@@ -111,7 +119,12 @@ def stage2_crop(
             "size": PATCH_SIZE,
             "roles": {role: list(names) for role, names in parameters["roles"].items()},
         },
-        sources=(files.candidates, study.microbleeds, *(path for task in tasks for path in task.volumes)),
+        sources=(
+            files.candidates,
+            *([files.detections] if is_merged(files) and files.detections.is_file() else []),
+            study.microbleeds,
+            *(path for task in tasks for path in task.volumes),
+        ),
         extra=extra,
     )
     if record.is_current(files.patches):
@@ -164,14 +177,29 @@ def _read_candidates(cell: Cell, roles: Mapping[str, Sequence[str]]) -> pd.DataF
     return table
 
 
-def _with_labels(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    label = np.zeros(len(candidates), int)
-    rows = rows_by_subject(candidates)
+def _labels(
+    cell: Cell, candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, thickness: Mapping[str, float]
+) -> pd.Series[Any]:
+    """1 for a microbleed, 0 for none, nothing where neither should be taught."""
+    lesions = rule.name == "centre" and is_merged(cell)
+    seen = pd.concat([candidates, boxes_of(cell, candidates)], ignore_index=True) if lesions else candidates
+    hit, near = np.zeros(len(seen), bool), np.zeros(len(seen), bool)
+    rows = rows_by_subject(seen)
     for subject, marks in rows_by_subject(truth).items():
         if subject in rows:
-            near = closeness(candidates.iloc[rows[subject]], truth.iloc[marks], rule)
-            label[rows[subject]] = (near > 0).any(axis=1)
-    return candidates.assign(label=label, origin="candidate")
+            mine, theirs = seen.iloc[rows[subject]], truth.iloc[marks]
+            hit[rows[subject]] = (closeness(mine, theirs, rule) > 0).any(axis=1)
+            if rule.name == "centre":
+                wide = replace(rule, distance_mm=rule.distance_mm + thickness[subject])
+                near[rows[subject]] = (closeness(mine, theirs, wide) > 0).any(axis=1)
+    any_of = pd.DataFrame({"hit": hit, "near": near}).groupby(seen["candidate_id"]).any()
+    of_each = any_of.loc[candidates["candidate_id"]].reset_index(drop=True)
+    return of_each["hit"].astype("Int64").mask(of_each["near"] & ~of_each["hit"])
+
+
+def _thickness(study: Study, subject: str) -> float:
+    """Distance of two slices [mm]."""
+    return float(np.linalg.norm(read_geometry(study, subject).affine[:3, 2]))
 
 
 def _marks(truth: pd.DataFrame, roles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -229,12 +257,13 @@ def _cut_subject(task: _Task, *, array: Path, scale: str) -> None:
 
 
 def _counts(table: pd.DataFrame) -> dict[str, Any]:
-    """Patches by role: candidates on a microbleed, other candidates, marks."""
+    """Patches by role: candidates on a microbleed, other candidates, those beside one, marks."""
     candidate = table["origin"] == "candidate"
     return {
         str(role): {
             "microbleed": int((candidate & (table["label"] == 1) & (table["role"] == role)).sum()),
             "other": int((candidate & (table["label"] == 0) & (table["role"] == role)).sum()),
+            "unlabelled": int((candidate & table["label"].isna() & (table["role"] == role)).sum()),
             "marks": int((~candidate & (table["role"] == role)).sum()),
         }
         for role in table["role"].unique()

@@ -203,8 +203,8 @@ def _announcement(network: str, recipe: Recipe, training: NDArray[np.intp], vali
 def _rows(
     folder: Path, table: pd.DataFrame, patches: NDArray[np.float32], role: str
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Patches and labels of one role, copied out of the map: nothing else can be reached from them."""
-    rows = np.flatnonzero(table["role"] == role)
+    """Labelled patches of one role, copied out of the map: nothing else can be reached from them."""
+    rows = np.flatnonzero((table["role"] == role) & table["label"].notna())
     labels = table["label"].to_numpy()[rows]
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"{folder / TABLE}: labels must be 0 or 1. Run `cmbtk stage2-crop` on this cell again.")

@@ -137,7 +137,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "most-false": _MM,
         "distance": _MM,
         "nms": _SHARE,
-        "merge": _MM,
+        "merge": choice("auto", "none"),
         "engine": _ENGINE,
         "darknet": TEXT,
     },
@@ -174,7 +174,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "evaluate": {
         "rule": _RULE,
         "distance-mm": _MM,
-        "count": choice("per-box", "per-lesion"),
+        "count": choice("per-lesion", "per-box"),
         "link-mm": _MM,
         "false-pictures": whole(0),
     },

@@ -33,7 +33,7 @@ def rewrite(path, change):
 
 def test_counts_of_a_cell(cell, read_json):
     seen = []
-    folder = evaluate(cell.folder, on_progress=lambda done, total, what: seen.append((done, total)))
+    folder = evaluate(cell.folder, count="per-box", on_progress=lambda done, total, what: seen.append((done, total)))
     assert folder == cell.evaluation
     result = CellResult.from_json(read_json(cell.metrics))
     assert result.find("centre", "test", "stage1").counts == Counts(tp=3, fp=2, fn=1, subjects=3)
@@ -78,6 +78,48 @@ def test_running_again_does_nothing_and_a_change_does(cell):
     assert "within 2 mm" in cell.metrics.read_text()
 
 
+def merge_second_box(cell):
+    """As stage1-detect leaves it: the second box of the first lesion is no candidate of its own."""
+    table = read_tsv(cell.candidates)
+    table.loc[1, "candidate_id"] = table["candidate_id"][0]
+    with publish(cell.detections, Record("stage1-detect", {"merge": "auto"})) as out:
+        write_tsv(table, out)
+    roles = ["validation", "test", "control"]
+    for path, step in ((cell.candidates, "stage1-detect"), (cell.findings, "stage2-classify")):
+        fewer = read_tsv(path).drop(index=1)
+        with publish(path, Record(step, {"roles": roles, "merge": "auto"})) as out:
+            write_tsv(fewer, out)
+
+
+def test_lesions_of_stage_1_are_counted_as_they_are_or_box_by_box(cell, read_json):
+    merge_second_box(cell)
+    evaluate(cell.folder, most_false=0)
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert (result.count, result.link_mm) == ("per-lesion", None)
+    assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=3, fn=2, subjects=3)
+    assert all(label.endswith("; per lesion") for label in result.rules.values())
+    assert "merged" not in set(read_tsv(cell.evaluation / "candidates.tsv")["paper_stage1"])
+    evaluate(cell.folder, most_false=0, count="per-box")
+    result = CellResult.from_json(read_json(cell.metrics))
+    assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=4, fn=2, subjects=3)
+    assert result.find("paper", "test", "overall").counts == Counts(tp=2, fp=2, fn=2, subjects=3)
+    assert all(label.endswith("; per box") for label in result.rules.values())
+    boxes = read_tsv(cell.evaluation / "candidates.tsv")
+    assert boxes["candidate_id"].tolist()[:3] == [
+        "sub-001_cand-0001_box-1",
+        "sub-001_cand-0001_box-2",
+        "sub-001_cand-0003_box-1",
+    ]
+    assert boxes["probability"].tolist()[:2] == [0.98, 0.98]
+
+
+def test_boxes_of_other_candidates(cell):
+    merge_second_box(cell)
+    write_tsv(read_tsv(cell.detections).iloc[3:], cell.detections)
+    with pytest.raises(DataError, match=r"detections\.tsv: lacks boxes of candidates in candidates\.tsv"):
+        evaluate(cell.folder, count="per-box")
+
+
 def test_per_lesion(cell, read_json):
     evaluate(cell.folder, count="per-lesion", link_mm=3.0, most_false=0)
     result = CellResult.from_json(read_json(cell.metrics))
@@ -92,7 +134,7 @@ def test_per_lesion(cell, read_json):
 
 
 def test_results_by_patient_and_the_curve_in_one_number(cell, read_json):
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, most_false=0, count="per-box")
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-box", None)
     overall = result.find("valdo", "test", "overall")

@@ -187,7 +187,7 @@ def test_train_and_detect_on_the_command_line(make_cell):
     assert str(cell.folder) not in str(record)
     assert [path.name for path in cell.scratch.iterdir()] == ["training.lock"]
 
-    command = ["stage1-detect", str(cell.folder), "--threshold", "auto", "--merge", "1"]
+    command = ["stage1-detect", str(cell.folder), "--threshold", "auto"]
     detected = runner.invoke(cli, command, catch_exceptions=False)
     assert detected.exit_code == 0
     assert "on the validation subjects" in detected.output
@@ -209,14 +209,16 @@ def test_train_and_detect_on_the_command_line(make_cell):
     runner.invoke(cli, command, catch_exceptions=False)
     assert before == (cell.weights.stat().st_mtime_ns, cell.candidates.stat().st_mtime_ns)
 
-    stage1_detect(cell.folder, threshold=0.005, roles=["validation"])  # what was seen in training is what is found
+    stage1_detect(
+        cell.folder, threshold=0.005, roles=["validation"], merge="none"
+    )  # what was seen in training is what is found
     marks = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
     marks = marks[marks["participant_id"] == "sub-003"]
     found = look_figures(read_tsv(cell.candidates), marks, ["sub-003"], {"sub-003": 2.0})
     for name, value in found.items():
         assert value == pytest.approx(best[name], abs=1e-3)
 
-    stage1_detect(cell.folder, threshold=0.1)
+    stage1_detect(cell.folder, threshold=0.1, merge="none")
     candidates = read_tsv(cell.candidates, COLUMNS)
     truth = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
     points, marks = (table[["x_mm", "y_mm", "z_mm"]].to_numpy() for table in (candidates, truth))
@@ -343,7 +345,7 @@ def test_detection_of_some_roles_at_a_given_threshold(make_cell):
         ({"threshold": 0}, UsageError, "threshold 0"),
         ({"threshold": "best"}, UsageError, "threshold best"),
         ({"nms": 0}, UsageError, "IoU 0"),
-        ({"merge_mm": -1}, UsageError, "merging distance"),
+        ({"merge": "5"}, UsageError, "merge 5: must be auto or none"),
         ({"most_false": 0}, UsageError, "false positives per subject"),
         ({"roles": ["patient"]}, UsageError, "roles must be"),
         ({"threshold": "auto", "roles": ["test"]}, UsageError, "add the role validation"),

@@ -20,6 +20,7 @@ from cmb_toolkit.stage2 import networks
 from cmb_toolkit.steps.made_from import patches_digest
 from cmb_toolkit.steps.stage2_classify import stage2_classify
 from cmb_toolkit.steps.stage2_crop import stage2_crop
+from cmb_toolkit.steps.stage2_train import _rows as _rows_to_learn
 from cmb_toolkit.steps.stage2_train import stage2_train
 from cmb_toolkit.steps.truth import read_geometry
 
@@ -166,8 +167,60 @@ def test_crop_labels_candidates_and_adds_marks(cell):
     assert patches.min() == 0
     assert patches.max() <= 1
     record = read_record(folder)
-    assert record["patches"]["train"] == {"microbleed": 11, "other": 10, "marks": 8}
-    assert record["patches"]["control"] == {"microbleed": 0, "other": 7, "marks": 0}
+    assert record["patches"]["train"] == {"microbleed": 11, "other": 10, "unlabelled": 0, "marks": 8}
+    assert record["patches"]["control"] == {"microbleed": 0, "other": 7, "unlabelled": 0, "marks": 0}
+
+
+def put(cell, subject, offsets):
+    """One candidate, and its boxes, beside the subject's first mark; offsets in voxels, the candidate's first."""
+    table = read_tsv(cell.candidates)
+    mark = read_tsv(Study.of_cell(cell.folder)[0].microbleeds).set_index("participant_id").loc[subject].iloc[0]
+    row = table[table["participant_id"] == subject].iloc[0]
+    rows = []
+    for i, j, k in offsets:
+        moved = {"i": mark["i"] + i, "j": mark["j"] + j, "k": int(mark["k"]) + k}
+        world = {"x_mm": mark["x_mm"] + i, "y_mm": mark["y_mm"] + j, "z_mm": mark["z_mm"] + 2 * k}
+        rows.append({**row, **moved, **world})
+    first = row["candidate_id"]
+    candidates = pd.concat([pd.DataFrame(rows[:1]), table[table["candidate_id"] != first]])
+    with publish(cell.candidates, Record("stage1-detect", {"merge": "auto"})) as path:
+        write_tsv(candidates, path)
+    boxes = pd.concat([pd.DataFrame(rows[1:]), table[table["candidate_id"] != first]])
+    with publish(cell.detections, Record("stage1-detect", {"merge": "auto"})) as path:
+        write_tsv(boxes, path)
+    return first
+
+
+@pytest.mark.parametrize(
+    ("offsets", "label"),  # voxels are 1 x 1 x 2 mm, a hit is 3 mm away at most
+    [
+        ([(0, 0, 1), (0, 0, 1)], 1),
+        ([(0, 0, 2), (0, 0, 1), (0, 0, 2), (0, 0, 3)], 1),  # no hit itself, but of the same lesion
+        ([(0, 0, 2), (0, 0, 2)], None),  # one slice off: it shows the microbleed
+        ([(5, 0, 0), (5, 0, 0)], None),
+        ([(0, 0, 3), (0, 0, 2), (0, 0, 4)], None),
+        ([(6, 0, 0), (6, 0, 0)], 0),
+        ([(0, 0, 3), (0, 0, 3)], 0),
+    ],
+)
+def test_a_candidate_is_labelled_by_lesion_and_one_beside_it_not_at_all(cell, offsets, label):
+    name = put(cell, "sub-001", offsets)
+    table, patches = read_patches(stage2_crop(cell.folder))
+    mine = table.set_index("candidate_id").loc[name, "label"]
+    assert pd.isna(mine) if label is None else mine == label
+    counted = read_record(cell.patches)["patches"]["train"]
+    assert counted["unlabelled"] == (label is None)
+    labelled = table[(table["role"] == "train") & table["label"].notna()]
+    learned, labels = _rows_to_learn(cell.patches, table, patches, "train")
+    assert len(learned) == len(labels) == len(labelled)
+    table, _ = read_patches(stage2_crop(cell.folder, rule="paper"))
+    assert table["label"].notna().all(), "the paper's labels are by box"
+
+
+def test_crop_says_what_is_not_taught(cell):
+    put(cell, "sub-001", [(0, 0, 2), (0, 0, 2)])
+    run = CliRunner().invoke(cli, ["stage2-crop", str(cell.folder)], catch_exceptions=False)
+    assert "train:      10 candidates on a microbleed, 10 others, 1 beside one (not taught), 8 marks" in run.output
 
 
 def test_crop_again_is_a_no_op_and_jobs_change_nothing(cell):

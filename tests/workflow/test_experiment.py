@@ -33,7 +33,7 @@ no-augment = true
 max-batches = 12
 [stage1-detect]
 threshold = 0.05
-merge = 30
+merge = "auto"
 [stage1-detect.LR]
 threshold = 0.04
 [stage2-train]

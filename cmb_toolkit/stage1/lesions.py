@@ -1,0 +1,74 @@
+"""Which boxes are views of one lesion: those that lie on top of each other on slices next to each other.
+
+A detector that looks at single slices marks a microbleed on each slice that shows it. What belongs together is told by
+the size that a microbleed can have, so that a chain cannot run from one lesion into the next.
+"""
+
+from __future__ import annotations
+
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+__all__ = ["LARGEST_MM", "lesion_numbers", "reach"]
+
+LARGEST_MM = 10.0
+"""Diameter of the largest microbleed [mm], by definition; as wide as a label's square in the paper's HR scans."""
+
+
+def reach(thickness_mm: float) -> int:
+    """How many slices to either side may show the largest microbleed whose middle lies on one; 1 or more.
+
+    Parameters
+    ----------
+    thickness_mm : float
+        Distance of neighbouring slices [mm].
+
+    Examples
+    --------
+    >>> [reach(thickness) for thickness in (1.0, 2.0, 3.0, 5.0, 8.0)]
+    [5, 3, 2, 1, 1]
+    """
+    return max(1, floor(LARGEST_MM / 2 / thickness_mm + 0.5))
+
+
+def lesion_numbers(
+    places: NDArray[np.floating], k: NDArray[np.integer], confidence: NDArray[np.floating], thickness_mm: float
+) -> NDArray[np.intp]:
+    """Put the boxes of one subject together that belong to one lesion.
+
+    The strongest box comes first and takes the boxes whose centres lie no further from its own than half of
+    :data:`LARGEST_MM` in the plane, and :func:`reach` slices across; then the strongest of those that are left, and so
+    on. So no lesion has boxes further than that from its strongest one, whatever lies beside it, and which boxes are
+    the strongest of theirs does not depend on weaker ones: a threshold leaves the same lesions before and after.
+
+    Parameters
+    ----------
+    places : (n, 2) array
+        Centres in the plane [mm].
+    k : (n,) integer array
+        Slices.
+    confidence : (n,) array
+        Of equal ones the first comes first: rows in an order of their own make the result one of the boxes alone.
+    thickness_mm : float
+        Distance of neighbouring slices [mm].
+
+    Returns
+    -------
+    (n,) integer array
+        0 for the lesion with the strongest box, and so on down.
+    """
+    number = np.full(len(places), -1, np.intp)
+    if not len(places):
+        return number
+    near = cKDTree(places).query_ball_point(places, LARGEST_MM / 2)
+    furthest, found = reach(thickness_mm), 0
+    for strongest in np.argsort(-confidence, kind="stable"):
+        if number[strongest] < 0:
+            mine = np.array(near[strongest], np.intp)
+            mine = mine[(number[mine] < 0) & (np.abs(k[mine] - k[strongest]) <= furthest)]
+            number[mine] = found
+            found += 1
+    return number
