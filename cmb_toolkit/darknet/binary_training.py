@@ -18,6 +18,7 @@ from .find import Binary
 from .output import parse_iteration
 from .process import PATIENCE_S, running
 from .project import CFG, DATA, TRAIN_LIST, read_list, set_net
+from .restart import schedule_keys
 from .state import DivergedError, TrainingState, describe, diverged
 from .weights import NotFiniteError, Weights, write_weights
 
@@ -101,7 +102,8 @@ def _lay_out(project: Path, cfg: Cfg, state: TrainingState, every: int) -> None:
     for folder in {Path(line).parts[0] for line in lines}:
         (work / folder).symlink_to((project / folder).absolute())
     (work / TRAIN_LIST).write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    (work / CFG).write_text(set_net((project / CFG).read_text("utf-8"), {}), "utf-8")
+    schedule = schedule_keys(state.net) if state.net != cfg.net else {}
+    (work / CFG).write_text(set_net((project / CFG).read_text("utf-8"), schedule), "utf-8")
     # numbered snapshots alone: `last` is written over in place, and a kill would leave neither the old nor the new one
     data = [
         "classes=1",

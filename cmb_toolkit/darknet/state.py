@@ -31,6 +31,7 @@ from ..errors import CmbError, DarknetError, DataError, UsageError
 from ..io.files import check_file, load_json, read_text
 from ..io.publish import storage_error, write_text
 from .cfg import Cfg
+from .restart import restarted
 from .weights import Weights, initial_weights, read_weights, write_weights
 
 __all__ = [
@@ -72,11 +73,15 @@ _NAME = re.compile(r"yolo_(\d+)\.weights")
 
 
 class Checkpoint(NamedTuple):
-    """Weights after an iteration (0: those to begin with), and the optimiser's buffers where they are known."""
+    """Weights after an iteration (0: those to begin with), and the optimiser's buffers where they are known.
+
+    `since` is the iteration after which those buffers begin: that of the weights where they are not known.
+    """
 
     iteration: int
     weights: Weights
     optimiser: list[NDArray[np.float32]] | None = None
+    since: int = 0
 
 
 def first_weights(cfg: Cfg, seed: int, path: Path | None = None, *, count_on: bool = False) -> Checkpoint:
@@ -119,7 +124,7 @@ def first_weights(cfg: Cfg, seed: int, path: Path | None = None, *, count_on: bo
             f"{path}: has {iteration} iterations behind it, and max_batches={cfg.net.max_batches}. "
             "Raise it (`cmbtk prepare-yolo --max-batches`), or leave --continue out."
         )
-    return Checkpoint(iteration, Weights(layers, given.seen))
+    return Checkpoint(iteration, Weights(layers, given.seen), since=iteration)
 
 
 class TrainingState:
@@ -146,6 +151,8 @@ class TrainingState:
         Of the newest checkpoint.
     resumed : bool
         Whether there was a checkpoint to go on from.
+    net : Net
+        The cfg's, with the schedule to go on with, see :mod:`cmb_toolkit.darknet.restart`.
     rows : list of Row
         The history up to now.
     engine : str
@@ -165,6 +172,7 @@ class TrainingState:
             self.take_in()
         self.start = self._newest() or first
         self.iteration = self.start.iteration
+        self.net = restarted(cfg.net, self.start.since)
         self.resumed = self.start.iteration > first.iteration
         self.rows: list[Row] = []
         if folder is not None:
@@ -200,7 +208,7 @@ class TrainingState:
             With the running mean of the loss (0.9 old, 0.1 new), and all seconds of this training.
         """
         average = 0.9 * self.rows[-1].avg_loss + 0.1 * loss if self.rows else loss
-        net = self._cfg.net
+        net = self.net
         row = Row(
             iteration, loss, average, net.rate(iteration), iteration * net.batch, self._seconds_before + seconds,
             self.engine,
@@ -225,7 +233,7 @@ class TrainingState:
         with writing(path):
             try:
                 with temporary.open("wb") as stream:
-                    np.savez(stream, *optimiser)
+                    np.savez(stream, *optimiser, since=np.int64(self.start.since))
                 temporary.replace(path.with_suffix(".npz"))
                 write_weights(Weights(weights.layers, iteration * self._cfg.net.batch), temporary)
                 _into_place(temporary, path)
@@ -283,7 +291,8 @@ class TrainingState:
             try:
                 weights = read_weights(path, self._cfg)
                 if weights.seen == iteration * self._cfg.net.batch:
-                    return Checkpoint(iteration, weights, _read_buffers(path.with_suffix(".npz")))
+                    buffers, since = _read_buffers(path.with_suffix(".npz"))
+                    return Checkpoint(iteration, weights, buffers, iteration if buffers is None else since)
             except CmbError:
                 pass
             _remove(path)
@@ -350,15 +359,17 @@ def _read_history(path: Path) -> list[Row]:
         return []
 
 
-def _read_buffers(path: Path) -> list[NDArray[np.float32]] | None:
+def _read_buffers(path: Path) -> tuple[list[NDArray[np.float32]] | None, int]:
+    """The optimiser's buffers, None if they are not whole, and the iteration after which they begin."""
     try:
         check_file(path, "It is made anew.")
         with np.load(path) as saved:
-            buffers = [saved[name] for name in saved.files]
-        whole = all(buffer.dtype == np.float32 and np.isfinite(buffer).all() for buffer in buffers)
-        return buffers if whole else None
+            since = int(saved["since"])
+            buffers = [saved[name] for name in saved.files if name != "since"]
+        whole = since >= 0 and all(buffer.dtype == np.float32 and np.isfinite(buffer).all() for buffer in buffers)
+        return (buffers if whole else None), since
     except Exception:  # zipfile and zlib raise what they like; without them the optimiser begins anew
-        return None
+        return None, 0
 
 
 def _into_place(temporary: Path, path: Path) -> None:

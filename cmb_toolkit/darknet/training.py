@@ -226,7 +226,7 @@ def train_project(
     identity = f"{seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
     state = TrainingState(scratch, cfg, first, "embedded", identity)
     samples = Samples(cfg, images)
-    trainer = Trainer(cfg, state.start.weights)
+    trainer = Trainer(replace(cfg, net=state.net), state.start.weights)
     done = state.start.iteration
     if state.start.optimiser is not None:
         trainer.set_optimiser_state(state.start.optimiser)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +12,17 @@ import cv2
 import numpy as np
 import pytest
 
+from cmb_toolkit.darknet.binary import BinaryEngine
 from cmb_toolkit.darknet.cfg import Cfg
+from cmb_toolkit.darknet.find import probe
 from cmb_toolkit.darknet.project import write_project
 from cmb_toolkit.darknet.weights import ConvWeights, Weights, initial_weights
 
 # Small networks gain nothing from threads, and those of several test processes would only wait for each other.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+FAKE = Path(__file__).with_name("fake_darknet.py")
 
 TOY_CFG = """
 [net]
@@ -163,5 +169,19 @@ def lively_weights():
             else:
                 settled.append(replace(layer, mean=layer.mean / share, variance=layer.variance / share))
         return Weights(tuple(settled), seen=123)
+
+    return make
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A function that makes a Darknet that trains by counting, and fails as it is told to."""
+
+    def make(told: str = "", **engine) -> BinaryEngine:
+        monkeypatch.setenv("FAKE_DARKNET", told)
+        path = tmp_path / "darknet"
+        path.write_text(f"#!{sys.executable}\n{FAKE.read_text()}")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return BinaryEngine(probe(path), **engine)
 
     return make

@@ -51,18 +51,6 @@ def script(path: Path, body: str, answer: str = "") -> Path:
     return executable(path, f'#!/bin/sh\nif [ "$1" = __probe__ ]; then {probed}; fi\n{body}\n')
 
 
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """A function that makes a Darknet that trains by counting, and fails as it is told to."""
-
-    def make(told: str = "", **engine) -> BinaryEngine:
-        monkeypatch.setenv("FAKE_DARKNET", told)
-        path = executable(tmp_path / "darknet", f"#!{sys.executable}\n{FAKE.read_text()}")
-        return BinaryEngine(probe(path), **engine)
-
-    return make
-
-
 def test_argv():
     darknet = Path("/opt/darknet")
     assert valid_argv(darknet) == [
