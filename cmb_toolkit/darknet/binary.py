@@ -37,9 +37,6 @@ from .weights import read_weights, write_weights
 
 __all__ = ["BinaryEngine"]
 
-_CHUNK = 200
-"""Images given to one process: what a crash or a full disk can cost."""
-
 
 class BinaryEngine:
     """See :class:`cmb_toolkit.darknet.engine.Engine`.
@@ -77,35 +74,28 @@ class BinaryEngine:
         most: int | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
-        """Detect in chunks of images, with the command whose built-in suppression is the one asked for."""
+        """Detect in one process, with the command whose built-in suppression is the one asked for."""
         cfg = read_cfg(project / CFG)
         if cfg.region.classes != 1:
             raise DataError(f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed.")
         if reason := self._binary.cannot_detect(threshold, nms):
             raise UsageError(f"{self._binary.path}: {reason}. Use --engine embedded.")
         read_weights(weights, cfg)
+        if not images:
+            return []
         _check_images([project / image for image in images], cfg)
+        boxes = find_boxes(
+            self._binary, project, weights, images, threshold=threshold, nms=nms, patience_s=self._patience_s,
+            on_progress=on_progress,
+        )  # fmt: skip
         found: list[Detection] = []
-        size = cfg.net.width, cfg.net.height
-        for start in range(0, len(images), _CHUNK):
-            part = images[start : start + _CHUNK]
-
-            def report(done: int, _total: int, what: str, start: int = start, boxes: int = len(found)) -> None:
-                on_progress(start + done, len(images), what or f"{boxes} boxes")
-
-            boxes = find_boxes(
-                self._binary, project, weights, part, threshold=threshold, nms=nms, patience_s=self._patience_s,
-                on_progress=report,
-            )  # fmt: skip
-            for image in part:
-                here = [one.box for one in boxes[Path(image).stem]]
-                corners = np.array([(b.left, b.top, b.right, b.bottom) for b in here]).reshape(-1, 4)
-                confidence = np.array([b.confidence for b in here])
-                # Darknet has thinned them out already, before it clipped them
-                found += [
-                    Detection(Path(image).stem, b)
-                    for b in select_boxes(corners, confidence, threshold, 1.0, size, most)
-                ]
+        for image in images:
+            here = [one.box for one in boxes[Path(image).stem]]
+            corners = np.array([(b.left, b.top, b.right, b.bottom) for b in here]).reshape(-1, 4)
+            confidence = np.array([b.confidence for b in here])
+            # Darknet has thinned them out already, before it clipped them
+            chosen = select_boxes(corners, confidence, threshold, 1.0, (cfg.net.width, cfg.net.height), most)
+            found += [Detection(Path(image).stem, box) for box in chosen]
         return found
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:

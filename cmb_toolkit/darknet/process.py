@@ -9,9 +9,10 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import DarknetError
 
@@ -87,7 +88,12 @@ class Running:
 
 @contextmanager
 def running(
-    argv: Sequence[str], folder: Path, *, stdin: Path | None = None, patience_s: float = PATIENCE_S
+    argv: Sequence[str],
+    folder: Path,
+    *,
+    stdin: Path | None = None,
+    patience_s: float = PATIENCE_S,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Running]:
     """Run a program in a folder; it ends with the block, and when this process dies, however it dies.
 
@@ -102,6 +108,8 @@ def running(
         File that it reads.
     patience_s : float
         It is ended when it says nothing for so long [s].
+    environment : mapping
+        Variables that it gets besides this process's own.
 
     Raises
     ------
@@ -119,7 +127,7 @@ def running(
         with Path(stdin or os.devnull).open("rb") as source:
             process = subprocess.Popen(
                 list(argv), cwd=folder, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 (no lock is taken in it)
+                env={**os.environ, **environment}, start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 (no lock is taken in it)
             )  # fmt: skip
     except OSError as error:
         raise DarknetError(f"{argv[0]}: does not start ({error.strerror}). Choose another binary.") from error

@@ -126,6 +126,37 @@ def test_failures_of_alexeyabs_are_noticed(ready, tmp_path, body, message):
         detect(engine, ready)
 
 
+LOOKS = """
+import json, os, sys
+assert os.path.getsize("data/labels/126_7.png") and os.path.isdir("predictions.jpg")
+place = {"center_x": 0.5, "center_y": 0.5, "width": 0.2, "height": 0.2}
+thing = {"class_id": 0, "confidence": 0.7, "relative_coordinates": place}
+frames = []
+for line in sys.stdin:
+    print(f"{line.strip()}: Predicted in 1 milli-seconds.\\nmicrobleed: 70%", flush=True)
+    print("Failed to write image predictions.jpg", file=sys.stderr)
+    frames.append({"filename": line.strip(), "objects": [thing]})
+json.dump(frames, open("found.json", "w"))
+"""
+
+
+def test_one_process_looks_at_all_images_and_draws_next_to_nothing(toy_project, tmp_path):
+    """It loads the network once; letters are tiny, the picture cannot be written, and neither is complained of."""
+    project = toy_project(count=203)
+    write_weights(initial_weights(read_cfg(project / "yolo.cfg"), 0), tmp_path / "yolo.weights")
+    starts = tmp_path / "starts"
+    (tmp_path / "detector.py").write_text(LOOKS)
+    body = f"echo x >> {starts}; exec {sys.executable} {tmp_path}/detector.py"
+    engine = BinaryEngine(probe(script(tmp_path / "darknet", body, "OpenCV isn't used ")))
+    reports = []
+    found = detect(engine, (project, tmp_path / "yolo.weights"), on_progress=lambda *report: reports.append(report))
+    assert [d.image for d in found] == [Path(image).stem for image in read_list(project / "slices.txt")]
+    assert starts.read_text() == "x\n"
+    assert [report for report in reports if "loading" in report[2]] == [(0, 203, "loading the network")]
+    assert reports[-1][:2] == (203, 203)
+    assert detect(engine, (project, tmp_path / "yolo.weights"), images=[]) == []
+
+
 def test_binary_sees_short_relative_names_only(ready, tmp_path):
     """And a list of at least four images, the names in which it must find."""
     notes = tmp_path / "notes"
