@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from ..model import IMAGE_SIZE, LARGEST_IMAGE
@@ -22,9 +24,12 @@ class NumberOr(click.ParamType[str | float]):
         if str(value) == self.word:
             return self.word
         try:
-            return float(str(value))
+            number = float(str(value))
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             self.fail(f"{value!r} is neither a number nor {self.word}.", param, ctx)
+        return number
 
 
 class Name(click.ParamType[str]):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from ..model import INPUTS
 from ..names import FOLD, RESOLUTION
-from .options import IMAGE_SIDE, REPEAT, Name
+from .options import IMAGE_SIDE, REPEAT, Name, NumberOr
 from .progress import progress
 from .quoting import quoted
 
@@ -100,18 +101,20 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
 )
 @click.option(
     "--negatives",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="Training slices without a microbleed, per slice with one.",
+    type=NumberOr("all"),
+    help="Training slices without a microbleed, per slice with one, or all there are.  [default: all for a network "
+    "file that draws its images anew (draw=1), else 1]",
 )
-@click.option("--no-augment", is_flag=True, help="Leave out the turned and mirrored copies (the paper has all eight).")
+@click.option(
+    "--augment/--no-augment",
+    default=None,
+    help="Write the paper's eight turned and mirrored copies of each training slice.  [default: unless draw=1]",
+)
 @click.option(
     "--label-reach",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Slices on either side of the marked one that carry its box too; the paper has 0.",
+    help="Slices on either side of the marked one that carry its box too; the paper has 0.  [default: 1 for a network "
+    "file with draw=1, else 0]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which negative slices are drawn.")
 @REPEAT
@@ -136,9 +139,9 @@ def command(
     scale: str,
     background: str,
     anchors: str,
-    negatives: float,
-    no_augment: bool,
-    label_reach: int,
+    negatives: float | Literal["all"] | None,
+    augment: bool | None,
+    label_reach: int | None,
     seed: int,
     repeat: int,
     jobs: int,
@@ -179,7 +182,7 @@ def command(
             background=background,  # type: ignore[arg-type]  # click has checked it
             anchors=anchors,  # type: ignore[arg-type]  # click has checked it
             negatives=negatives,
-            augment=not no_augment,
+            augment=augment,
             label_reach=label_reach,
             seed=seed,
             repeat=repeat,
@@ -190,6 +193,7 @@ def command(
     record = read_record(cell.project) or {}
     roles, images = record["parameters"]["roles"], record["images"]
     microbleeds, slices = record["microbleeds"], record["training_slices"]
+    copies = record["parameters"]["augment"]
     people = ", ".join(
         f"{len(names)} {role} ({microbleeds[role]} microbleeds)" for role, names in roles.items() if names
     )
@@ -198,7 +202,7 @@ def command(
     if images["train"]:
         click.echo(
             f"Training  {images['train']} images: {slices['with microbleeds']} slices with microbleeds, "
-            f"{slices['without']} without{'' if no_augment else ', each in 8 copies'}"
+            f"{slices['without']} without{', each in 8 copies' if copies else ''}"
         )
     else:
         click.echo("Training  none: there is no training subject, the project can only detect")

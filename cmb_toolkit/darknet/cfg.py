@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 from ..errors import DataError
 from ..io.files import read_text
 from ..names import shown
+from .drawing import Drawing
 
 __all__ = ["Cfg", "Convolutional", "Layer", "Maxpool", "Net", "Region", "Reorg", "Route", "parse_cfg", "read_cfg"]
 
@@ -54,6 +55,8 @@ class Net:
     adam, b1, b2, eps : bool, float
         ``adam=1``: Darknet's Adam (its GPU code knows it; its CPU code goes on with plain momentum).
     flip, saturation, exposure, hue : augmentation, see :mod:`cmb_toolkit.darknet.augmentation`.
+    draw : Drawing or None
+        ``draw=1``: the embedded engine draws its images anew, see :mod:`cmb_toolkit.darknet.drawing`.
     """
 
     width: int
@@ -78,6 +81,7 @@ class Net:
     saturation: float = 1.0
     exposure: float = 1.0
     hue: float = 0.0
+    draw: Drawing | None = None
 
     @property
     def minibatch(self) -> int:
@@ -280,8 +284,26 @@ def parse_cfg(text: str, name: str = "cfg") -> Cfg:
             f"{name}: input {net.width}x{net.height} does not divide into {cfg.grid[1]}x{cfg.grid[0]} square cells. "
             "Choose width and height as multiples of the network's stride (32 for YOLOv2)."
         )
+    _check_drawing(cfg, name)
     _check_size(cfg, name)
     return cfg
+
+
+def _check_drawing(cfg: Cfg, name: str) -> None:
+    """Refuse windows that do not fit the network, and Darknet's own augmentation beside them."""
+    net = cfg.net
+    if net.draw is None:
+        return
+    if net.draw.size % cfg.stride or net.draw.size > min(net.width, net.height) or 0 < net.draw.size < 64:
+        raise DataError(
+            f"{name}: draw_size={net.draw.size} in [net]: expected a multiple of the network's stride, {cfg.stride}, "
+            f"from 64 to {min(net.width, net.height)}. Correct the .cfg file."
+        )
+    if cfg.region.jitter or cfg.region.random or net.hue or net.saturation != 1 or net.exposure != 1:
+        raise DataError(
+            f"{name}: draw=1 in [net] takes the place of jitter, random, hue, saturation and exposure. Set jitter=0, "
+            "random=0, hue=0, saturation=1 and exposure=1, or leave draw=1 out."
+        )
 
 
 def _check_size(cfg: Cfg, name: str) -> None:
@@ -455,6 +477,7 @@ def _net(s: _Section) -> Net:
         saturation=s.number("saturation", 1.0, 1, 100),
         exposure=s.number("exposure", 1.0, 1, 100),
         hue=s.number("hue", 0.0, 0, 1),
+        draw=_drawing(s),
     )
     s.finish()
     if net.channels != 3:
@@ -471,6 +494,24 @@ def _net(s: _Section) -> Net:
             "train with fewer images than it says"
         )
     return net
+
+
+def _drawing(s: _Section) -> Drawing | None:
+    """The keys ``draw_...``; without ``draw=1`` they are read, and mean nothing."""
+    drawing = Drawing(
+        size=s.integer("draw_size", 0, 0, _MOST_PIXELS),
+        shift=s.number("draw_shift", 0, 0, _MOST_PIXELS),
+        angle=s.number("draw_angle", 0, 0, 180),
+        zoom=s.number("draw_zoom", 0, 0, 2),
+        gamma=s.number("draw_gamma", 0, 0, 2),
+        gain=s.number("draw_gain", 0, 0, 1),
+        noise=s.number("draw_noise", 0, 0, 0.2),
+        marked=s.number("draw_marked", Drawing.marked, 0, 1),
+        hard=s.number("draw_hard", Drawing.hard, 0, 1),
+    )
+    if drawing.marked + drawing.hard > 1:
+        raise s.error(f"has draw_marked={drawing.marked:g} and draw_hard={drawing.hard:g}: shares of the same images")
+    return drawing if s.flag("draw", False) else None
 
 
 def _convolutional(s: _Section, _: int) -> Layer:

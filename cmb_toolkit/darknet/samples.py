@@ -18,9 +18,13 @@ from ..errors import DataError
 from ..io.files import check_file, read_bytes, read_text
 from .augmentation import augment, is_plain, network_size
 from .cfg import Cfg
+from .drawing import Drawing, draw_image, place_in
 from .labels import labels_from_text
 
-__all__ = ["Samples", "digest_of_samples", "read_boxes", "read_image"]
+__all__ = ["Batch", "HardPlace", "Samples", "digest_of_samples", "read_boxes", "read_image"]
+
+HardPlace: TypeAlias = tuple[int, float, float]
+"""A false positive of the network in training: number of the image, x, y [px]."""
 
 _AGAIN = "Run `cmbtk prepare-yolo` for this cell again."
 _LARGEST_IMAGE, _LARGEST_LABEL = 1 << 28, 1 << 20
@@ -74,6 +78,11 @@ class Samples:
         With the label file beside each.
     cache_bytes : int
         Memory for decoded images; a larger set is decoded anew for every batch.
+
+    Attributes
+    ----------
+    hard : list of HardPlace
+        What ``draw_hard`` draws from; empty at first.
     """
 
     def __init__(self, cfg: Cfg, images: Sequence[Path], cache_bytes: int = _CACHE_BYTES) -> None:
@@ -88,6 +97,11 @@ class Samples:
                 f"{self.paths[worst].with_suffix('.txt')}: {self.places} boxes, but the cfg allows "
                 f"max={cfg.region.max_boxes}. Raise max in [region]."
             )
+        self.hard: list[HardPlace] = []
+        self.marked = [n for n, boxes in enumerate(self.boxes) if len(boxes)]
+        self.unmarked = [n for n, boxes in enumerate(self.boxes) if not len(boxes)]
+        if net.draw is not None and not self.marked:
+            raise DataError(f"{self.paths[0].parent}: no training slice has a microbleed. {_AGAIN}")
         self._cache: NDArray[np.uint8] | None = None
         shape = (len(self.paths), net.height, net.width, 3)
         if math.prod(shape) <= cache_bytes:
@@ -99,7 +113,8 @@ class Samples:
     def _read(self, path: Path) -> NDArray[np.uint8]:
         return read_image(path, self.cfg.net.height, self.cfg.net.width)
 
-    def _image(self, n: int) -> NDArray[np.uint8]:
+    def image(self, n: int) -> NDArray[np.uint8]:
+        """An image as it is."""
         return self._read(self.paths[n]) if self._cache is None else self._cache[n]
 
     def batch(self, iteration: int, seed: int) -> Batch:
@@ -112,19 +127,45 @@ class Samples:
             Padded with zeros at the end.
         """
         net = self.cfg.net
+        if net.draw is not None:
+            return self._drawn(net.draw, iteration, seed)
         size = network_size(self.cfg, iteration, np.random.default_rng([seed, 1, (iteration - 1) // 10]))
         random = np.random.default_rng([seed, 2, iteration])
         images = np.empty((net.batch, *size, 3), np.uint8)
         truths = np.zeros((net.batch, self.places, 5), np.float32)
         chosen = random.integers(len(self.paths), size=net.batch)
         for place, n in enumerate(chosen):
-            images[place], boxes = augment(self._image(n), self.boxes[n], self.cfg, size, random)
+            images[place], boxes = augment(self.image(n), self.boxes[n], self.cfg, size, random)
+            truths[place, : len(boxes)] = boxes
+        return images, truths
+
+    def _drawn(self, drawing: Drawing, iteration: int, seed: int) -> Batch:
+        """A batch of images drawn anew: with microbleeds, around false positives, and of other slices."""
+        net = self.cfg.net
+        random = np.random.default_rng([seed, 2, iteration])
+        size = drawing.size or net.width
+        marked = round(net.batch * drawing.marked) if self.unmarked else net.batch
+        hard = round(net.batch * drawing.hard) if self.hard else 0
+        images = np.empty((net.batch, size, size, 3), np.uint8)
+        truths = np.zeros((net.batch, self.places, 5), np.float32)
+        for place, kind in enumerate(random.permutation(net.batch)):
+            if kind < marked:
+                n = self.marked[random.integers(len(self.marked))]
+                boxes = self.boxes[n]
+                around = boxes[random.integers(len(boxes)), :2] * [net.width, net.height]
+            elif kind < marked + hard:
+                n, x, y = self.hard[random.integers(len(self.hard))]
+                around = np.array([x, y])
+            else:
+                n = self.unmarked[random.integers(len(self.unmarked))]
+                around = place_in(self.image(n), random)
+            images[place], boxes = draw_image(self.image(n), self.boxes[n], around, drawing, size, random)
             truths[place, : len(boxes)] = boxes
         return images, truths
 
     def batches(self, first: int, last: int, seed: int) -> Iterator[Batch]:
         """The batches of iterations `first` to `last`, made ahead in the background."""
-        workers = 1 if is_plain(self.cfg) and self._cache is not None else 2
+        workers = 1 if is_plain(self.cfg) and self.cfg.net.draw is None and self._cache is not None else 2
         with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
             ahead: deque[Future[Batch]] = deque()
             try:

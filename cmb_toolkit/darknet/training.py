@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,9 @@ from ..model import Detection, OnProgress
 from .cfg import Cfg, read_cfg
 from .embedded_detection import BATCH, find_boxes
 from .engine import OnHistory
+from .mining import mine, read_places, write_places
 from .project import CFG, TRAIN_LIST, read_list
-from .samples import Samples, digest_of_samples
+from .samples import Batch, Samples, digest_of_samples
 from .state import TrainingState, describe, diverged, first_weights
 from .watching import Watch
 from .weights import Weights
@@ -251,7 +252,7 @@ def train_project(
         watch.begin(scratch, cfg, first.iteration, done)
         look(done)  # where it was killed at that
     started = last_save = time.monotonic()
-    for iteration, (batch, truths) in enumerate(samples.batches(done + 1, total, seed), done + 1):
+    for iteration, (batch, truths) in enumerate(_batches(project, samples, trainer, state, total, seed), done + 1):
         loss = trainer.step(batch, truths, iteration)
         if not math.isfinite(loss):
             raise diverged(project, f"the loss is {loss} at iteration {iteration}", state)
@@ -272,3 +273,20 @@ def _finite_weights(project: Path, trainer: Trainer, state: TrainingState, itera
     if not weights.is_finite():
         raise diverged(project, f"weights are not finite after iteration {iteration}", state)
     return weights
+
+
+def _batches(
+    project: Path, samples: Samples, trainer: Trainer, state: TrainingState, total: int, seed: int
+) -> Iterator[Batch]:
+    """The batches of the iterations that are left; at half time hard negatives are mined, where the cfg asks for it."""
+    drawing, done = samples.cfg.net.draw, state.start.iteration
+    half = total // 2 if drawing is not None and drawing.hard and samples.unmarked else 0
+    kept = state.folder / "hard.tsv" if state.folder is not None else None
+    if done < half:
+        yield from samples.batches(done + 1, half, seed)
+    if half:
+        places = read_places(kept) if kept is not None and done > half else None
+        samples.hard = places if places is not None else mine(samples, partial(trainer.detect, project))
+        if kept is not None and places is None:
+            write_places(samples.hard, kept)
+    yield from samples.batches(max(done, half) + 1, total, seed)

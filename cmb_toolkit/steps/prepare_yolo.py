@@ -64,9 +64,9 @@ def prepare_yolo(
     anchors: Literal["cfg", "labels"] = "cfg",
     scale: Literal["paper", "slice", "fixed"] = "paper",
     background: Literal["black", "white"] = "black",
-    negatives: float = 1.0,
-    augment: bool = True,
-    label_reach: int = 0,
+    negatives: float | Literal["all"] | None = None,
+    augment: bool | None = None,
+    label_reach: int | None = None,
     seed: int = 0,
     repeat: int = 1,
     jobs: int = 1,
@@ -106,13 +106,17 @@ def prepare_yolo(
         How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
     background : {"black", "white"}
         Of the complemented phase outside the brain; white is the paper's formula taken literally.
-    negatives : float
+    negatives : float or "all", optional
         Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
-        hold brain and are at least two slices from any box.
-    augment : bool
-        Write the eight turned and mirrored copies of each training slice (section 2.3), not only the slice.
-    label_reach : int
-        Slices on either side of the marked one that carry the box as well; 0 is the paper.
+        hold brain and are at least two slices from any box; ``all`` takes them all, and those of training subjects
+        without a microbleed too. By default all for a network file with ``draw=1``, whose images are drawn anew (see
+        :mod:`cmb_toolkit.darknet.drawing`), and else 1.
+    augment : bool, optional
+        Write the eight turned and mirrored copies of each training slice (section 2.3), not only the slice; by
+        default unless the network file has ``draw=1``.
+    label_reach : int, optional
+        Slices on either side of the marked one that carry the box as well; 0 is the paper, and the default unless
+        the network file has ``draw=1``: then it is 1.
     seed : int
         Decides which negatives are drawn.
     repeat : int
@@ -133,7 +137,8 @@ def prepare_yolo(
         With a line for each subject that failed. A DataError also where labels, lists or images were changed by hand
         since this step wrote them, and nothing else asks for new ones.
     """
-    if negatives < 0 or label_reach < 0 or size < 1 or repeat < 1 or (max_batches is not None and max_batches < 1):
+    lowest = (label_reach or 0, negatives if isinstance(negatives, int | float) else 0)
+    if min(lowest) < 0 or size < 1 or repeat < 1 or (max_batches is not None and max_batches < 1):
         raise UsageError(
             "--negatives and --label-reach must be 0 or more, --size, --repeat and --max-batches 1 or more."
         )
@@ -150,6 +155,7 @@ def prepare_yolo(
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
     cfg_path = _cfg_path(cfg)
     network = network_text(cfg, size=size, max_batches=max_batches, net=net)
+    choice = _choice(network, input, scale, background, label_reach, negatives, augment, seed)
     problems = Problems()
     truth = truth_table(opened, subjects, size=size, mode=mode, problems=problems)
     work = []
@@ -165,7 +171,6 @@ def prepare_yolo(
                     train=subject in roles.train,
                 )
             )
-    choice = _Choice(input, scale, background, label_reach, negatives, augment, seed)
     one = partial(_prepare_subject, opened, choice=choice)
     if not any(_has_work(opened, subject, choice) for subject in work):
         jobs = 1  # starting workers would take longer than looking
@@ -178,7 +183,7 @@ def prepare_yolo(
     done = {slices.subject: slices for slices in made}
     fitted: dict[str, Any] = {}
     if anchors == "labels":
-        network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], augment, seed)
+        network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], choice.augment, seed)
     cell = opened.cell(resolution, input, fold, repeat)
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
@@ -210,9 +215,9 @@ def prepare_yolo(
             "anchors": anchors,
             "scale": scale,
             "background": background,
-            "negatives": negatives,
-            "augment": augment,
-            "label_reach": label_reach,
+            "negatives": choice.negatives,
+            "augment": choice.augment,
+            "label_reach": choice.label_reach,
             "seed": seed,
             "roles": {role: sorted(getattr(roles, role)) for role in ROLES},
             "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
@@ -340,7 +345,7 @@ class _Choice:
     scale: str
     background: str
     label_reach: int
-    negatives: float
+    negatives: float | Literal["all"]
     augment: bool
     seed: int
 
@@ -373,6 +378,29 @@ class _Slices:
         plain = set(self.plain)
         every = [*self.plain, *(stem for stem in self.training if stem not in plain)]
         return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
+
+
+def _choice(
+    network: str,
+    input_name: str,
+    scale: str,
+    background: str,
+    label_reach: int | None,
+    negatives: float | Literal["all"] | None,
+    augment: bool | None,
+    seed: int,
+) -> _Choice:
+    """What was asked for; the rest as the network wants it, whose images are drawn anew or are the listed ones."""
+    draws = parse_cfg(network).net.draw is not None
+    return _Choice(
+        input_name,
+        scale,
+        background,
+        label_reach=label_reach if label_reach is not None else int(draws),
+        negatives=negatives if negatives is not None else "all" if draws else 1.0,
+        augment=augment if augment is not None else not draws,
+        seed=seed,
+    )
 
 
 def _folders(study: Study, subject: _Subject, choice: _Choice) -> tuple[Path, Path]:
@@ -419,9 +447,9 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     negatives: list[int] = []
     training: list[str] = []
     digest = [_content(folder)]
-    if subject.train and positives:
+    if subject.train and (positives or choice.negatives == "all"):
         rng = np.random.default_rng([choice.seed, zlib.crc32(subject.id.encode())])
-        count = round(choice.negatives * len(positives))
+        count = len(brain) if choice.negatives == "all" else round(choice.negatives * len(positives))
         negatives = choose_negatives(positives, brain, count, rng).tolist()
         chosen = sorted([*positives, *negatives])
         if choice.augment:
