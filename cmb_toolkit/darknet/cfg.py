@@ -294,10 +294,10 @@ def _check_drawing(cfg: Cfg, name: str) -> None:
     net = cfg.net
     if net.draw is None:
         return
-    if net.draw.size % cfg.stride or net.draw.size > min(net.width, net.height) or 0 < net.draw.size < 64:
+    if net.draw.size % cfg.stride or 0 < net.draw.size < 64:
         raise DataError(
             f"{name}: draw_size={net.draw.size} in [net]: expected a multiple of the network's stride, {cfg.stride}, "
-            f"from 64 to {min(net.width, net.height)}. Correct the .cfg file."
+            "from 64. Correct the .cfg file."
         )
     if cfg.region.jitter or cfg.region.random or net.hue or net.saturation != 1 or net.exposure != 1:
         raise DataError(

@@ -143,7 +143,7 @@ class Samples:
         """A batch of images drawn anew: with microbleeds, around false positives, and of other slices."""
         net = self.cfg.net
         random = np.random.default_rng([seed, 2, iteration])
-        size = drawing.size or net.width
+        size = min(drawing.size or net.width, net.width)
         marked = round(net.batch * drawing.marked) if self.unmarked else net.batch
         hard = round(net.batch * drawing.hard) if self.hard else 0
         images = np.empty((net.batch, size, size, 3), np.uint8)
