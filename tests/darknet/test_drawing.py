@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmb_toolkit.darknet.cfg import parse_cfg
+from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.drawing import Drawing, draw_image, place_in
 from cmb_toolkit.darknet.mining import hard_places, read_places, write_places
-from cmb_toolkit.darknet.project import TRAIN_LIST, read_list
+from cmb_toolkit.darknet.project import CFG, TRAIN_LIST, read_list
 from cmb_toolkit.darknet.samples import Samples
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.errors import DataError
@@ -116,7 +116,7 @@ def drawing_cfg(toy_cfg: str) -> str:
 
 def test_batches_have_their_share_of_microbleeds_and_are_never_the_same(toy_project, toy_cfg):
     project = toy_project(drawing_cfg(toy_cfg), side=64)
-    cfg = parse_cfg((project / "yolo.cfg").read_text())
+    cfg = read_cfg(project / CFG)
     samples = Samples(cfg, [project / line for line in read_list(project / TRAIN_LIST)])
     batches = [samples.batch(n, seed=1) for n in range(1, 9)]
     assert all((truths[..., 2] > 0).any(axis=1).sum() >= 2 for _, truths in batches)
@@ -152,21 +152,21 @@ def test_a_killed_training_that_mined_ends_with_the_same_weights(toy_project, to
 
 def test_hard_places_are_false_and_the_strongest(toy_project, toy_cfg, tmp_path):
     project = toy_project(drawing_cfg(toy_cfg), side=64)
-    cfg = parse_cfg((project / "yolo.cfg").read_text())
+    for path in (project / "slices").glob("*.txt"):
+        path.write_text("0 0.25 0.25 0.2 0.2\n" if path.stem.endswith("-004") else "")
+    cfg = read_cfg(project / CFG)
     samples = Samples(cfg, [project / line for line in read_list(project / TRAIN_LIST)])
-    quiet = samples.unmarked[1]
-    stem, k = samples.paths[quiet].stem, int(samples.paths[quiet].stem[-3:])
-    neighbour = next(n for n in samples.marked if int(samples.paths[n].stem[-3:]) == k + 1)
-    x, y = samples.boxes[neighbour][0, :2] * 64
-    far = [(x + 30) % 64, (y + 30) % 64]
+    number = {path.stem: n for n, path in enumerate(samples.paths)}
 
-    def box(u, v, confidence):
-        return Detection(stem, Box(u - 5, v - 5, u + 5, v + 5, confidence))
+    def seen(k, x, y, confidence):
+        return Detection(f"sub-001_slice-{k:03d}", Box(x - 5, y - 5, x + 5, y + 5, confidence))
 
-    found = [box(x, y, 0.9), *(box(*far, confidence) for confidence in (0.1, 0.5, 0.3))]
-    places = hard_places(samples, found, most_a_slice=2)
-    assert places == [(quiet, *far), (quiet, *far)]
+    near = [seen(k, 18, 14, 0.9) for k in (3, 5, 6, 7)]  # the microbleed of slice 4, seen from its neighbours
+    far = [seen(5, 50, 40, 0.1), seen(5, 50, 50, 0.5), seen(5, 40, 50, 0.3), seen(8, 16, 16, 0.2)]
+    places = hard_places(samples, near + far, most_a_slice=2)
+    fifth, eighth = number["sub-001_slice-005"], number["sub-001_slice-008"]
+    assert places == [(fifth, 50, 50), (fifth, 40, 50), (eighth, 16, 16)]
     write_places(places, tmp_path / "hard.tsv")
-    assert read_places(tmp_path / "hard.tsv") == [(n, float(u), float(v)) for n, u, v in places]
+    assert read_places(tmp_path / "hard.tsv") == places
     (tmp_path / "hard.tsv").write_text("1\t2")
     assert read_places(tmp_path / "hard.tsv") is None
