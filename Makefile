@@ -63,14 +63,14 @@ DETECT := --threshold auto --most-false 40
 
 demo: STUDY := demo
 demo: COHORT := --subjects 32 --healthy 4
-demo: PREPARE := --label-reach 1
+demo: PREPARE := --max-batches 1500
 demo: CLASSIFIER := --epochs 15
 demo: demo/.done ## the whole method on simulated scans: at most 15 minutes on 2 cores; again: the table at once
 	$(show)
 
 demo-long: STUDY := demo-long
 demo-long: COHORT := --subjects 80 --healthy 10
-demo-long: PREPARE := --label-reach 1 --max-batches 9000
+demo-long: PREPARE := --max-batches 15000
 demo-long: CLASSIFIER := --epochs 40
 demo-long: demo-long/.done ## the same with more subjects and iterations: at most 2 hours on 2 cores
 	$(show)

@@ -60,8 +60,8 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     default="small",
     show_default=True,
     metavar="NAME|FILE",
-    help="Network: small (learns on a CPU in minutes), yolov2-short (the paper's layers, in hours), yolov2-paper, "
-    "yolov2-released, or a Darknet .cfg file.",
+    help="Network: small (learns on a CPU), yolov2-short (the paper's layers; minutes on a GPU, hours on a CPU), "
+    "yolov2-paper, yolov2-released (days on a GPU), or a Darknet .cfg file.",
 )
 @click.option(
     "--max-batches",
@@ -103,12 +103,13 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     "--negatives",
     type=NumberOr("all"),
     help="Training slices without a microbleed, per slice with one, or all there are.  [default: all for a network "
-    "file that draws its images anew (draw=1), else 1]",
+    "file that draws its images anew (draw=1) without --augment, else 1]",
 )
 @click.option(
     "--augment/--no-augment",
     default=None,
-    help="Write the paper's eight turned and mirrored copies of each training slice.  [default: unless draw=1]",
+    help="Write the paper's eight turned and mirrored copies of each training slice; a Darknet needs them.  [default: "
+    "unless the network file has draw=1]",
 )
 @click.option(
     "--label-reach",
@@ -150,8 +151,9 @@ def command(
 
     Every slice becomes an 8-bit RGB image: red is SWI, green is phase (or its complement), blue is magnitude; what
     the input does not have is black. A microbleed is a square of 20 x 20 pixels around its mark, on the slice where
-    it was marked. Training subjects give the slices with microbleeds and as many without, each in eight turned and
-    mirrored copies; detection later looks at every slice of every subject.
+    it was marked. Training subjects give all their slices, of which the embedded engine draws every training image
+    anew; or, for a network file that lists its images (without draw=1), those with microbleeds and as many without,
+    each in eight turned and mirrored copies. Detection later looks at every slice of every subject.
 
     The result is a cell, STUDY/cells/NAME, named by its resolution, input and fold, which all later steps take. Its
     darknet/ folder can be given to any Darknet as it is. Slices are shared between folds and written only once. A
@@ -161,7 +163,7 @@ def command(
     \b
     Example:
       cmbtk prepare-yolo demo --fold 1
-      cmbtk prepare-yolo study --fold 1 --resolution HR --cfg yolov2-paper
+      cmbtk prepare-yolo study --fold 1 --resolution HR --cfg yolov2-short --augment
     """
     from ..io.layout import Study
     from ..io.publish import read_record

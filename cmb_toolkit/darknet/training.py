@@ -29,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
+from ..io.layout import is_copy
 from ..model import Detection, OnProgress
 from .cfg import Cfg, read_cfg
 from .embedded_detection import BATCH, find_boxes
@@ -223,6 +224,8 @@ def train_project(
             f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed. Set classes=1."
         )
     images = [project / line for line in read_list(project / TRAIN_LIST)]
+    if cfg.net.draw is not None:  # copies are for a Darknet, which draws none itself
+        images = [path for path in images if not is_copy(path.stem)]
     first = first_weights(cfg, seed, weights, count_on=count_on)
     identity = f"{seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
     state = TrainingState(scratch, cfg, first, "embedded", identity)

@@ -23,7 +23,7 @@ from ..names import CELL, FOLD, INPUT, RESOLUTION, SUBJECT, shown
 from .files import load_toml
 from .publish import write_text
 
-__all__ = ["Cell", "Study", "cell_name", "slice_stem", "split_stem"]
+__all__ = ["Cell", "Study", "cell_name", "is_copy", "slice_stem", "split_stem"]
 
 _STEM = re.compile(r"(?P<subject>sub-[0-9A-Za-z_-]+?)_slice-(?P<slice>\d{3,6})(?:_.*)?")
 
@@ -53,6 +53,12 @@ def split_stem(stem: str) -> tuple[str, int]:
             f"image {shown(stem)}: expected a name like sub-001_slice-034; the images come from `cmbtk prepare-yolo`."
         )
     return match["subject"], int(match["slice"])
+
+
+def is_copy(stem: str) -> bool:
+    """Whether an image is a turned or mirrored copy of a slice (``sub-001_slice-034_rot090``)."""
+    match = _STEM.fullmatch(stem)
+    return match is not None and stem != slice_stem(match["subject"], int(match["slice"]))
 
 
 @dataclass(frozen=True)

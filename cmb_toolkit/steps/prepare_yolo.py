@@ -110,7 +110,7 @@ def prepare_yolo(
         Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
         hold brain and are at least two slices from any box; ``all`` takes them all, and those of training subjects
         without a microbleed too. By default all for a network file with ``draw=1``, whose images are drawn anew (see
-        :mod:`cmb_toolkit.darknet.drawing`), and else 1.
+        :mod:`cmb_toolkit.darknet.drawing`), unless copies are written, and else 1.
     augment : bool, optional
         Write the eight turned and mirrored copies of each training slice (section 2.3), not only the slice; by
         default unless the network file has ``draw=1``.
@@ -392,13 +392,14 @@ def _choice(
 ) -> _Choice:
     """What was asked for; the rest as the network wants it, whose images are drawn anew or are the listed ones."""
     draws = parse_cfg(network).net.draw is not None
+    augment = augment if augment is not None else not draws
     return _Choice(
         input_name,
         scale,
         background,
         label_reach=label_reach if label_reach is not None else int(draws),
-        negatives=negatives if negatives is not None else "all" if draws else 1.0,
-        augment=augment if augment is not None else not draws,
+        negatives=negatives if negatives is not None else "all" if draws and not augment else 1.0,
+        augment=augment,
         seed=seed,
     )
 

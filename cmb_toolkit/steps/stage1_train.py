@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..darknet.cfg import read_cfg
+from ..darknet.cfg import Cfg, read_cfg
 from ..darknet.engine import TrainingOptions, engine_to_train
 from ..darknet.lock import locked
-from ..darknet.project import CFG, check_project
+from ..darknet.project import CFG, TRAIN_LIST, check_project, read_list
 from ..darknet.state import first_weights
 from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
-from ..io.layout import Study
+from ..io.layout import Cell, Study, is_copy
 from ..io.publish import Record, publish, sha256
 from ..io.tables import write_tsv
 from ..model import OnProgress
@@ -114,7 +114,7 @@ def stage1_train(
     chosen = engine_to_train(engine, darknet, cfg)
     extra: dict[str, Any] = {}
     warned = Warned(on_note)
-    warned.add(*other_marks(study, files))
+    warned.add(*other_marks(study, files), *_listed_as_they_are(files, chosen.name, cfg))
     record = Record(
         step="stage1-train",
         parameters={
@@ -163,3 +163,17 @@ def stage1_train(
             extra |= {"watch": watched.as_json(cfg)}
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights
+
+
+def _listed_as_they_are(files: Cell, engine: str, cfg: Cfg) -> list[str]:
+    """Say where a Darknet will show few images again and again, that the embedded engine would draw anew."""
+    if engine != "binary" or cfg.net.draw is None:
+        return []
+    listed = read_list(files.project / TRAIN_LIST)
+    if any(is_copy(Path(line).stem) for line in listed):
+        return []
+    return [
+        f"a Darknet does not draw images anew (draw=1): it will show the {len(listed)} listed slices as they are, and "
+        "learn them by heart. Write turned and mirrored copies with `cmbtk prepare-yolo --augment`, or train with "
+        "--engine embedded"
+    ]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study, slice_stem, split_stem
+from cmb_toolkit.io.layout import Study, is_copy, slice_stem, split_stem
 
 subjects = st.from_regex(r"sub-[0-9A-Za-z]{1,12}", fullmatch=True)
 
@@ -15,6 +15,7 @@ def test_stems_are_read_back(subject, k, variant):
     stem = slice_stem(subject, k, variant)
     assert "." not in stem, "Darknet cuts names at the first dot"
     assert split_stem(stem) == (subject, k)
+    assert is_copy(stem) == bool(variant)
 
 
 def test_stems_sort_by_slice():

@@ -91,8 +91,12 @@ def study(preprocessed, tmp_path):
     return Study(Path(shutil.copytree(preprocessed, tmp_path / "study")))
 
 
+LISTED = {"negatives": 1.0, "augment": True, "label_reach": 0}
+"""As the paper has it; the default network draws its images anew, and wants other slices."""
+
+
 def prepare(study, **options):
-    return prepare_yolo(study.root, **{"fold": "1", "size": SIZE, **options})
+    return prepare_yolo(study.root, **{"fold": "1", "size": SIZE, **LISTED, **options})
 
 
 def stems(cell, name):
@@ -185,6 +189,19 @@ def test_options(study):
     cell = prepare(study, augment=False, negatives=0)
     assert len(boxes(cell, "sub-001_slice-001")) == 0
     assert not list(study.slices("swi+cphase-averaged").glob("*_augmented"))
+
+
+def test_a_network_that_draws_its_images_gets_every_slice_once(study):
+    cell = prepare_yolo(study.root, fold="1", size=SIZE, cfg="small")
+    assert stems(cell, "train.txt") == [
+        *[f"sub-001_slice-00{k}" for k in (1, 2, 3, 5, 6, 7)],
+        *[f"sub-002_slice-00{k}" for k in (0, 1, 3, 4, 5)],  # 2 and 6 are too near, 7 holds no brain
+    ]
+    parameters = read_record(cell / "darknet")["parameters"]
+    assert (parameters["negatives"], parameters["augment"], parameters["label_reach"]) == ("all", False, 1)
+    listed = prepare_yolo(study.root, fold="1", size=SIZE, cfg="yolov2-paper")
+    parameters = read_record(listed / "darknet")["parameters"]
+    assert (parameters["negatives"], parameters["augment"], parameters["label_reach"]) == (1.0, True, 0)
 
 
 def test_copies_are_those_of_the_paper(study):
@@ -463,7 +480,9 @@ def run(*arguments):
 
 
 def test_command(study):
-    result = run(study.root, "--fold", 1, "--size", SIZE, "--jobs", 1, "--set", "batch=4", "--max-batches", 12)
+    listed = ("--augment", "--negatives", 1, "--label-reach", 0)
+    options = ("--fold", 1, "--size", SIZE, "--jobs", 1, "--set", "batch=4", "--max-batches", 12)
+    result = run(study.root, *options, *listed)
     assert result.exit_code == 0, result.output
     for part in ("2 train (4 microbleeds)", "48 images", "3 slices with microbleeds, 3 without", "33 slices"):
         assert part in result.output
