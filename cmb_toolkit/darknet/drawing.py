@@ -5,9 +5,9 @@ file the embedded engine makes every training image when it is needed, from a pl
 it, turned, mirrored, enlarged or reduced, the grey values of its channels bent, with noise. The keys, all in ``[net]``
 (a Darknet reports them as unused, and trains on the listed images as they are):
 
-- ``draw_size``: side of the window [px], by default and at most the network's. A window of half the side costs a quarter of the
-  time and holds as many microbleeds, as it is laid around one (or around a place inside the brain); the network is
-  convolutional and does not know the size. Whole images are shifted by up to ``draw_shift`` [px] instead.
+- ``draw_size``: side of the window [px], by default and at most the network's. A window of half the side costs a
+  quarter of the time and holds as many microbleeds, as it is laid around one (or around a place inside the brain); the
+  network is convolutional and does not know the size. Whole images are shifted by up to ``draw_shift`` [px] instead.
 - ``draw_angle``: turned by up to so many degrees, beside the eight symmetries of the square.
 - ``draw_zoom``: enlarged or reduced by a factor of up to exp(``draw_zoom``). The label stays the square that it is:
   it stands for the middle, not for the extent.

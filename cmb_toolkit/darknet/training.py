@@ -223,9 +223,7 @@ def train_project(
         raise DataError(
             f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed. Set classes=1."
         )
-    images = [project / line for line in read_list(project / TRAIN_LIST)]
-    if cfg.net.draw is not None:  # copies are for a Darknet, which draws none itself
-        images = [path for path in images if not is_copy(path.stem)]
+    images = _training_images(project, cfg)
     first = first_weights(cfg, seed, weights, count_on=count_on)
     identity = f"{seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
     state = TrainingState(scratch, cfg, first, "embedded", identity)
@@ -276,6 +274,12 @@ def _finite_weights(project: Path, trainer: Trainer, state: TrainingState, itera
     if not weights.is_finite():
         raise diverged(project, f"weights are not finite after iteration {iteration}", state)
     return weights
+
+
+def _training_images(project: Path, cfg: Cfg) -> list[Path]:
+    """The listed images; of a network that draws its images not the copies, which are for a Darknet."""
+    images = [project / line for line in read_list(project / TRAIN_LIST)]
+    return [path for path in images if cfg.net.draw is None or not is_copy(path.stem)]
 
 
 def _batches(
