@@ -219,6 +219,12 @@ class Cfg:
         )
 
     @property
+    def training_flops(self) -> float:
+        """The same of one training image as it is drawn."""
+        size = self.net.draw.size if self.net.draw is not None else 0
+        return self.flops * (min(size or self.net.width, self.net.width) / self.net.width) ** 2
+
+    @property
     def fingerprint(self) -> str:
         """Of what decides the boxes beside the weights: layers and anchors, not how the network is trained."""
         layers = [repr(layer) for layer in self.layers[:-1]]

@@ -38,7 +38,7 @@ def work(options: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     text = network_text(name, size=size, max_batches=first.get("max-batches"), net=first.get("set"))
     cfg = parse_cfg(text, name)
     return {
-        "stage1-train": float(cfg.net.max_batches * cfg.net.batch * cfg.flops),
+        "stage1-train": float(cfg.net.max_batches * cfg.net.batch * cfg.training_flops),
         "stage1-detect": float(cfg.flops),
         # of the candidates, next to all are false: the second number of copies is theirs
         "stage2-train": second["epochs"] * second["copies"][1] * _ARITHMETIC[second["network"]],

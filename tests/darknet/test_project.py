@@ -246,7 +246,7 @@ IMAGE, LABEL = "slices/sub-001_slice-003.png", "slices/sub-001_slice-003.txt"
         (replace("yolo.data", lambda text: text.replace(b"names=", b"names = ")), DataError, "yolo.data, line"),
         (replace("yolo.data", lambda text: text.replace(b"backup=backup\n", b"")), DataError, "yolo.data: no line"),
         (replace("yolo.cfg", lambda text: text.replace(b"width=64", b"width=128")), DataError, "yolo.cfg: 128 x 64"),
-        (replace("yolo.cfg", lambda text: text.replace(b"batch=8", b"batch=1")), DataError, "yolo.cfg: batch=1"),
+        (replace("yolo.cfg", lambda text: text.replace(b"batch=16", b"batch=1")), DataError, "yolo.cfg: batch=1"),
         (replace("train.txt", lambda _: b"/tmp/a.png\n"), DataError, "train.txt, line 1: .* relative"),
         (replace("train.txt", lambda _: b"../a.png\n"), DataError, "relative"),
         (replace("train.txt", lambda _: b"slices/a.PNG\n"), DataError, "lower case"),
