@@ -36,7 +36,7 @@ from .quoting import quoted
     type=float,
     default=3.0,
     show_default=True,
-    help="For per-lesion, after stage1-detect --merge none: boxes with centres this near, on the same slice or "
+    help="For per-lesion, after `cmbtk stage1-detect --merge none`: boxes with centres this near, on the same slice or "
     "neighbouring ones, belong together [mm].",
 )
 @click.option(

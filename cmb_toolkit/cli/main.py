@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (section, module, one line)
     "simulate": ("Data", "simulate", "Make scans with known microbleeds: where a newcomer starts."),
     "import": ("Data", "import_", "Make a study from scans and marks you have."),
+    "add-simulated": ("Data", "add_simulated", "Add simulated subjects to a study, to learn from."),
     "check": ("Data", "check", "Look at a study or volumes and say what is wrong."),
     "preprocess": ("Data", "preprocess", "Brain mask, phase, SWI: from raw volumes to clean ones."),
     "swi": ("Data", "swi", "The same for one scan, without a study."),

@@ -35,7 +35,7 @@ def command(study: Path, folds: int, validation: float, by_scanner: bool, force:
     folds are alike in subjects, microbleeds and, as far as possible, scanners. The validation subjects come out of the
     training folds, balanced likewise, so that nothing has to be chosen by looking at the test subjects. Controls are
     healthy: they are never trained on, and have the role control in every fold. Patients whose scans nobody has read
-    are excluded.
+    are excluded. Simulated subjects that were added are trained on in every fold.
 
     Folds that were made or changed by hand are only replaced with --force.
 

@@ -17,6 +17,7 @@ from .check_problem import Problem, error, some, warning
 from .cohort import read_fold, read_folds, read_microbleeds, wrong_names
 from .import_ import PARTICIPANT_COLUMNS
 from .import_names import same_person_hints
+from .joined import joined
 from .persons import unread
 
 __all__ = ["check_folds", "check_import", "check_participants", "read_marks"]
@@ -154,7 +155,8 @@ def check_folds(study: Study, participants: pd.DataFrame) -> Iterator[Problem]:
             )
     crossed = table[~table["fold"].astype(str).str.startswith(SCANNER_FOLD)]
     tests = crossed[crossed["role"] == "test"]["participant_id"].value_counts()
-    patients = [str(name) for name in participants.index[participants["group"] == "patient"]]
+    own = (participants["group"] == "patient") & ~participants["participant_id"].isin(joined(participants))
+    patients = [str(name) for name in participants.index[own]]
     odd = sorted(name for name in patients if tests.get(name, 0) > 1)
     if odd:
         yield error(f"{study.folds}: {some(odd)} tested in more than one fold. {again}")

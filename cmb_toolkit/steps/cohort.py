@@ -13,6 +13,7 @@ from ..io.publish import read_record, sidecar
 from ..io.tables import read_tsv
 from ..model import EXCLUDED, ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
+from .joined import held_out, joined, wrong_marks
 from .persons import split_persons, unread, with_persons, wrong_persons
 
 __all__ = [
@@ -34,8 +35,8 @@ VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
 """Columns of the participants' table that hold paths."""
 
 NO_FOLD = "none"
-"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control. What is
-found in patients nobody has read is not counted."""
+"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control, without the
+simulated ones that were added. What is found in patients nobody has read is not counted."""
 
 
 def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
@@ -90,7 +91,7 @@ def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str,
         for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
             if not grammar.fits(row[column]) and not (column == "scanner" and pd.isna(row[column])):
                 yield name, grammar.problem(row[column], f"{study.participants}: {name}")
-    for subject, problem in wrong_persons(participants):
+    for subject, problem in (*wrong_persons(participants), *wrong_marks(participants)):
         yield subject, f"{study.participants}: {problem}"
 
 
@@ -172,6 +173,12 @@ def read_fold(study: Study, name: str) -> Fold:
             + "\nWhat is learned from one is known of the others. Give all scans of a person one role, or some of them "
             f"`{EXCLUDED}`."
         )
+    for role, names in held_out(participants, {role: getattr(fold, role) for role in ROLES}).items():
+        raise DataError(
+            f"{study.folds}: fold {name} has simulated subjects in the role {role}: {', '.join(names[:10])}. They were "
+            "added to be learned from, and say nothing about people. Give them the role train, or run `cmbtk split` "
+            "again."
+        )
     return fold
 
 
@@ -222,6 +229,9 @@ def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
     """
     subjects: list[str] = participants["participant_id"].tolist()
     if name == NO_FOLD:
+        added = set(joined(participants))
+        participants = participants[~participants["participant_id"].isin(added)]
+        subjects = participants["participant_id"].tolist()
         healthy = (participants["group"] == "control").tolist()
         patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
         return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))

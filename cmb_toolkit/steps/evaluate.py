@@ -40,6 +40,7 @@ from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, dr
 from .boxes import as_boxes, is_merged
 from .cohort import cell_parameters, read_participants, unread_in
 from .evidence import hit_distance
+from .joined import said_of
 from .leaks import check_cell
 from .made_from import changed_in_cell
 from .persons import of_several_scans
@@ -178,7 +179,7 @@ def evaluate(
     for made in (files.candidates, *([files.cnn, files.findings] if classified else [])):
         warned.again(made)
     warned.add(*hit_distance(study, distance_mm, everybody))
-    warned.add(*changed_in_cell(study, files))
+    warned.add(*changed_in_cell(study, files), *said_of(read_participants(study), parameters["roles"]["train"]))
     if uncounted:
         warned.add(f"{_unread(uncounted)}, and they are not counted")
     record = Record(

@@ -36,6 +36,7 @@ from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
 from .cohort import choose_resolutions, read_participants, roles_in
+from .joined import joined
 from .made_from import edited_in_project, marks_digests
 from .parallel import for_each
 from .truth import Mode, read_geometry, truth_table
@@ -197,6 +198,7 @@ def prepare_yolo(
         },
         "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
         "marks": marks_digests(truth),
+        "simulated": sorted(set(joined(participants)) & set(roles.train)),
         "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
     }
     record = Record(

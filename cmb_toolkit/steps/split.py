@@ -15,6 +15,7 @@ from ..io.publish import Record, edited, publish
 from ..io.tables import read_tsv, tsv_text
 from ..model import EXCLUDED, ROLES, OnProgress
 from .cohort import read_microbleeds, read_participants
+from .joined import joined
 from .persons import unread
 
 __all__ = ["fold_table", "split"]
@@ -39,6 +40,9 @@ def split(
     on_progress: OnProgress,
 ) -> Path:
     """Divide the subjects of a study into folds, see :func:`cmb_toolkit.evaluation.folds.make_folds`.
+
+    Simulated subjects that were added (:mod:`cmb_toolkit.steps.joined`) are in the training set of each; how the others
+    are divided does not depend on them.
 
     Parameters
     ----------
@@ -84,13 +88,16 @@ def split(
     if not force and Record("split", asked, sources).is_current(study.folds):
         return study.folds
     on_progress(0, 1, "")
+    added = joined(table)
+    own = table[~table["participant_id"].isin(added)].reset_index(drop=True)
     try:
-        made = make_folds(table, folds, validation, seed)
+        made = make_folds(own, folds, validation, seed)
         if by_scanner:
-            made = pd.concat([made, make_scanner_folds(table, validation, seed)], ignore_index=True)
+            made = pd.concat([made, make_scanner_folds(own, validation, seed)], ignore_index=True)
     except DataError as error:
         raise DataError(f"{study.participants}: {error}") from error
-    text = tsv_text(made)
+    further = [(fold, name, "train") for fold in made["fold"].unique() for name in added]
+    text = tsv_text(pd.concat([made, pd.DataFrame(further, columns=made.columns)], ignore_index=True))
     noted = {"columns": _COLUMNS, "content": hashlib.sha256(text.encode()).hexdigest()}
     with publish(study.folds, Record("split", asked, sources, extra=noted)) as path:
         path.write_text(text, "utf-8", newline="\n")

@@ -298,6 +298,15 @@ def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_j
         evaluate(cell.folder, roles=("test",))
 
 
+def test_it_is_said_that_simulated_subjects_were_learned_from(cell, classified_study, read_json):
+    with_columns(classified_study, simulated={"sub-008": "yes"})
+    said = "1 of the 1 subjects it was trained on are simulated"
+    evaluate(cell.folder, most_false=0)
+    assert CellResult.from_json(read_json(cell.metrics)).warnings == (said,)
+    shown = CliRunner().invoke(cli, ["tables", str(classified_study.root)]).output
+    assert said in " ".join(shown.split())
+
+
 def test_intervals_are_over_persons(cell, classified_study, read_json):
     evaluate(cell.folder, most_false=0)
     apart = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
