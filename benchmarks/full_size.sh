@@ -1,35 +1,38 @@
 #!/usr/bin/env bash
-# One fold of full-size HR scans with the paper's YOLOv2, shortly trained, as docs/reproduce.md tells of: three hours on two
-# processors, most of it the training of stage 1. A second, short training of the same weights asks for better centres.
+# The whole method at full size, as README has it: one fold of simulated scans at --difficulty paper, every command with its
+# defaults, so on two processors those for a CPU. docs/reproduce.md has what came of it.
 #
 #   . .venv/bin/activate
-#   bash benchmarks/full_size.sh FOLDER      # again after anything that happened
+#   bash benchmarks/full_size.sh FOLDER                         # again after anything that happened
+#   RESOLUTION=LR SCANS=2 SEED=3 SUBJECTS=60 bash benchmarks/full_size.sh FOLDER
+#
+# SCANS is the seed of the scans, SEED that of the trainings, PREPARE more options of prepare-yolo.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+resolution=${RESOLUTION:-HR}
+seed=${SEED:-0}
+repeat=$((seed + 1))
 mkdir -p "$1"
 cd "$1"
-cell=HR_swi+cphase-averaged_fold-1
 
-fold() {
-    cmbtk experiment run study --settings "$1" --only table-5 --fold 1
-    cmbtk experiment report study
-    cmbtk tables study
+step() { # a line with what each command took
+    local started=$SECONDS
+    cmbtk "$@"
+    printf '%s\t%s\t%s\n' "$1" "$seed" $((SECONDS - started)) >> seconds.tsv
 }
 
-cmbtk simulate study --resolution HR --subjects 40 --healthy 4 --difficulty easy --seed 3
-if [ ! -e first ]; then
-    fold "$here/full_size.toml"
-    rm -rf first.tmp
-    cp -r "study/cells/$cell" first.tmp
-    mv first.tmp first
-fi
+cell="study/cells/${resolution}_swi+cphase-averaged_fold-1"
+[ "$repeat" = 1 ] || cell="${cell}_repeat-$repeat"
 
-sed -e 's/^coord_scale=.*/coord_scale=20/' -e 's/^learning_rate=.*/learning_rate=0.0007/' \
-    -e 's/^max_batches=.*/max_batches=380/' -e 's/^burn_in=.*/burn_in=20/' -e 's/^steps=.*/steps=240,330/' \
-    "$here/../cfg/yolov2-short.cfg" > centres.cfg
-{
-    sed 's/^cfg = .*/cfg = "centres.cfg"/' "$here/full_size.toml"
-    printf '\n[stage1-train]\nweights = "first/yolo.weights"\n'
-} > centres.toml
-fold centres.toml
+step simulate study --resolution "$resolution" --subjects "${SUBJECTS:-40}" --healthy 4 --difficulty paper --seed "${SCANS:-1}"
+step preprocess study
+step split study --folds 5
+# shellcheck disable=SC2086
+step prepare-yolo study --fold 1 --repeat "$repeat" ${PREPARE:-}
+step stage1-train "$cell" --seed "$seed"
+step stage1-detect "$cell"
+step stage2-crop "$cell"
+step stage2-train "$cell" --seed "$seed"
+step stage2-classify "$cell"
+step evaluate "$cell"
+cmbtk tables study
