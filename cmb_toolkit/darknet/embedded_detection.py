@@ -55,7 +55,8 @@ def find_boxes(
     for names, pixels in _batches(project, images, cfg, batch):
         boxes, confidence = decode(run(pixels)[: len(names)], cfg.region, *size)
         for name, box, score in zip(names, boxes, confidence[..., 0], strict=True):
-            found += [Detection(Path(name).stem, one) for one in select_boxes(box, score, threshold, nms, size, most)]
+            stem = Path(name).stem
+            found += [Detection(stem, one) for one in select_boxes(box, score, threshold, nms, size, most)]
         done += len(names)
         on_progress(done, len(images), f"{len(found)} boxes")
     return found

@@ -114,6 +114,7 @@ def stage1_detect(
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
     warned = Warned(on_note)
     warned.add(*check_detector(study, files, trained, role_of), *changed_since_training(study, files, trained))
+    warned.again(trained)
     by_default = threshold is None
     threshold = threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
     floor = FLOOR if threshold == "auto" else float(threshold)

@@ -48,7 +48,9 @@ COLUMNS = {
 
 _MIDDLE = BUDGETS[1]
 _MOST_SLICES = 600
-_SHARE = 0.15
+_SHARE, _PASSES = 0.1, 3
+"""Of a training's arithmetic that looks may take; learning from an image takes that of looking at three."""
+
 _LEAST_IMAGES = 1000
 _LITTLE = 0.5
 
@@ -151,7 +153,7 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
     """Choose what a training of a cell is looked at with.
 
     All slices of the validation subjects or, where these are many, of as many of them as have at most 600 slices, and
-    as, in all looks together, make at most 15 % of the images that the training takes; but of one subject at least, and
+    as take, in all looks together, a tenth of the training's arithmetic at most; but of one subject at least, and
     of more until they have ten microbleeds. Those with microbleeds come first, then by name. For each of them a
     training subject of the same resolution, and more until these have ten. Test and control subjects are never looked
     at.
@@ -175,7 +177,8 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
         for image in read_list(cell.project / SLICES_LIST):
             images[split_stem(Path(image).stem)[0]].append(image)
         scans = {role: _scans(made["roles"][role], images, marks, people) for role in ("validation", "train")}
-        most = min(_MOST_SLICES, int(_SHARE * cfg.net.max_batches * cfg.net.batch / points))
+        images_learned = cfg.net.max_batches * cfg.net.batch * cfg.training_flops / cfg.flops
+        most = min(_MOST_SLICES, int(_SHARE / 2 * _PASSES * images_learned / points))
         sample = _sample(scans["validation"], scans["train"], most)
         geometry = {
             subject: read_geometry(study, subject, size=made["size"], mode=made["mode"])
