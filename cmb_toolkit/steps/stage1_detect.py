@@ -124,8 +124,16 @@ def stage1_detect(
     if threshold == "auto":
         automatic = {"most_false": most_false, "distance_mm": distance_mm}
         sources.append(study.microbleeds)
-    asked: dict[str, Any] = {"threshold": threshold, **automatic, "nms": nms, "most": MOST_BOXES, "roles": list(roles)}
-    asked |= {"merge": merge, "project": project, **({"by_default": True} if by_default else {})}
+    asked: dict[str, Any] = {
+        "threshold": threshold,
+        **automatic,
+        "nms": nms,
+        "most": MOST_BOXES,
+        "roles": list(roles),
+        "merge": merge,
+        "project": project,
+        **({"by_default": True} if by_default else {}),
+    }
     extra: dict[str, Any] = {}
     record = Record("stage1-detect", asked, tuple(sources), chosen.describe(), extra)
     if all(record.is_current(target) for target in (files.detections, files.candidates)):

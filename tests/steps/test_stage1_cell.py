@@ -19,7 +19,7 @@ from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
-from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.learning import look_figures
 from cmb_toolkit.imaging.frame import make_frame, to_image
 from cmb_toolkit.io.layout import Study, slice_stem
@@ -548,3 +548,23 @@ def test_without_microbleeds_of_validation_the_last_weights_are_kept(make_cell):
     stage1_train(cell.folder, watch=1, on_note=notes.append)
     assert notes[-1].startswith("Warning: the training is not looked at, and its last weights are kept: ")
     assert read_tsv(cell.yolo_watch).empty
+
+
+def test_a_detector_that_has_learned_nothing_is_not_kept(make_cell):
+    """Its confidence falls to nothing everywhere, as it does with the paper's settings on a few thousand images."""
+    cell = make_cell(125)
+    path = cell.project / "yolo.cfg"
+    text = path.read_text().replace("object_scale=5", "object_scale=0\nthresh=1")
+    path.write_text(set_net(text, {"learning_rate": 0.05, "batch": 8, "max_batches": 125}))
+    run = CliRunner().invoke(cli, ["stage1-train", str(cell.folder), "--watch", "2"])
+    assert isinstance(run.exception, DarknetError)
+    assert "of 14 microbleeds of its own training subjects at 100 false positives a subject, no more than" in str(
+        run.exception
+    )
+    assert not cell.weights.exists()
+    assert not cell.yolo_history.exists()
+    assert cell.live_loss.stat().st_size > 1000
+    reports = []
+    with pytest.raises(DarknetError, match="learned nothing"):
+        stage1_train(cell.folder, watch=2, on_progress=lambda *report: reports.append(report))
+    assert len(reports) < 5, "the state is kept"
