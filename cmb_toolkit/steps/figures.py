@@ -60,10 +60,11 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
     if record.is_current(opened.figures):
         return opened.figures
     evaluated = [cell for cell in cells if cell.metrics.is_file()]
+    drawn = [cell for cell in evaluated if (cell.evaluation / "montage.png").is_file()]  # it comes last there
     trained = [cell for cell in cells if cell.yolo_history.is_file() or cell.cnn_history.is_file()]
     with publish(opened.figures, record) as folder:
         folder.mkdir()
-        jobs = [(_losses, cell) for cell in trained] + [(_montage, cell) for cell in evaluated]
+        jobs = [(_losses, cell) for cell in trained] + [(_montage, cell) for cell in drawn]
         for done, (draw, cell) in enumerate(jobs, 1):
             draw(cell, folder)
             on_progress(done, len(jobs) + 1, cell.name)

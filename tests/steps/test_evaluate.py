@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,7 @@ from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.model import Counts
+from cmb_toolkit.steps import evaluate as module
 from cmb_toolkit.steps.evaluate import evaluate
 
 NAME = "slab_swi+cphase-averaged_fold-1"
@@ -45,7 +47,40 @@ def test_counts_of_a_cell(cell, read_json):
     assert (result.resolution, result.fold, result.simulated) == ("slab", "1", True)
     assert result.thresholds["stage1"].value == 0.05
     assert result.thresholds["stage2"].origin == "on the validation subjects"
-    assert seen[-1] == (6, 6)
+    assert seen[-1] == (4, 4), "subjects"
+
+
+def test_numbers_are_there_before_the_pictures_which_alone_are_made_up_for(cell):
+    """Stopped in their midst, evaluate goes on with the pictures and leaves the numbers as they are."""
+
+    def stop(done, total, what):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(cell.folder, most_false=0, on_progress=stop)
+    assert cell.metrics.is_file()
+    assert not (cell.evaluation / "pictures").exists()
+    made = {path.name: path.stat().st_mtime_ns for path in cell.evaluation.iterdir() if not path.name.startswith(".")}
+    assert {"metrics.json", "froc.tsv", "candidates.tsv"} <= made.keys()
+    evaluate(cell.folder, most_false=0)
+    assert len(list((cell.evaluation / "pictures").iterdir())) == 4
+    assert (cell.evaluation / "montage.png").is_file()
+    assert {name: (cell.evaluation / name).stat().st_mtime_ns for name in made} == made
+    calls = []
+    evaluate(cell.folder, most_false=0, on_progress=lambda *report: calls.append(report))
+    assert not calls, "all is there"
+
+
+def test_several_processes_draw_the_same(cell, monkeypatch):
+    evaluate(cell.folder, most_false=0)
+    alone = {path.name: path.read_bytes() for path in (cell.evaluation / "pictures").iterdir()}
+    montage = (cell.evaluation / "montage.png").read_bytes()
+    shutil.rmtree(cell.evaluation)
+    monkeypatch.setattr(module, "_MANY", 2)
+    evaluate(cell.folder, most_false=0)
+    assert {path.name: path.read_bytes() for path in (cell.evaluation / "pictures").iterdir()} == alone
+    assert (cell.evaluation / "montage.png").read_bytes() == montage
 
 
 def test_tables_and_pictures(cell):
