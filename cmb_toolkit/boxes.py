@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["iou", "nms"]
 
+_AT_ONCE = 256
+"""Boxes whose overlaps are computed at once, each with each."""
+
 
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Intersection over union of every box of `a` with every box of `b`.
@@ -50,14 +53,16 @@ def nms(boxes: ArrayLike, confidence: ArrayLike, threshold: float, most: int | N
     """
     corners = np.asarray(boxes, float).reshape(-1, 4)
     order = np.argsort(-np.asarray(confidence, float), kind="stable")
-    low, high = corners[order, :2], corners[order, 2:]
-    area = np.prod(np.clip(high - low, 0, None), axis=1)
     kept: list[int] = []
-    while order.size and (most is None or len(kept) < most):
-        kept.append(int(order[0]))
-        sides = np.minimum(high, high[0]) - np.maximum(low, low[0])
-        overlap = np.where((sides > 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
-        stays = overlap <= threshold * (area + area[0] - overlap)
-        stays[0] = False
-        order, low, high, area = order[stays], low[stays], high[stays], area[stays]
+    for first in range(0, len(order), _AT_ONCE):  # of thousands of boxes often only the strongest are looked at
+        part = order[first : first + _AT_ONCE]
+        stays = np.full(len(part), True)
+        stays[(iou(corners[kept], corners[part]) > threshold).any(axis=0)] = False
+        rivals = iou(corners[part], corners[part]) > threshold
+        for place, index in enumerate(part.tolist()):
+            if most is not None and len(kept) >= most:
+                return np.array(kept, dtype=np.intp)
+            if stays[place]:
+                kept.append(index)
+                stays[place:] &= ~rivals[place, place:]
     return np.array(kept, dtype=np.intp)

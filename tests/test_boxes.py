@@ -69,6 +69,20 @@ def test_nms(rows, data, threshold):
         assert (over & (confidence[kept] >= confidence[lost])).any(), "what is lost overlaps a stronger one"
 
 
+def test_nms_of_many_boxes_is_the_greedy_one():
+    """More than are looked at at once."""
+    random = np.random.default_rng(0)
+    corner = random.uniform(0, 150, (900, 2))
+    rows, confidence = np.concatenate([corner, corner + random.uniform(10, 25, (900, 2))], axis=1), random.random(900)
+    among = iou(rows, rows)
+    kept: list[int] = []
+    for n in np.argsort(-confidence):
+        if not any(among[n, other] > 0.3 for other in kept):
+            kept.append(n)
+    assert 256 < len(rows) - len(kept)
+    assert nms(rows, confidence, 0.3).tolist() == kept
+
+
 def test_nms_of_equal_confidences_keeps_the_first():
     assert nms([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]], [0.5, 0.5, 0.5], 0.5).tolist() == [0, 2]
 
