@@ -97,7 +97,6 @@ def command(
       cmbtk stage1-train study/cells/HR_swi_fold-1 --engine binary --darknet ~/darknet/darknet
     """
     from ..io.layout import Study
-    from ..io.publish import read_record
     from ..io.tables import read_tsv
     from ..steps.stage1_train import stage1_train
 
@@ -118,16 +117,18 @@ def command(
         )
     _, files = Study.of_cell(cell)
     history = read_tsv(files.yolo_history, ["iteration", "avg_loss", "images", "seconds"])
-    watched = (read_record(path) or {}).get("watch", {})
+    seen = read_tsv(files.yolo_watch, ["iteration", "role", "microbleeds", "found_50", "best"])
     last = history.iloc[-1]
     click.echo(
         f"Trained   {last['iteration']:.0f} iterations, {last['images']:.0f} images in {last['seconds']:.0f} s; "
         f"loss {history['loss'].iloc[0]:.2f} at first, {last['avg_loss']:.2f} at the end (running mean)"
     )
-    for role, seen in watched.get("chosen", {}).items():
+    best = seen.loc[seen["best"].astype(bool), "iteration"]
+    kept = best.iloc[-1] if select == "best" and len(best) else last["iteration"]
+    for row in seen[seen["iteration"] == kept].to_dict("records"):
         click.echo(
-            f"{role.capitalize():9} {seen['found_50']} of {seen['microbleeds']} microbleeds at 50 false positives "
-            f"a subject (iteration {watched['iteration']})"
+            f"{row['role'].capitalize():9} {row['found_50']} of {row['microbleeds']} microbleeds at 50 false positives "
+            f"a subject (iteration {kept:.0f})"
         )
     click.echo(f"Weights   {path}")
     click.echo(f"Loss      {files.yolo_loss}")

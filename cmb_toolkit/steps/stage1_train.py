@@ -133,6 +133,7 @@ def stage1_train(
         if restart:
             shutil.rmtree(files.training, ignore_errors=True)
         elif record.is_current(files.weights):
+            warned.again(files.weights)
             return files.weights
         check_project(files.project)
         trained_for = trained_detector(study, files)
