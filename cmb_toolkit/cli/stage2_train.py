@@ -53,6 +53,13 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
     help="Steps, in the first epoch, over which the learning rate rises; the paper has none.",
 )
 @click.option(
+    "--decay",
+    type=click.Choice(["none", "cosine"]),
+    default="none",
+    show_default=True,
+    help="How the learning rate falls; cosine: to 0 at the last epoch.",
+)
+@click.option(
     "--class-weight",
     default="ratio",
     show_default=True,
@@ -103,6 +110,7 @@ def command(
     batch: int,
     learning_rate: float | None,
     warm_up: int | None,
+    decay: str,
     class_weight: str | float,
     augment: str | None,
     copies: tuple[int, int] | None,
@@ -119,8 +127,8 @@ def command(
 
     The result is cnn.keras, with cnn_history.tsv (losses of every epoch) and cnn_loss.png beside it. Interrupted or
     killed, the same command goes on at the epoch it was in and ends with the same weights; with more --epochs, a
-    finished training is prolonged. A training that has learned nothing after its first epochs is stopped and begins
-    again with the next seed, at most twice; if none learns, no network is written.
+    finished training is prolonged (but not with --decay cosine). A training that has learned nothing after its first
+    epochs is stopped and begins again with the next seed, at most twice; if none learns, no network is written.
 
     \b
     Example:
@@ -146,6 +154,7 @@ def command(
             patience=patience,
             seed=seed,
             warm_up=warm_up,
+            decay=decay,
             restart=restart,
             on_note=on_progress.note,
             on_progress=on_progress,

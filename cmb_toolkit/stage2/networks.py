@@ -32,6 +32,7 @@ from ..errors import DataError, MissingError, UsageError
 from ..io.publish import read_record, sha256, sidecar
 from ..names import shown
 from .keras_file import read_keras
+from .patches import PATCH_SIZE
 
 __all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "live_units", "load", "save"]
 
@@ -129,8 +130,12 @@ class Blocks(layers.Layer):  # type: ignore[misc]
         return (shape[0], half, half, shape[3], 8)
 
 
-def _paper(name: str, seed: int, norm: Callable[[], layers.Layer], *, centred: bool) -> keras.Model:
-    image = x = keras.Input((16, 32, 16, 1), name="swi_beside_phase")
+def _input(size: int) -> Any:
+    return keras.Input((size, 2 * size, size, 1), name="swi_beside_phase")
+
+
+def _paper(name: str, seed: int, size: int, norm: Callable[[], layers.Layer], *, centred: bool) -> keras.Model:
+    image = x = _input(size)
     if centred:
         # inputs that are all above 0 push the first units the same way, and ReLUs that fall below 0 never answer again
         x = layers.Rescaling(4.0, offset=-2.0, name="centred")(x)
@@ -146,8 +151,8 @@ def _paper(name: str, seed: int, norm: Callable[[], layers.Layer], *, centred: b
     return keras.Model(image, layers.Dense(2, activation="softmax", dtype="float32")(x), name=name)
 
 
-def _small(seed: int) -> keras.Model:
-    image = keras.Input((16, 32, 16, 1), name="swi_beside_phase")
+def _small(seed: int, size: int) -> keras.Model:
+    image = _input(size)
     x = Blocks()(image)
     # pooling and no strides: TensorFlow's gradients of strided 3-D convolutions are up to 50 times slower on a CPU
     for filters, pooled in ((24, False), (24, True), (48, True)):
@@ -163,20 +168,20 @@ _BUILT_AS = {"paper": "paper-centred", "channel": "channel-centred"}
 """What a file calls networks that were called as here before their input was centred: the same numbers mean another
 network."""
 
-_BUILDERS: dict[str, Callable[[int], keras.Model]] = {
-    "paper": lambda seed: _paper(_BUILT_AS["paper"], seed, partial(DepthBN, momentum=_KEEP), centred=True),
-    "channel": lambda seed: _paper(
-        _BUILT_AS["channel"], seed, partial(layers.BatchNormalization, momentum=_KEEP), centred=True
+_BUILDERS: dict[str, Callable[[int, int], keras.Model]] = {
+    "paper": lambda seed, size: _paper(_BUILT_AS["paper"], seed, size, partial(DepthBN, momentum=_KEEP), centred=True),
+    "channel": lambda seed, size: _paper(
+        _BUILT_AS["channel"], seed, size, partial(layers.BatchNormalization, momentum=_KEEP), centred=True
     ),
     "small": _small,
-    "paper-literal": lambda seed: _paper("paper-literal", seed, DepthBN, centred=False),
+    "paper-literal": lambda seed, size: _paper("paper-literal", seed, size, DepthBN, centred=False),
 }
 
 NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
 """Names of the networks."""
 
 
-def build(name: str, seed: int = 0) -> keras.Model:
+def build(name: str, seed: int = 0, size: int = PATCH_SIZE) -> keras.Model:
     """An untrained network.
 
     Parameters
@@ -185,11 +190,13 @@ def build(name: str, seed: int = 0) -> keras.Model:
         One of :data:`NETWORKS`.
     seed : int
         Decides the initial weights and the dropout.
+    size : int
+        Side of the patches' cubes [voxel], a multiple of 4; the paper's, and all that is trained, is 16.
 
     Returns
     -------
     keras.Model
-        (n, 16, 32, 16, 1) in 0..1 -> (n, 2): probability of no microbleed, of a microbleed.
+        (n, size, 2 size, size, 1) in 0..1 -> (n, 2): probability of no microbleed, of a microbleed.
 
     Raises
     ------
@@ -199,7 +206,7 @@ def build(name: str, seed: int = 0) -> keras.Model:
     if name not in _BUILDERS:
         raise UsageError(f"network {name!r} is not known; choose one of {', '.join(NETWORKS)}.")
     keras.utils.set_random_seed(seed)
-    return _BUILDERS[name](seed)
+    return _BUILDERS[name](seed, size)
 
 
 def live_units(model: keras.Model, patches: NDArray[np.float32], batch: int = 64) -> list[int]:
@@ -263,7 +270,7 @@ def load(path: Path) -> keras.Model:
             f"{path}: changed since it was written: its checksum is not the one in {sidecar(path).name}. "
             "Put the right file there, or train it again with `cmbtk stage2-train`."
         )
-    model = _BUILDERS[written[name]](0)
+    model = _BUILDERS[written[name]](0, PATCH_SIZE)
     if sorted(shapes) != sorted(tuple(weight.shape) for weight in model.weights):
         raise DataError(
             f"{path}: its numbers are not those of the network {name}. Train it again with `cmbtk stage2-train`."

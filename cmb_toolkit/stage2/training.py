@@ -12,6 +12,7 @@ not come back. It may begin again with another seed (:func:`train_until_skilled`
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from .augment import joint_index, symmetries, transform
 from .skill import auc, no_skill, spread
 
 __all__ = [
+    "DECAY",
     "RESTARTS",
     "SELECT",
     "WARM_UP",
@@ -54,6 +56,9 @@ WARM_UP = {"paper": 100, "channel": 100}
 
 SELECT: tuple[str, ...] = ("loss", "auc")
 """What the best epoch is chosen by, on the validation patches."""
+
+DECAY: tuple[str, ...] = ("none", "cosine")
+"""How the learning rate falls: not at all, as the paper's, or as half a cosine from its height to 0 at the end."""
 
 _EPOCHS, _STEPS = 3, 100
 """A training is not judged before it has done both, unless it ends."""
@@ -96,6 +101,8 @@ class Recipe:
     warm_up : int
         Steps over which the rate rises to that, or the first epoch if that is shorter; 0 begins with all of it. Adam's
         first steps are as long as any, on gradients of a network that knows nothing yet.
+    decay : str
+        One of :data:`DECAY`.
     class_weights : 'ratio', 'none' or float
         Weight of a microbleed's patch against that of another: the ratio of their numbers in an epoch, 1, or given.
     augmentation : str
@@ -120,6 +127,7 @@ class Recipe:
     patience: int = 0
     seed: int = 0
     warm_up: int = 0
+    decay: str = "none"
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, *self.copies) < 1 or min(self.patience, self.seed, self.warm_up) < 0:
@@ -130,6 +138,8 @@ class Recipe:
             )
         if self.select not in SELECT:
             raise UsageError(f"select {self.select!r}: choose the best epoch by one of {', '.join(SELECT)}.")
+        if self.decay not in DECAY:
+            raise UsageError(f"decay {self.decay!r}: the learning rate falls by one of {', '.join(DECAY)}.")
         if isinstance(self.class_weights, str):
             if self.class_weights not in ("ratio", "none"):
                 raise UsageError(f"class weights {self.class_weights!r}: expected ratio, none or a number above 0.")
@@ -138,7 +148,10 @@ class Recipe:
 
     def rate(self, step: int, epoch: int) -> float:
         """The learning rate of a step, counted from 0, where an epoch has so many."""
-        return self.learning_rate * min(1.0, (step + 1) / max(min(self.warm_up, epoch), 1))
+        rate = self.learning_rate * min(1.0, (step + 1) / max(min(self.warm_up, epoch), 1))
+        if self.decay == "cosine":
+            rate *= (1 + math.cos(math.pi * step / (self.epochs * epoch))) / 2
+        return rate
 
 
 def engine() -> str:
@@ -221,7 +234,8 @@ def train(
         File to go on from and to write after every epoch.
     key : str
         Says what is being trained on what: a checkpoint with another key, or of another recipe, is not used. The
-        number of epochs and the patience may change: a finished training can be prolonged.
+        number of epochs and the patience may change: a finished training can be prolonged, unless its rate has fallen
+        to 0.
     on_progress : callable
         Called after every step with steps done, steps in all, and the losses so far.
 
@@ -266,6 +280,7 @@ def train(
                 recipe.copies,
                 recipe.select,
                 recipe.seed,
+                recipe.decay == "cosine" and recipe.epochs,
                 model.name,
                 _COLUMNS,
             ]
@@ -281,22 +296,23 @@ def train(
         which, turn = epoch_order(copies, len(index), rng)
         # every batch has one size: what the last lacks is taken from the epoch's beginning
         which, turn = (np.resize(order, steps * recipe.batch) for order in (which, turn))
-        model.reset_metrics()
+        losses: list[float] = []
         for step in range(steps):
             now = slice(step * recipe.batch, (step + 1) * recipe.batch)
             batch = transform(patches[which[now]], index, turn[now])
             model.optimizer.learning_rate = recipe.rate(number * steps + step, steps)
-            loss = model.train_on_batch(
+            of_step = model.train_on_batch(  # which forgets the steps before it
                 batch[..., None],
                 np.eye(2, dtype=np.float32)[labels[which[now]]],
                 sample_weight=sample_weight[which[now]].astype(np.float32),
                 return_dict=True,
             )["loss"]
+            losses.append(float(of_step))
+            loss = float(np.mean(losses))
             what = f"epoch {number + 1}/{recipe.epochs}, loss {loss:.3f}"
             on_progress(
                 number * steps + step + 1, recipe.epochs * steps, ", ".join(filter(None, [what, state.summary()]))
             )
-        loss = float(loss)
         # some processors' ReLU makes 0 of NaN, so that the loss alone does not tell
         if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in model.get_weights()):
             raise DataError(

@@ -47,6 +47,7 @@ def stage2_train(
     patience: int = 0,
     seed: int = 0,
     warm_up: int | None = None,
+    decay: str = "none",
     restart: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -66,7 +67,7 @@ def stage2_train(
         One of :data:`cmb_toolkit.stage2.schedule.SCHEDULES`: what is not given of the following is taken from it.
     network : str, optional
         One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
-    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up
+    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up, decay
         See :class:`cmb_toolkit.stage2.training.Recipe`; `warm_up` by default that of the network,
         :data:`cmb_toolkit.stage2.training.WARM_UP`.
     restart : bool
@@ -105,6 +106,7 @@ def stage2_train(
         patience=patience,
         seed=seed,
         warm_up=warm_up,
+        decay=decay,
     )
     study, files = Study.of_cell(cell)
     parameters = {"network": network, **asdict(recipe), "patches": patches_digest(files)}

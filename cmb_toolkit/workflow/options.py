@@ -161,6 +161,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "batch": whole(1),
         "learning-rate": number(0, open_low=True),
         "warm-up": whole(0),
+        "decay": choice("none", "cosine"),
         "class-weight": _CLASS_WEIGHT,
         "augment": choice("paper", "in-plane", "none"),
         "copies": COPIES,

@@ -41,7 +41,7 @@ def test_the_first_convolution_sees_the_input_centred(name, low):
 
 def test_files_from_before_the_input_was_centred_are_refused(tmp_path):
     """The same numbers would mean another network."""
-    old = networks._paper("paper", 0, networks.DepthBN, centred=False)
+    old = networks._paper("paper", 0, 16, networks.DepthBN, centred=False)
     networks.save(old, tmp_path / "cnn.keras")
     with pytest.raises(DataError, match=r"a version that did not centre the input.*stage2-train"):
         networks.load(tmp_path / "cnn.keras")

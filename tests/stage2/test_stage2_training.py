@@ -65,6 +65,27 @@ def test_the_rate_rises_over_the_first_steps_and_no_longer_than_an_epoch():
     assert Recipe(learning_rate=0.1, warm_up=0).rate(0, 100) == 0.1
 
 
+def test_the_rate_falls_to_nothing_at_the_end_by_a_cosine():
+    recipe = Recipe(epochs=2, learning_rate=0.1, decay="cosine", warm_up=2)
+    assert np.allclose([recipe.rate(step, 4) for step in (0, 4, 6)], [0.05, 0.05, 0.1 * (1 - np.sqrt(0.5)) / 2])
+    assert 0 < recipe.rate(7, 4) < 0.004
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_steps(make_patches):
+    model, seen = networks.build("small", 0), []
+    step = model.train_on_batch
+
+    def told(*given, **options):
+        result = step(*given, **options)
+        seen.append(result["loss"])
+        return result
+
+    model.train_on_batch = told
+    history = train(model, make_patches(12, 1), make_patches(6, 2), Recipe(epochs=2, batch=4, copies=(1, 1)))
+    assert np.allclose(history["loss"], np.reshape(seen, (2, 3)).mean(axis=1))
+    assert np.ptp(seen) > 0.01
+
+
 def test_units_that_answer_to_nothing_are_counted_as_dead(make_patches):
     model = networks.build("paper", 0)
     patches = make_patches(4, 0)[0]
@@ -113,6 +134,8 @@ def test_finished_training_can_be_prolonged_but_not_shortened(make_patches, tmp_
     assert len(history) == 2
     assert run(2)[2] == 0
     assert run(1)[2] == 4  # the checkpoint knows more than one epoch would
+    assert run(2, decay="cosine")[2] == 8
+    assert run(3, decay="cosine")[2] == 12  # at other rates from its beginning
     fresh, _, steps = run(2, seed=1)
     assert steps == 8  # another training: its own beginning
     assert not same(longer, fresh)
@@ -229,6 +252,7 @@ def test_divergence_is_reported(make_patches):
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
         {"select": "test"},
+        {"decay": "fast"},
         {"class_weights": "balanced"},
         {"class_weights": -1.0},
     ],
