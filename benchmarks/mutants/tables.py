@@ -170,7 +170,7 @@ TABLES = (
         **_CANDIDATES, "probability": _SHARE, "kept": _Column("True|False")}, share=0.3, in_step=True),
     _Table("patches-table", f"{_HERE}/patches/patches.tsv", _patches, {
         "candidate_id": _Column(".+"), "participant_id": _LOOSE_ID, "role": _ROLE,
-        "label": _Column(low=0, high=1, whole=True),
+        "label": _Column(low=0, high=1, whole=True, may_lack=True),
         "origin": _Column("candidate|microbleed")}),
     _Table("yolo-history", f"{_HERE}/yolo_history.tsv", _yolo_history, {"iteration": _COUNT, "loss": _REAL}),
     _Table("cnn-history", f"{_HERE}/cnn_history.tsv", _cnn_history, {"epoch": _COUNT, "loss": _REAL}),
