@@ -60,8 +60,8 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     default="small",
     show_default=True,
     metavar="NAME|FILE",
-    help="Network: small (learns on a CPU), yolov2-short (the paper's layers; minutes on a GPU, hours on a CPU), "
-    "yolov2-paper, yolov2-released (days on a GPU), or a Darknet .cfg file.",
+    help="Network: small (minutes on a CPU), medium (an hour or two), yolov2-short (the paper's layers; minutes on a "
+    "GPU), yolov2-paper, yolov2-released (days on a GPU), or a Darknet .cfg file.",
 )
 @click.option(
     "--max-batches",

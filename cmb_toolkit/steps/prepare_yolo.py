@@ -44,7 +44,7 @@ from .truth import Mode, read_geometry, truth_table
 __all__ = ["CFGS", "prepare_yolo"]
 
 _CFG_FOLDER = Path(__file__).parents[1] / "cfg"
-CFGS = ("small", "yolov2-short", "yolov2-paper", "yolov2-released")
+CFGS = ("small", "medium", "yolov2-short", "yolov2-paper", "yolov2-released")
 """Network files that come with the toolkit."""
 
 _STEP = "prepare-yolo"

@@ -124,7 +124,7 @@ class Watching:
             raise DarknetError(
                 f"{cell.name}: {nothing}, and its weights are not kept. Look at the loss in {cell.live_loss}, and "
                 "train again with another --seed, with more iterations (`cmbtk prepare-yolo --max-batches`) or with "
-                "--cfg small or yolov2-short, which get off a flat start. --watch 0 keeps any weights."
+                "--cfg small, medium or yolov2-short, which get off a flat start. --watch 0 keeps any weights."
             )
         lines = []
         if found < _LITTLE * marks:

@@ -96,7 +96,7 @@ def test_the_short_training_is_of_the_papers_network():
     assert 10 * short.net.max_batches * short.net.batch < paper.net.max_batches * paper.net.batch
 
 
-@pytest.mark.parametrize("name", ["small", "yolov2-short"])
+@pytest.mark.parametrize("name", ["small", "medium", "yolov2-short"])
 def test_networks_of_our_own_fit_the_labels(name):
     cfg = parse_cfg((CFGS / f"{name}.cfg").read_text("utf-8"))
     assert (cfg.net.width, cfg.region.classes) == (448, 1)
