@@ -84,7 +84,7 @@ def test_every_step_from_scans_to_table(prepared, cmbtk):
 @pytest.mark.slow
 def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared, cmbtk):
     study, _ = prepared
-    cmbtk("prepare-yolo", study.root, "--fold", 2, "--size", 128, "--max-batches", 150, "--label-reach", 1)
+    cmbtk("prepare-yolo", study.root, "--fold", 2, "--size", 128, "--max-batches", 60, "--label-reach", 1)
     cell = study.cell("tiny", INPUT, "2")
     command = [sys.executable, "-m", "cmb_toolkit", "stage1-train", str(cell.folder), "--checkpoint-every", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -97,7 +97,7 @@ def test_training_killed_and_started_again_ends_as_if_it_had_not_been(prepared, 
     assert not cell.weights.exists()
     cmbtk(*command[3:])
     resumed = cell.weights.read_bytes()
-    assert pd.read_csv(cell.yolo_history, sep="\t")["iteration"].tolist() == list(range(1, 151))
+    assert pd.read_csv(cell.yolo_history, sep="\t")["iteration"].tolist() == list(range(1, 61))
 
     cmbtk(*command[3:], "--restart")
     np.testing.assert_array_equal(
