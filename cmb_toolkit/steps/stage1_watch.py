@@ -48,7 +48,7 @@ COLUMNS = {
 
 _MIDDLE = BUDGETS[1]
 _MOST_SLICES = 600
-_SHARE, _PASSES = 0.1, 3
+_SHARE, _PASSES = 0.2, 3
 """Of a training's arithmetic that looks may take; learning from an image takes that of looking at three."""
 
 _LEAST_IMAGES = 1000
@@ -153,7 +153,7 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
     """Choose what a training of a cell is looked at with.
 
     All slices of the validation subjects or, where these are many, of as many of them as have at most 600 slices, and
-    as take, in all looks together, a tenth of the training's arithmetic at most; but of one subject at least, and
+    as take, in all looks together, a fifth of the training's arithmetic at most; but of one subject at least, and
     of more until they have ten microbleeds. Those with microbleeds come first, then by name. For each of them a
     training subject of the same resolution, and more until these have ten. Test and control subjects are never looked
     at.
