@@ -60,11 +60,11 @@ def draw_detector_loss(axis: Axes, history: pd.DataFrame) -> None:
 
 
 def _mark_rate_steps(axis: Axes, history: pd.DataFrame) -> None:
-    """Dotted lines where the learning rate falls by a step of the schedule."""
+    """Dotted lines where the learning rate, which was constant, falls by a step of the schedule."""
     if "rate" not in history:
         return
     rate = history["rate"].to_numpy(float)
-    for n in np.flatnonzero(rate[1:] < 0.7 * rate[:-1]) + 1:
+    for n in np.flatnonzero((rate[2:] < 0.7 * rate[1:-1]) & (rate[1:-1] == rate[:-2])) + 2:
         axis.axvline(history["iteration"].iloc[n], color="#888888", linestyle=":", linewidth=1.2)
         axis.annotate(
             f"rate {rate[n]:.1g}",

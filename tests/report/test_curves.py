@@ -1,9 +1,10 @@
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from cmb_toolkit.report.figures import OperatingPoint, draw_froc, draw_losses
+from cmb_toolkit.report.figures import OperatingPoint, _mark_rate_steps, draw_froc, draw_losses
 from cmb_toolkit.report.style import canvas, headline
 
 
@@ -73,3 +74,12 @@ def test_a_headline_fits_its_figure(text, is_smaller):
         assert (figure.texts[0].get_fontsize() < 13) == is_smaller
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.width == 5.6 * 150
+
+
+def test_steps_of_the_rate_are_marked_and_a_rate_that_falls_all_the_time_is_not():
+    n = np.arange(1, 101)
+    for rate, marks in ((np.where(n < 60, 1e-3, 1e-4), 1), (1e-3 * (1 - n / 100), 0)):
+        axis = plt.figure().subplots()
+        _mark_rate_steps(axis, pd.DataFrame({"iteration": n, "rate": rate}))
+        assert len(axis.lines) == marks
+        plt.close("all")
