@@ -70,7 +70,7 @@ demo: demo/.done ## the whole method on simulated scans: at most 15 minutes on 2
 
 demo-long: STUDY := demo-long
 demo-long: COHORT := --subjects 80 --healthy 10
-demo-long: PREPARE := --max-batches 15000
+demo-long: PREPARE := --max-batches 9000
 demo-long: CLASSIFIER := --epochs 40
 demo-long: demo-long/.done ## the same with more subjects and iterations: at most 2 hours on 2 cores
 	$(show)

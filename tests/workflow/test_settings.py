@@ -68,7 +68,7 @@ def test_the_times_of_a_base_follow_what_is_asked_for(write):
     small = load_settings(
         write('base = "paper"\n[prepare-yolo]\ncfg = "small"\n[stage2-train]\nnetwork = "small"\n')
     ).seconds
-    assert 300 < small["stage1-train"] < 900, "windows of a quarter of the image"
+    assert 150 < small["stage1-train"] < 450, "windows of a quarter of the image"
     assert small["stage1-detect"] < paper["stage1-detect"] / 10
     assert small["stage2-train"] == pytest.approx(paper["stage2-train"] / 100)
     others = paper.keys() - {"stage1-train", "stage1-detect", "stage2-train"}
