@@ -3,8 +3,9 @@
     python benchmarks/own_scans.py FOLDER [--subjects 12] [--seed 5] [--difficulty easy] [--cfg small]
 
 Simulates slab subjects, leaves of them what a group would have (files, a table of scans, a table of marks), and runs
-the block of commands in a shell with nothing but their defaults, of the network --cfg. At the end the figures of both stages on the test
-subjects stand beside the bar (80 % found at no more than 4 false positives a subject); below it the exit code is 1.
+the block of commands in a shell with nothing but their defaults, of the network --cfg. At the end the figures of both
+stages on the test subjects stand beside the bar (80 % found at no more than 4 false positives a subject); below it the
+exit code is 1.
 """
 
 from __future__ import annotations
