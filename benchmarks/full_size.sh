@@ -6,7 +6,7 @@
 #   bash benchmarks/full_size.sh FOLDER                         # again after anything that happened
 #   RESOLUTION=LR SCANS=2 SEED=3 SUBJECTS=60 bash benchmarks/full_size.sh FOLDER
 #
-# SCANS is the seed of the scans, SEED that of the trainings, PREPARE more options of prepare-yolo.
+# SCANS is the seed of the scans, SEED that of the trainings, PREPARE the options of prepare-yolo (--cfg medium).
 set -euo pipefail
 
 resolution=${RESOLUTION:-HR}
@@ -28,7 +28,7 @@ step simulate study --resolution "$resolution" --subjects "${SUBJECTS:-40}" --he
 step preprocess study
 step split study --folds 5
 # shellcheck disable=SC2086
-step prepare-yolo study --fold 1 --repeat "$repeat" ${PREPARE:-}
+step prepare-yolo study --fold 1 --repeat "$repeat" ${PREPARE:---cfg medium}
 step stage1-train "$cell" --seed "$seed"
 step stage1-detect "$cell"
 step stage2-crop "$cell"
