@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmb_toolkit.darknet import binary as engine_module
 from cmb_toolkit.darknet import binary_training as module
 from cmb_toolkit.darknet import lock as lock_module
 from cmb_toolkit.darknet.binary import BinaryEngine
@@ -184,8 +183,7 @@ def test_binary_sees_short_relative_names_only(ready, tmp_path):
     assert reports[-1] == (2, 2)
 
 
-def test_images_go_in_chunks(ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "_CHUNK", 2)
+def test_all_images_go_to_one_process(ready, tmp_path):
     calls = tmp_path / "calls"
     body = (
         f"cat images.txt | tr '\\n' ' ' >> {calls}; echo >> {calls}; printf '[' > found.json; s=; "
@@ -195,8 +193,8 @@ def test_images_go_in_chunks(ready, tmp_path, monkeypatch):
     engine = BinaryEngine(probe(script(tmp_path / "darknet", body, "OpenCV isn't used ")))
     reports = []
     assert detect(engine, ready, on_progress=lambda *report: reports.append(report[:2])) == []
-    assert [len(line.split()) for line in calls.read_text().splitlines()] == [2, 2, 1]
-    assert reports == [(0, 5), (1, 5), (2, 5), (2, 5), (3, 5), (4, 5), (4, 5), (5, 5)]
+    assert [len(line.split()) for line in calls.read_text().splitlines()] == [5]
+    assert reports == [(n, 5) for n in range(6)]
 
 
 def test_built_in_limits_of_the_binary(ready):

@@ -319,7 +319,6 @@ def test_a_training_that_learns_nothing_is_stopped_after_its_first_epochs():
     history = caught.value.history
     assert len(history) == 4, "100 steps of 30 an epoch"
     assert (history["val_spread"] < 1e-3).all()
-    assert (history["val_auc"] == 0.5).all()
 
 
 def test_few_validation_patches_stop_nothing():

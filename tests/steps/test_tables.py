@@ -48,12 +48,12 @@ def test_running_again_does_nothing(evaluated):
 def test_the_command_prints_and_writes(evaluated):
     result = CliRunner().invoke(cli, ["tables", str(evaluated.root)])
     assert result.exit_code == 0, result.output
-    assert "Both stages together (centre rule: within 3 mm; per box)" in result.output
+    assert "Both stages together (centre rule: within 3 mm; per lesion" in result.output
     assert "paper HR, other data" in result.output
     assert "simulated scans" in result.output
     assert "IoU" not in result.output
     paper = CliRunner().invoke(cli, ["tables", str(evaluated.root), "--rule", "paper"])
-    assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice; per box)" in paper.output
+    assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice; per lesion" in paper.output
     assert "within 3 mm" not in paper.output
 
 
