@@ -54,7 +54,7 @@ def test_the_command_prints_and_writes(evaluated):
     assert "IoU" not in result.output
     paper = CliRunner().invoke(cli, ["tables", str(evaluated.root), "--rule", "paper"])
     assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice; per lesion" in paper.output
-    assert "within 3 mm" not in paper.output
+    assert "centre rule" not in paper.output
 
 
 def test_the_audit_needs_no_study():
