@@ -41,12 +41,13 @@ def scans(folder: Path, subjects: int, seed: int, difficulty: str) -> None:
           "--difficulty", difficulty, "--seed", seed)  # fmt: skip
     study = folder / "simulated"
     people = pd.read_csv(study / "participants.tsv", sep="\t")
-    table = people[["participant_id", "magnitude", "phase", "echo_time_ms", "phase_sign"]].copy()
+    table = people[["participant_id", "scanner", "magnitude", "phase", "echo_time_ms", "phase_sign"]].copy()
     table["participant_id"] = table["participant_id"].str.removeprefix("sub-")
     for column in ("magnitude", "phase"):
         table[column] = [f"simulated/{path}" for path in table[column]]
     table.to_csv(folder / "scans.tsv", sep="\t", index=False)
-    marks = pd.read_csv(study / "microbleeds.tsv", sep="\t")[["participant_id", "i", "j", "k"]]
+    # in world coordinates: a study counts voxels along canonical axes, and not as its files do
+    marks = pd.read_csv(study / "microbleeds.tsv", sep="\t")[["participant_id", "x_mm", "y_mm", "z_mm"]]
     marks["participant_id"] = marks["participant_id"].str.removeprefix("sub-")
     marks.to_csv(folder / "marks.tsv", sep="\t", index=False)
 
