@@ -41,8 +41,10 @@ def lesion_numbers(
 
     The strongest box comes first and takes the boxes whose centres lie no further from its own than half of
     :data:`LARGEST_MM` in the plane, and :func:`reach` slices across; then the strongest of those that are left, and so
-    on. So no lesion has boxes further than that from its strongest one, whatever lies beside it, and which boxes are
-    the strongest of theirs does not depend on weaker ones: a threshold leaves the same lesions before and after.
+    on. The strongest box of a large lesion need not be on its middle slice: up to twice as far away it also takes the
+    boxes of slices on which none is stronger than on every slice on the way there. So no lesion has boxes further than
+    that from its strongest one, whatever lies beside it, and which boxes are taken does not depend on weaker ones: a
+    threshold leaves the same lesions before and after.
 
     Parameters
     ----------
@@ -67,8 +69,24 @@ def lesion_numbers(
     furthest, found = reach(thickness_mm), 0
     for strongest in np.argsort(-confidence, kind="stable"):
         if number[strongest] < 0:
-            mine = np.array(near[strongest], np.intp)
-            mine = mine[(number[mine] < 0) & (np.abs(k[mine] - k[strongest]) <= furthest)]
-            number[mine] = found
+            free = np.array(near[strongest], np.intp)
+            free = free[number[free] < 0]
+            slices, strength = k[free] - k[strongest], confidence[free]
+            up, down = (furthest + _falling(side, strength, furthest) for side in (slices, -slices))
+            number[free[(-down <= slices) & (slices <= up)]] = found
             found += 1
     return number
+
+
+def _falling(slices: NDArray[np.integer], confidence: NDArray[np.floating], first: int) -> int:
+    """Slices beyond the `first` ones, on the side where they count up, on which no box is stronger than on all before.
+
+    At most `first`. A slice without a box ends it, and so does a stronger one: that is another lesion.
+    """
+    level = np.inf
+    for step in range(1, 2 * first + 1):
+        here = confidence[slices == step]
+        if not here.size or (step > first and here.max() > level):
+            return max(step - 1 - first, 0)
+        level = min(level, here.max())
+    return first
