@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tiny_network import LAYERS
 
 from cmb_toolkit.darknet.cfg import Cfg, parse_cfg, read_cfg
 from cmb_toolkit.darknet.output import parse_test, parse_valid
@@ -23,7 +24,8 @@ __all__ = ["KINDS", "NETWORK"]
 
 Random = np.random.Generator
 
-NETWORK = """[net]
+NETWORK = (
+    """[net]
 width=64
 height=64
 channels=3
@@ -38,55 +40,9 @@ policy=steps
 steps=40,50
 scales=.1,.1
 
-[convolutional]
-batch_normalize=1
-filters=8
-size=3
-stride=2
-pad=1
-activation=leaky
-
-[maxpool]
-size=2
-stride=2
-
-[convolutional]
-batch_normalize=1
-filters=12
-size=3
-stride=1
-pad=1
-activation=leaky
-
-[maxpool]
-size=2
-stride=2
-
-[convolutional]
-batch_normalize=1
-filters=12
-size=3
-stride=1
-pad=1
-activation=leaky
-
-[route]
-layers=-3
-
-[reorg]
-stride=2
-
-[route]
-layers=-1,-3
-
-[convolutional]
-filters=12
-size=1
-stride=1
-pad=1
-activation=linear
-
-[region]
+"""
+    + LAYERS
+    + """[region]
 anchors=1.2,1.2,2.5,2.5
 num=2
 classes=1
@@ -100,6 +56,7 @@ coord_scale=1
 thresh=.6
 random=0
 """
+)
 """Small, with every kind of layer."""
 
 _NUMBERS = (

@@ -13,9 +13,9 @@ from ..imaging.frame import to_voxel
 from ..model import Frame
 from .lesions import lesion_numbers
 
-__all__ = ["COLUMNS", "candidate_table", "place_boxes", "strongest"]
+__all__ = ["COLUMNS", "PLACED", "candidate_table", "place_boxes", "strongest"]
 
-COLUMNS = (
+PLACED = (
     "candidate_id",
     "participant_id",
     "role",
@@ -30,10 +30,11 @@ COLUMNS = (
     "right",
     "bottom",
     "confidence",
-    "boxes",
-    "first_k",
-    "last_k",
 )
+"""Columns of boxes that :func:`place_boxes` has put back: each, and the candidate that it belongs to."""
+
+COLUMNS = (*PLACED, "boxes", "first_k", "last_k")
+"""Columns of candidates."""
 
 _MEANS = ["i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 

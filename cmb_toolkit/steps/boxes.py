@@ -8,26 +8,9 @@ from ..errors import DataError
 from ..io.layout import Cell
 from ..io.publish import read_record
 from ..io.tables import read_tsv
+from ..stage1.candidates import PLACED
 
-__all__ = ["DETECTIONS", "as_boxes", "boxes_of", "is_merged"]
-
-DETECTIONS = (
-    "candidate_id",
-    "participant_id",
-    "role",
-    "i",
-    "j",
-    "k",
-    "x_mm",
-    "y_mm",
-    "z_mm",
-    "left",
-    "top",
-    "right",
-    "bottom",
-    "confidence",
-)
-"""Columns of ``detections.tsv``: every box, and the candidate that it belongs to."""
+__all__ = ["as_boxes", "boxes_of", "is_merged"]
 
 
 def is_merged(cell: Cell) -> bool:
@@ -42,14 +25,14 @@ def boxes_of(cell: Cell, candidates: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        :data:`DETECTIONS`, in the table's order.
+        :data:`cmb_toolkit.stage1.candidates.PLACED`, in the table's order.
 
     Raises
     ------
     MissingError, DataError
         If the table of boxes is gone, or is not that of these candidates.
     """
-    table = read_tsv(cell.detections, DETECTIONS)
+    table = read_tsv(cell.detections, PLACED)
     mine = table[table["candidate_id"].isin(candidates["candidate_id"])].reset_index(drop=True)
     if set(mine["candidate_id"]) != set(candidates["candidate_id"]):
         raise DataError(

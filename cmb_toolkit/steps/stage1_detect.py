@@ -19,8 +19,7 @@ from ..io.layout import Study, split_stem
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..model import ROLES, Detection, OnProgress
-from ..stage1.candidates import candidate_table, place_boxes
-from .boxes import DETECTIONS
+from ..stage1.candidates import PLACED, candidate_table, place_boxes
 from .cohort import cell_parameters, read_microbleeds
 from .evidence import hit_distance, validated
 from .machine import stopwatch
@@ -41,7 +40,7 @@ MOST_BOXES = 200
 """Boxes of one slice that are kept, the strongest. No slice holds as many microbleeds; a detector that has not
 learned much marks thousands of places alike."""
 
-_DETECTIONS = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
+_BOXES = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
 
 
 def stage1_detect(
@@ -182,7 +181,7 @@ def stage1_detect(
         "candidates": {role: int((table["role"] == role).sum()) for role in roles},
         "subjects": {role: len(parameters["roles"][role]) for role in roles},
     }
-    for target, frame in ((files.detections, placed[list(DETECTIONS)]), (files.candidates, table)):
+    for target, frame in ((files.detections, placed[list(PLACED)]), (files.candidates, table)):
         with publish(target, record) as temporary:
             write_tsv(frame, temporary)
     return files.candidates
@@ -210,8 +209,8 @@ def detection_table(found: Sequence[Detection], role_of: Mapping[str, str]) -> p
         subject, k = split_stem(detection.image)
         box = detection.box
         rows.append((subject, role_of[subject], k, box.left, box.top, box.right, box.bottom, box.confidence))
-    table = pd.DataFrame(rows, columns=_DETECTIONS)
-    return table.astype({"k": int} | dict.fromkeys(_DETECTIONS[3:], float))
+    table = pd.DataFrame(rows, columns=_BOXES)
+    return table.astype({"k": int} | dict.fromkeys(_BOXES[3:], float))
 
 
 def _chosen(

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tiny_network import LAYERS
 
 from cmb_toolkit.darknet.binary import BinaryEngine
 from cmb_toolkit.darknet.cfg import Cfg
@@ -24,7 +25,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 FAKE = Path(__file__).with_name("fake_darknet.py")
 
-TOY_CFG = """
+TOY_CFG = (
+    """
 [net]
 width=64
 height=64
@@ -40,55 +42,9 @@ max_batches=6
 policy=constant
 flip=0
 
-[convolutional]
-batch_normalize=1
-filters=8
-size=3
-stride=2
-pad=1
-activation=leaky
-
-[maxpool]
-size=2
-stride=2
-
-[convolutional]
-batch_normalize=1
-filters=12
-size=3
-stride=1
-pad=1
-activation=leaky
-
-[maxpool]
-size=2
-stride=2
-
-[convolutional]
-batch_normalize=1
-filters=12
-size=3
-stride=1
-pad=1
-activation=leaky
-
-[route]
-layers=-3
-
-[reorg]
-stride=2
-
-[route]
-layers=-1,-3
-
-[convolutional]
-filters=12
-size=1
-stride=1
-pad=1
-activation=linear
-
-[region]
+"""
+    + LAYERS
+    + """[region]
 anchors=1.2,1.2,2.5,2.5
 num=2
 classes=1
@@ -98,6 +54,7 @@ jitter=0
 object_scale=5
 thresh=.6
 """
+)
 
 
 @pytest.fixture
