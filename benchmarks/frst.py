@@ -23,14 +23,14 @@ from skimage.feature import blob_dog
 
 from cmb_toolkit.evaluation.metrics import froc
 from cmb_toolkit.evaluation.rules import Rule
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.nifti import read_mask, read_volume
+from cmb_toolkit.parallel import for_each
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES
 from cmb_toolkit.stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
-from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
-from cmb_toolkit.steps.parallel import for_each
 from cmb_toolkit.steps.preprocess import preprocess
 from cmb_toolkit.steps.simulate import simulate
+from cmb_toolkit.study.cohort import read_microbleeds, read_participants
+from cmb_toolkit.study.layout import Study
 
 SENSITIVITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
 PAPER = {"HR": (0.9734, 497.4), "LR": (0.8006, 946.1)}

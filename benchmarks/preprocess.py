@@ -34,7 +34,8 @@ from cmb_toolkit.imaging.swi import minip, phase_mask, swi
 from cmb_toolkit.imaging.unwrap import unwrap_laplacian, unwrap_path
 from cmb_toolkit.io.nifti import read_volume, write_volume
 from cmb_toolkit.simulation.scan import simulate_scan
-from cmb_toolkit.steps.preprocess import Scan, preprocess_scan
+from cmb_toolkit.steps.preprocess import preprocess_scan
+from cmb_toolkit.study.scan import Scan
 
 MINIP_SLICES = 5
 

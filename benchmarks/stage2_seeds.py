@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmb_toolkit.io.layout import Study
-from cmb_toolkit.io.patches import read_patches
 from cmb_toolkit.stage2 import networks
 from cmb_toolkit.stage2.training import DECAY, WARM_UP, NoSkillError, Recipe, engine, train
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.patches import read_patches
 
 AUC_WANTED = 0.95
 

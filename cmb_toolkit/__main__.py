@@ -1,6 +1,6 @@
 """``python -m cmb_toolkit`` is ``cmbtk``."""
 
-from cmb_toolkit.cli.main import main
+from .cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,11 +1,20 @@
-"""Settings for all tests."""
+"""Settings for all tests; and a study after both stages, made by hand: 3 patients, a control, six kinds of boxes."""
 
+import json
 import os
 import subprocess
 import sys
 
+import nibabel as nib
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import settings
+
+from cmb_toolkit.io.publish import Record, publish
+from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.study.geometry import read_geometry
+from cmb_toolkit.study.layout import Study
 
 # Tests do not depend on a Darknet that happens to be here; those that need one name it.
 os.environ["CMBTK_DARKNET"] = "none"
@@ -32,3 +41,128 @@ def cmbtk():
         return done.stdout + done.stderr
 
     return run
+
+
+SHAPE, SPACING = (96, 112, 12), (0.9, 0.9, 2.0)
+MARKS = [("sub-001", 30, 40, 5), ("sub-001", 60, 80, 6), ("sub-002", 48, 56, 0), ("sub-003", 20, 90, 11)]
+CANDIDATES = [
+    # subject, i, j, k, confidence, probability, kept
+    ("sub-001", 30, 40, 5, 0.90, 0.98, True),  # hit under both rules
+    ("sub-001", 30, 40, 6, 0.40, 0.90, True),  # the same lesion one slice higher
+    ("sub-001", 60, 83, 6, 0.30, 0.20, False),  # near: hit under the centre rule only; thrown out by stage 2
+    ("sub-001", 80, 20, 3, 0.20, 0.05, False),  # false, thrown out
+    ("sub-002", 48, 56, 0, 0.80, 0.70, True),  # hit
+    ("sub-002", 20, 20, 8, 0.70, 0.60, True),  # false, kept
+    ("sub-004", 50, 50, 4, 0.50, 0.55, True),  # false on a control, kept
+    ("sub-004", 55, 20, 4, 0.10, 0.01, False),  # false on a control, thrown out
+    ("sub-009", 50, 50, 4, 0.99, 0.99, True),  # a validation subject: must not count
+]
+ROLES = {
+    "train": ["sub-008"],
+    "validation": ["sub-009"],
+    "test": ["sub-001", "sub-002", "sub-003"],
+    "control": ["sub-004"],
+}
+COLUMNS = ["participant_id", "i", "j", "k"]
+
+
+def _volumes(study, subject, rng):
+    i, j, k = np.indices(SHAPE)
+    brain = ((i - 48) / 44) ** 2 + ((j - 56) / 52) ** 2 < 1
+    swi = 500 + 40 * rng.standard_normal(SHAPE)
+    phase = 0.1 * rng.standard_normal(SHAPE)
+    for name, a, b, c in MARKS:
+        if name == subject:
+            near = np.exp(-(((i - a) ** 2 + (j - b) ** 2) * 0.81 + (k - c) ** 2 * 4) / 5)
+            swi, phase = swi * (1 - 0.8 * near), phase + 1.5 * near
+    affine = np.diag([*SPACING, 1.0])
+    for path, data in ((study.swi(subject), swi), (study.phase(subject), phase)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image((data * brain).astype(np.float32), affine), path)
+
+
+def _cell(study, fold, candidates, *, resolution="slab", size=128):
+    cell = study.cell(resolution, "swi+cphase-averaged", fold)
+    parameters = {
+        "resolution": resolution,
+        "input": "swi+cphase-averaged",
+        "fold": fold,
+        "size": size,
+        "mode": "resize",
+    }
+    with publish(cell.project, Record("prepare-yolo", {**parameters, "roles": ROLES})) as folder:
+        folder.mkdir()
+    table = pd.DataFrame(candidates, columns=[*COLUMNS, "confidence", "probability", "kept"])
+    frame = read_geometry(study, "sub-001", size=size, mode="resize").frame
+    table.insert(0, "candidate_id", [f"{s}_cand-{n:04d}" for n, s in enumerate(table["participant_id"], 1)])
+    table["role"] = table["participant_id"].map({s: role for role, names in ROLES.items() for s in names})
+    for axis, mm, name in zip("ijk", SPACING, ("x_mm", "y_mm", "z_mm"), strict=True):
+        table[name] = table[axis] * mm
+    column = frame.scale_column * (SHAPE[0] - table["i"] - 0.5) + frame.offset_column
+    row = frame.scale_row * (SHAPE[1] - table["j"] - 0.5) + frame.offset_row
+    table["left"], table["top"], table["right"], table["bottom"] = column - 10, row - 10, column + 10, row + 10
+    given, chosen = {"value": 0.05, "chosen": "given"}, {"value": 0.5, "chosen": "on the validation subjects"}
+    stage1 = table.drop(columns=["probability", "kept"])
+    with publish(
+        cell.candidates,
+        Record("stage1-detect", {"roles": ["validation", "test", "control"]}, extra={"threshold": given}),
+    ) as path:
+        write_tsv(stage1, path)
+    with publish(cell.findings, Record("stage2-classify", {}, extra={"threshold": chosen})) as path:
+        write_tsv(table, path)
+    return cell
+
+
+@pytest.fixture
+def classified_study(tmp_path):
+    """A study whose cell of fold 1 has candidates and findings."""
+    study = Study.create(tmp_path / "study", "made by hand")
+    people = [name for names in ROLES.values() for name in names]
+    frame = pd.DataFrame({"participant_id": sorted(people), "resolution": "slab", "scanner": "a"})
+    frame["group"] = ["control" if name in ROLES["control"] else "patient" for name in frame["participant_id"]]
+    with publish(study.participants, Record("simulate", {})) as path:
+        write_tsv(frame, path)
+    marks = pd.DataFrame(MARKS, columns=COLUMNS)
+    for axis, mm, name in zip("ijk", SPACING, ("x_mm", "y_mm", "z_mm"), strict=True):
+        marks[name] = marks[axis] * mm
+    write_tsv(marks, study.microbleeds)
+    rng = np.random.default_rng(0)
+    for subject in (*ROLES["test"], *ROLES["control"]):
+        _volumes(study, subject, rng)
+    _cell(study, "1", CANDIDATES)
+    return study
+
+
+@pytest.fixture
+def two_fold_study(classified_study):
+    """The same with a second cell, in which stage 1 found less."""
+    _cell(classified_study, "2", [row for row in CANDIDATES if row[4] > 0.35])
+    return classified_study
+
+
+@pytest.fixture
+def write_history():
+    """Loss histories of both stages for a cell."""
+
+    def write(cell):
+        n = np.arange(1, 301)
+        rate = np.where(n < 200, 1e-3, 1e-4)
+        loss = 20 * np.exp(-n / 60) + 0.4 * (1 + 0.5 * np.sin(n * 2.1))
+        smooth = pd.Series(loss).ewm(alpha=0.1).mean()
+        table = {"iteration": n, "loss": loss, "avg_loss": smooth, "rate": rate, "images": n * 16, "seconds": n * 0.5}
+        write_tsv(pd.DataFrame(table), cell.yolo_history)
+        epoch = np.arange(1, 41)
+        losses = {
+            "epoch": epoch,
+            "loss": np.exp(-epoch / 8) + 0.02,
+            "val_loss": np.exp(-epoch / 6) + 0.004 * epoch + 0.1,
+        }
+        write_tsv(pd.DataFrame(losses), cell.cnn_history)
+
+    return write
+
+
+@pytest.fixture
+def read_json():
+    """Content of a JSON file."""
+    return lambda path: json.loads(path.read_text("utf-8"))

@@ -159,5 +159,5 @@ def test_what_the_test_would_find():
     assert list(wrong_quotes("Run `cmbtk import authors --label-axes mirror`.")) != []
     assert list(wrong_quotes("Run `cmbtk import {} --label-axes {}`.")) != [], "one of them has no such option"
     assert list(wrong_quotes("Run `cmbtk guess`.")) != []
-    assert list(wrong_options("cmb_toolkit.steps.check_marks", "look at them (--pictures)")) == []
-    assert list(wrong_options("cmb_toolkit.steps.check_marks", "try --label-guess")) != []
+    assert list(wrong_options("cmb_toolkit.checks.marks", "look at them (--pictures)")) == []
+    assert list(wrong_options("cmb_toolkit.checks.marks", "try --label-guess")) != []

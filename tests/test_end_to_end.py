@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
+from cmb_toolkit.study.layout import Study
 
 INPUT = "swi+cphase-averaged"
 

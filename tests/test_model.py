@@ -6,15 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from cmb_toolkit.errors import (
-    CmbError,
-    DarknetError,
-    DataError,
-    MissingError,
-    Problems,
-    StorageError,
-    UsageError,
-)
+from cmb_toolkit.errors import CmbError, DarknetError, DataError, MissingError, Problems, StorageError, UsageError
 from cmb_toolkit.model import INPUTS, ROLES, Box, Counts, Fold
 
 numbers = st.integers(0, 10_000)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cmb_toolkit.io.layout import Study
-from cmb_toolkit.io.patches import ARRAY, check_values, read_patches
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.patches import ARRAY, check_values, read_patches
 
 from .damage import ODD, bytes_damaged, nothing, one_of, place_damaged
 from .documents import member_damaged

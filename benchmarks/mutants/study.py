@@ -10,16 +10,16 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from cmb_toolkit.io.layout import Cell, Study
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
-from cmb_toolkit.steps.cohort import cell_parameters
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.import_ import import_table
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.split import split
 from cmb_toolkit.steps.stage2_crop import stage2_crop
-from cmb_toolkit.steps.truth import read_geometry
+from cmb_toolkit.study.cohort import cell_parameters
+from cmb_toolkit.study.geometry import read_geometry
+from cmb_toolkit.study.layout import Cell, Study
 
 from .networks import NETWORK
 from .volumes import phantom

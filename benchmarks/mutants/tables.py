@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from cmb_toolkit.evaluation.rules import RULES
-from cmb_toolkit.io.layout import Cell, Study
 from cmb_toolkit.io.marks import read_marks
 from cmb_toolkit.io.tables import read_tsv
-from cmb_toolkit.steps.cohort import read_fold, read_microbleeds, read_participants
 from cmb_toolkit.steps.compare import compare_cells
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.import_ import import_table
 from cmb_toolkit.steps.stage2_crop import stage2_crop
+from cmb_toolkit.study.cohort import read_fold, read_microbleeds, read_participants
+from cmb_toolkit.study.layout import Cell, Study
 
 from .damage import ODD, bytes_damaged, nothing, one_of, place_damaged, text_damaged
 from .kind import Kind, Mutant
@@ -116,7 +116,7 @@ def _evaluate(folder: Path) -> Any:
 
 
 def _patches(folder: Path) -> Any:
-    from cmb_toolkit.io.patches import read_patches
+    from cmb_toolkit.study.patches import read_patches
 
     return read_patches(_cell(folder).patches)[0]
 

@@ -73,7 +73,7 @@ def command(
       cmbtk check --magnitude mag.nii.gz --phase phase.nii.gz --echo 2 --phase-range 4096
     """
     from ..steps.check import check_scan, check_study
-    from ..steps.preprocess import Scan
+    from ..study.scan import Scan
 
     one = (magnitude, phase, swi, mask)
     if (study is None) == all(path is None for path in one):
@@ -110,7 +110,7 @@ def command(
 
 def _pictures(study: Path, given: Path | None) -> Path | None:
     """Where the pictures go: the file that was named, or the study's own place for it."""
-    from ..io.layout import Study
+    from ..study.layout import Study
 
     if given is None or given.suffix.lower() == ".png":
         return given
@@ -121,7 +121,7 @@ def _pictures(study: Path, given: Path | None) -> Path | None:
 
 def _lines(problems: Sequence[Problem]) -> list[str]:
     """What is said of several subjects in the same words in one line."""
-    from ..steps.check_problem import some
+    from ..checks.problem import some
 
     alike: dict[str, list[Problem]] = {}
     for problem in problems:

@@ -76,9 +76,9 @@ def command(
     Example:
       cmbtk evaluate demo/cells/slab_swi+cphase-averaged_fold-1 --distance-mm 3
     """
-    from ..io.layout import Study
     from ..steps.evaluate import evaluate
-    from ..steps.tables import read_result
+    from ..study.layout import Study
+    from ..study.results import read_result
 
     with progress("evaluate") as on_progress:
         folder = evaluate(

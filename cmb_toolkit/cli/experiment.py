@@ -97,7 +97,7 @@ def _plan(
     Example:
       cmbtk experiment plan study --settings paper --only table-4
     """
-    from ..steps.machine import in_words
+    from ..machine import in_words
     from ..workflow.experiment import place_for, plan, read_experiment
     from ..workflow.times import total
 
@@ -158,7 +158,7 @@ def _run(
       cmbtk experiment run study --only table-4 --only table-5 --fold 1
       cmbtk experiment run study --settings paper --executor slurm --jobs 20
     """
-    from ..steps.machine import in_words
+    from ..machine import in_words
     from ..workflow.experiment import place_for, read_experiment, run
 
     experiment = read_experiment(study, settings)
@@ -217,7 +217,7 @@ def _status(study: Path, settings: str | None) -> None:
     Example:
       cmbtk experiment status study
     """
-    from ..steps.machine import in_words
+    from ..machine import in_words
     from ..workflow.experiment import read_experiment, status
 
     experiment = read_experiment(study, settings)

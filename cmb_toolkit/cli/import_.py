@@ -205,10 +205,10 @@ _LEFT_OUT = "These subjects were left out of the study. Mend their scans and imp
 
 
 def _summary(out: Path) -> None:
-    from ..io.layout import Study
     from ..io.publish import read_record
-    from ..steps.cohort import read_microbleeds, read_participants
-    from ..steps.persons import unread
+    from ..study.cohort import read_microbleeds, read_participants
+    from ..study.layout import Study
+    from ..study.persons import unread
 
     study = Study.open(out)
     participants, marks = read_participants(study), read_microbleeds(study)

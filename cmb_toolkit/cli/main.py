@@ -124,7 +124,7 @@ def _said(error: Exception) -> str:
     study = os.environ.get("CMBTK_LOG_OF")
     if study is None:
         return str(error)
-    from ..steps.nameless import kept_text
+    from ..study.nameless import kept_text
 
     return kept_text(Path(study), str(error))
 

@@ -165,9 +165,9 @@ def command(
       cmbtk prepare-yolo demo --fold 1
       cmbtk prepare-yolo study --fold 1 --resolution HR --cfg yolov2-short --augment
     """
-    from ..io.layout import Study
     from ..io.publish import read_record
     from ..steps.prepare_yolo import prepare_yolo
+    from ..study.layout import Study
 
     with progress("Slices") as on_progress:
         folder = prepare_yolo(

@@ -13,7 +13,8 @@ from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..steps.preprocess import PreprocessSummary, Settings
+    from ..steps.preprocess import PreprocessSummary
+    from ..study.scan import Settings
 
 Command: TypeAlias = Callable[..., None]
 
@@ -161,7 +162,7 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any
 
 def settings_from(options: dict[str, Any]) -> Settings:
     """The settings that :func:`scan_options` ask for."""
-    from ..steps.preprocess import Settings
+    from ..study.scan import Settings
 
     sign = {"+1": 1, "-1": -1}.get(options.pop("phase_sign"), "auto")
     return Settings(**options, phase_sign=sign)  # type: ignore[arg-type]

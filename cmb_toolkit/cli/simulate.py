@@ -113,10 +113,10 @@ def command(
     given = [name for name in ("subjects", "healthy", "scanners", "microbleeds") if _was_given(ctx, name)]
     if cohort and given:
         raise UsageError(f"--cohort {cohort} has its own numbers: leave out --{' and --'.join(given)}.")
-    from ..io.layout import Study
     from ..simulation.scan import Variant
-    from ..steps.cohort import read_microbleeds, read_participants
     from ..steps.simulate import simulate
+    from ..study.cohort import read_microbleeds, read_participants
+    from ..study.layout import Study
 
     with progress("simulate") as on_progress:
         simulate(

@@ -100,9 +100,9 @@ def command(
     Example:
       cmbtk stage1-detect demo/cells/slab_swi+cphase-averaged_fold-1 --threshold auto
     """
-    from ..io.layout import Study
     from ..io.publish import read_record
     from ..steps.stage1_detect import stage1_detect
+    from ..study.layout import Study
 
     with progress("Slices") as on_progress:
         path = stage1_detect(

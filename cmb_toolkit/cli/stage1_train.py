@@ -96,9 +96,9 @@ def command(
       cmbtk stage1-train study/cells/HR_swi_fold-1 --weights darknet19_448.conv.23
       cmbtk stage1-train study/cells/HR_swi_fold-1 --engine binary --darknet ~/darknet/darknet
     """
-    from ..io.layout import Study
     from ..io.tables import read_tsv
     from ..steps.stage1_train import stage1_train
+    from ..study.layout import Study
 
     with progress("Training") as on_progress:
         path = stage1_train(

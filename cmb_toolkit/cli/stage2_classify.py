@@ -40,10 +40,10 @@ def command(
       cmbtk stage2-classify demo/cells/slab_swi+cphase-averaged_fold-1
       cmbtk stage2-classify study/cells/HR_swi_fold-1 --threshold 0.5
     """
-    from ..io.layout import Study
     from ..io.publish import read_record
     from ..io.tables import read_tsv
     from ..steps.stage2_classify import stage2_classify
+    from ..study.layout import Study
 
     with progress("Classifying") as on_progress:
         path = stage2_classify(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.files import LARGEST
-from ..io.layout import split_stem
+from ..slices import split_stem
 from .project import DATA, NAMES, SLICES, SLICES_LIST, TRAIN_LIST, VALID_LIST
 
 __all__ = ["edited", "fingerprints", "fingerprints_of_project"]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import CmbError
 from ..io.files import read_text
-from ..io.layout import split_stem
 from ..io.publish import write_text
 from ..model import Detection
+from ..slices import split_stem
 from .project import SLICES
 from .samples import HardPlace, Samples
 

@@ -29,8 +29,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from ..io.layout import is_copy
 from ..model import Detection, OnProgress
+from ..slices import is_copy
 from .cfg import Cfg, read_cfg
 from .embedded_detection import BATCH, find_boxes
 from .engine import OnHistory

@@ -13,15 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .grid import Grid, PeriodicNoise
-from .shapes import (
-    Point,
-    Points,
-    capsule_chain,
-    partial_volume,
-    rotated_about_z,
-    smooth_minimum,
-    superellipsoid,
-)
+from .shapes import Point, Points, capsule_chain, partial_volume, rotated_about_z, smooth_minimum, superellipsoid
 from .signal import Array
 
 __all__ = ["Builder", "Head", "Pose", "make_head", "warped"]

@@ -9,17 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
-from .acquisition import (
-    DIFFICULTIES,
-    PROTOCOLS,
-    SCANNERS,
-    Difficulty,
-    Protocol,
-    Scanner,
-    acquire,
-    draw_motion,
-    moved,
-)
+from .acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, Difficulty, Protocol, Scanner, acquire, draw_motion, moved
 from .anatomy import make_head
 from .grid import Grid
 from .mimics import draw_deposits, draw_flow_voids, draw_perivascular_spaces

@@ -1,1 +1,1 @@
-"""Files to files, one module per command family: read, call the packages below, publish. No arithmetic here."""
+"""One verb a file, none knows another: read what lies in a study, call the packages below, publish. No arithmetic."""

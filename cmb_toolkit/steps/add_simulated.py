@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ..errors import CmbError, DataError, MissingError, UsageError
-from ..io.layout import Study
 from ..io.marks import canonical_grid
 from ..io.nifti import read_grid
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv, tsv_text
-from .cohort import VOLUMES, read_microbleeds, read_participants
-from .joined import COLUMN, PREFIX, joined
-from .places import located, relative
+from ..study.cohort import VOLUMES, read_microbleeds, read_participants
+from ..study.joined import COLUMN, PREFIX, joined
+from ..study.layout import Study
+from ..study.places import located, relative
 
 __all__ = ["add_simulated"]
 
@@ -41,7 +41,7 @@ def add_simulated(study: Path, simulated: Path, *, on_note: Callable[[str], None
     Returns
     -------
     list of str
-        Their names in the study: those that they had, after :data:`cmb_toolkit.steps.joined.PREFIX`.
+        Their names in the study: those that they had, after :data:`cmb_toolkit.study.joined.PREFIX`.
 
     Raises
     ------

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..checks.files import ScanFacts, Task, check_files
+from ..checks.marks import check_counting, check_positions, check_spots
+from ..checks.problem import Problem, error, times
+from ..checks.tables import check_folds, check_import, check_participants, read_marks
+from ..checks.together import check_together
 from ..errors import DataError, MissingError
-from ..io.layout import Study
 from ..io.publish import Record, publish, read_record
 from ..io.recount import counting_of
 from ..model import OnProgress
+from ..parallel import for_each
 from ..report.mark_sheet import draw_marks
-from .check_files import ScanFacts, Task, check_files
-from .check_marks import check_counting, check_positions, check_spots
-from .check_problem import Problem, error, times
-from .check_tables import check_folds, check_import, check_participants, read_marks
-from .check_together import check_together
-from .cohort import read_participants
-from .parallel import for_each
-from .scan import Scan, scan_of
+from ..study.cohort import read_participants
+from ..study.layout import Study
+from ..study.scan import Scan, scan_of
 
 __all__ = ["Problem", "Report", "ScanFacts", "check_scan", "check_study", "facts_table"]
 

@@ -13,10 +13,10 @@ from ..errors import DataError, MissingError, UsageError
 from ..evaluation.comparison import Comparison, compare
 from ..evaluation.intervals import persons_of
 from ..evaluation.rules import RULES
-from ..io.layout import Cell, Study
 from ..io.tables import read_tsv
 from ..report.tables import common_label
-from .tables import read_result
+from ..study.layout import Cell, Study
+from ..study.results import read_result
 
 __all__ = ["compare_cells"]
 

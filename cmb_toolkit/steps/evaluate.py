@@ -36,27 +36,26 @@ from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, Rule
 from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
 from ..io.files import load_json
-from ..io.layout import Cell, Study
 from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
+from ..io.warned import Warned
 from ..model import ROLES, OnProgress
+from ..parallel import for_each
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
-from .boxes import as_boxes, is_merged
-from .cohort import cell_parameters, read_participants, unread_in
-from .evidence import hit_distance
-from .joined import said_of
-from .leaks import check_cell
-from .made_from import changed_in_cell
-from .parallel import for_each
-from .persons import of_several_scans
-from .truth import read_geometry, truth_table
-from .warned import Warned
+from ..study.boxes import GEOMETRY, as_boxes, is_merged
+from ..study.cohort import cell_parameters, read_participants, unread_in
+from ..study.evidence import hit_distance
+from ..study.geometry import read_geometry
+from ..study.joined import said_of
+from ..study.layout import Cell, Study
+from ..study.lineage import check_cell
+from ..study.made_from import changed_in_cell
+from ..study.persons import of_several_scans
+from ..study.truth import truth_table
 
-__all__ = ["GEOMETRY", "evaluate"]
+__all__ = ["evaluate"]
 
-GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
-"""Columns of candidates that the rules look at."""
 
 _MANY = 12
 """From so many pictures on several processes draw them; each takes seconds to start."""
@@ -153,7 +152,7 @@ def evaluate(
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
-        Among others a DataError if a subject to be tested on was learned from, see :mod:`cmb_toolkit.steps.leaks`.
+        Among others a DataError if a subject to be tested on was learned from, see :mod:`cmb_toolkit.study.lineage`.
     """
     # a lesion is seen on the slices next to the labelled one, too; a box alone must lie on it
     slices = 1 if count == "per-lesion" else 0

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-import pandas as pd
-
 from ..errors import MissingError
-from ..evaluation.intervals import bootstrap
-from ..evaluation.metrics import pool_froc
-from ..evaluation.results import CellResult
 from ..evaluation.rules import Rule
-from ..io.layout import Cell, Study
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv
-from ..model import Counts, OnProgress
-from ..report.figures import OperatingPoint, draw_froc, draw_losses
-from ..report.tables import common_label
-from .tables import read_result
+from ..model import OnProgress
+from ..report.figures import draw_losses
+from ..study.curves import draw_group_froc
+from ..study.layout import Cell, Study
+from ..study.results import read_result
 
-__all__ = ["draw_group_froc", "figures"]
+__all__ = ["figures"]
 
 
 def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lambda done, total, what: None) -> Path:
@@ -100,50 +94,3 @@ def _frocs(cells: list[Cell], rule: str, folder: Path) -> None:
         again, suffix = (f", repeat {repeat}", f"_repeat-{repeat}") if repeat > 1 else ("", "")
         title = f"{resolution}, {input_name}{again}: sensitivity against false positives, test subjects"
         draw_group_froc(list(group), rule, title, folder / f"froc_{resolution}_{input_name}{suffix}_{rule}.png")
-
-
-def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title: str, out: Path) -> bool:
-    """Draw the curves of cells that belong together, by fold and all of them; False where there is no curve."""
-    curves, points = [], {}
-    for stage in ("stage1", "overall"):
-        own = [(result, _curve(cell, rule, stage)) for result, cell in members]
-        own = [(result, curve) for result, curve in own if len(curve)]
-        if not own:
-            continue
-        curves += [curve.assign(fold=result.fold, stage=stage) for result, curve in own]
-        counts = sum((_counts(result, rule, stage) for result, _ in own), Counts())
-        if len(own) > 1:
-            pooled = pool_froc([curve for _, curve in own], counts.tp + counts.fn, counts.subjects)
-            curves.append(pooled.assign(fold="all", stage=stage))
-        table = pd.concat([_subjects(cell, rule, stage) for _, cell in members], ignore_index=True)
-        points[stage] = [_point([result for result, _ in own], stage, counts, table)]
-    if curves:
-        label = common_label([result for result, _ in members], rule)
-        draw_froc(pd.concat(curves), points, label, title, out)
-    return bool(curves)
-
-
-def _curve(cell: Cell, rule: str, stage: str) -> pd.DataFrame:
-    columns = ["rule", "role", "stage", "threshold", "sensitivity", "fp_per_subject", "tp", "fp", "duplicates"]
-    table = read_tsv(cell.evaluation / "froc.tsv", columns)
-    return table[(table["rule"] == rule) & (table["role"] == "test") & (table["stage"] == stage)]
-
-
-def _subjects(cell: Cell, rule: str, stage: str) -> pd.DataFrame:
-    table = read_tsv(cell.evaluation / "subjects.tsv", ["rule", "role", "stage", "tp", "fn", "fp"])
-    return table[(table["rule"] == rule) & (table["role"] == "test") & (table["stage"] == stage)]
-
-
-def _counts(result: CellResult, rule: str, stage: str) -> Counts:
-    found = result.find(rule, "test", stage)
-    return found.counts if found else Counts()
-
-
-def _point(results: list[CellResult], stage: str, counts: Counts, table: pd.DataFrame) -> OperatingPoint:
-    intervals = bootstrap(table)
-    name, score = {"stage1": ("stage1", "confidence"), "overall": ("stage2", "probability")}[stage]
-    values = {result.thresholds[name].value for result in results if name in result.thresholds}
-    label = f"{score} >= {values.pop():.3g}" if len(values) == 1 else "as chosen in each fold"
-    return OperatingPoint(
-        label, counts.sensitivity, counts.fp_per_subject, intervals["sensitivity"], intervals["fp_per_subject"]
-    )

@@ -18,20 +18,20 @@ import pandas as pd
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.metrics import choose_threshold, froc, threshold_within
 from ..evaluation.rules import Rule
-from ..io.layout import Study
 from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
+from ..io.warned import Warned
+from ..machine import stopwatch
 from ..model import IMAGE_SIZE, ROLES, OnProgress
+from ..parallel import for_each
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.label_boxes import microbleed_boxes
 from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
-from .cohort import choose_resolution, read_microbleeds, read_participants, roles_in
-from .evidence import hit_distance, validated
-from .machine import stopwatch
-from .parallel import for_each
-from .truth import Geometry, Mode, read_geometry
-from .warned import Warned
+from ..study.cohort import choose_resolution, read_microbleeds, read_participants, roles_in
+from ..study.evidence import hit_distance, validated
+from ..study.geometry import Geometry, Mode, read_geometry
+from ..study.layout import Study
 
 __all__ = ["INPUT", "MOST", "frst"]
 
@@ -73,7 +73,7 @@ def frst(
     study : Path
         A study whose subjects are preprocessed and divided into folds.
     fold : str
-        Name of the fold, or :data:`cmb_toolkit.steps.cohort.NO_FOLD`, which has no validation subjects: the threshold
+        Name of the fold, or :data:`cmb_toolkit.study.cohort.NO_FOLD`, which has no validation subjects: the threshold
         must be given.
     resolution : str, optional
         Subjects of this resolution; by default the only one in the study.

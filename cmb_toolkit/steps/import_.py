@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 from .. import __version__
 from ..errors import CmbError, DataError, Problems, UsageError
 from ..io.authors import AuthorsFiles, find_authors_files
-from ..io.layout import Study
 from ..io.marks import (
     LABEL_AXES,
     LabelAxes,
@@ -37,13 +36,14 @@ from ..io.spelling import on_disk
 from ..io.tables import as_number, read_tsv, tsv_text
 from ..model import OnProgress
 from ..names import RESOLUTION, SCANNER, safe_id, shown, split_session
-from .cohort import VOLUMES
-from .import_names import kept_names, name_marks, numbered, same_person_hints, table_names
-from .persons import unread, with_persons, wrong_persons
-from .place_marks import MARKS_ON, common_grid, far_from_world, mark_problems, place_marks, read_grids
-from .places import places, relative
+from ..sources.names import kept_names, name_marks, numbered, table_names
+from ..study.cohort import PARTICIPANT_COLUMNS, VOLUMES
+from ..study.layout import Study
+from ..study.persons import same_person_hints, unread, with_persons, wrong_persons
+from ..study.place_marks import MARKS_ON, common_grid, far_from_world, mark_problems, place_marks, read_grids
+from ..study.places import places, relative
 
-__all__ = ["PARTICIPANT_COLUMNS", "guess_resolution", "import_authors", "import_table"]
+__all__ = ["guess_resolution", "import_authors", "import_table"]
 
 Unmarked = Literal["patient", "read", "control"]
 
@@ -52,26 +52,6 @@ UNMARKED: tuple[str, ...] = ("patient", "read", "control")
 
 _LONGEST_ECHO_MS = 10_000
 
-PARTICIPANT_COLUMNS = {
-    "participant_id": "Subject: sub- and letters or digits, with _ses- and more of them for a session",
-    "person_id": "Who it is; subjects of one person are never trained and tested on",
-    "session_id": "When this person was scanned",
-    "resolution": "HR, LR or any name; subjects of one resolution share a detector",
-    "scanner": "Label of the scanner; folds are balanced in it",
-    "group": "patient or control (healthy, without microbleeds, never trained on)",
-    "read": "Whether somebody has looked for microbleeds: yes or no; n/a: if it has marks or is a control's",
-    "magnitude": "Path relative to the study",
-    "phase": "Path relative to the study",
-    "swi": "Path relative to the study; n/a: made by `cmbtk preprocess`",
-    "mask": "Path of a brain mask relative to the study; n/a: made by `cmbtk preprocess`",
-    "echo_time_ms": "Echo time [ms]",
-    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative; n/a: unknown, taken as 1",
-    "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
-    "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
-    "imaginary": "Path of the imaginary part relative to the study",
-    "echo": "Which volume of 4-D files, counted from 1",
-    "phase_volume": "The same of the phase alone, where it lies in another volume than the magnitude",
-}
 _TABLE_COLUMNS = [*PARTICIPANT_COLUMNS, "marks_on"]
 """Of a table of files."""
 _SELDOM = ("person_id", "session_id", "real", "imaginary", "echo", "phase_volume")

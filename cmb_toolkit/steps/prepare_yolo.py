@@ -24,28 +24,27 @@ from ..darknet.anchors import anchors_from, mean_iou, set_anchors, sizes_in_cell
 from ..darknet.cfg import parse_cfg
 from ..darknet.contents import edited, fingerprints, fingerprints_of_project
 from ..darknet.labels import labels_from_text, labels_to_text
-from ..darknet.project import check_project, check_stem, set_net, write_project
+from ..darknet.network_file import CFGS, network_path, network_text
+from ..darknet.project import check_project, check_stem, write_project
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
-from ..io.files import is_file, read_text
-from ..io.layout import Study, slice_stem
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish, read_record
 from ..model import IMAGE_SIZE, ROLES, Frame, OnProgress
+from ..parallel import for_each
+from ..slices import slice_stem
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
-from .cohort import choose_resolutions, read_participants, roles_in
-from .joined import joined
-from .made_from import edited_in_project, marks_digests
-from .parallel import for_each
-from .truth import Mode, read_geometry, truth_table
+from ..study.cohort import choose_resolutions, read_participants, roles_in
+from ..study.geometry import Mode, read_geometry
+from ..study.joined import joined
+from ..study.layout import Study
+from ..study.made_from import edited_in_project, marks_digests
+from ..study.truth import truth_table
 
-__all__ = ["CFGS", "prepare_yolo"]
+__all__ = ["prepare_yolo"]
 
-_CFG_FOLDER = Path(__file__).parents[1] / "cfg"
-CFGS = ("small", "medium", "yolov2-short", "yolov2-paper", "yolov2-released")
-"""Network files that come with the toolkit."""
 
 _STEP = "prepare-yolo"
 _TURNED = VARIANTS[1:]
@@ -83,7 +82,7 @@ def prepare_yolo(
     study : Path
         A study whose subjects are preprocessed and divided into folds.
     fold : str
-        Name of the fold, or :data:`cmb_toolkit.steps.cohort.NO_FOLD`. Without training subjects the project can only
+        Name of the fold, or :data:`cmb_toolkit.study.cohort.NO_FOLD`. Without training subjects the project can only
         detect.
     resolutions : sequence of str
         Subjects of this resolution, or of several together (the paper's Table 3), each with its own way to the
@@ -95,7 +94,7 @@ def prepare_yolo(
     mode : {"auto", "crop", "resize"}
         How planes become images, see :func:`cmb_toolkit.imaging.frame.make_frame`.
     cfg : str or Path
-        One of :data:`CFGS` or a Darknet network file.
+        One of :data:`cmb_toolkit.darknet.network_file.CFGS` or a Darknet network file.
     max_batches : int, optional
         Iterations; the learning-rate steps and the burn-in of the network file are scaled along.
     net : mapping, optional
@@ -154,7 +153,7 @@ def prepare_yolo(
     resolution = "+".join(chosen)
     roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
-    cfg_path = _cfg_path(cfg)
+    cfg_file = network_path(cfg)
     network = network_text(cfg, size=size, max_batches=max_batches, net=net)
     choice = _choice(network, input, scale, background, label_reach, negatives, augment, seed)
     problems = Problems()
@@ -211,7 +210,7 @@ def prepare_yolo(
             **({"repeat": repeat} if repeat > 1 else {}),
             "size": size,
             "mode": mode,
-            "cfg": cfg if cfg in CFGS else cfg_path.name,
+            "cfg": cfg if cfg in CFGS else cfg_file.name,
             "max_batches": max_batches,
             "net": dict(net or {}),
             "anchors": anchors,
@@ -224,7 +223,7 @@ def prepare_yolo(
             "roles": {role: sorted(getattr(roles, role)) for role in ROLES},
             "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
         },
-        sources=(cfg_path,),
+        sources=(cfg_file,),
         extra=extra,
     )
     if record.is_current(cell.project):
@@ -251,50 +250,6 @@ def prepare_yolo(
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
-
-
-def _cfg_path(cfg: str | Path) -> Path:
-    path = _CFG_FOLDER / f"{cfg}.cfg" if cfg in CFGS else Path(cfg)
-    if not is_file(path):
-        raise MissingError(f"{cfg}: no such network file, and not one of {', '.join(CFGS)}.")
-    return path
-
-
-def network_text(
-    cfg: str | Path, *, size: int, max_batches: int | None = None, net: Mapping[str, object] | None = None
-) -> str:
-    """Text of the network file with the image size, the shortened schedule and the other keys set.
-
-    Parameters
-    ----------
-    cfg, size, max_batches, net
-        As :func:`prepare_yolo` takes them.
-
-    Raises
-    ------
-    MissingError, DataError, UsageError
-        If there is no such file, or it is no network that can be trained on these images.
-    """
-    path = _cfg_path(cfg)
-    text = read_text(path, "Give a Darknet .cfg file.", 1 << 20)
-    values: dict[str, object] = {"width": size, "height": size}
-    old = parse_cfg(text, str(path)).net
-    if max_batches is not None:
-        share = max_batches / old.max_batches if old.max_batches else 1.0
-        values["max_batches"] = max_batches
-        if old.steps:
-            values["steps"] = ",".join(str(max(1, round(step * share))) for step in old.steps)
-        if old.burn_in:
-            values["burn_in"] = round(old.burn_in * share)
-    text = set_net(text, values | dict(net or {}))
-    parsed = parse_cfg(text, str(path))
-    if parsed.region.classes != 1:
-        raise DataError(f"{path}: classes={parsed.region.classes} in [region]; microbleeds are one class.")
-    if parsed.net.batch < 2:
-        raise DataError(f"{path}: batch={parsed.net.batch}; Darknet trains with 2 images or more. Set a larger batch.")
-    if (parsed.net.width, parsed.net.height) != (size, size):
-        raise UsageError("set the image's size with --size, not as width and height of the network.")
-    return text
 
 
 def _fit_anchors(network: str, train: Sequence[_Subject], augment: bool, seed: int) -> tuple[str, dict[str, Any]]:

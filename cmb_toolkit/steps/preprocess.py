@@ -21,16 +21,16 @@ from ..imaging.slow_phase import slow_phase
 from ..imaging.swi import extreme_phase, minip, phase_mask, swi
 from ..imaging.unwrap import unwrap_laplacian, unwrap_path
 from ..io.fsl import find_bet
-from ..io.layout import Study
 from ..io.nifti import Volume, read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
-from .cohort import read_participants
-from .nameless import without_names
-from .parallel import for_each
-from .phase_sign import disagreeing, settled_sign
-from .scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
-from .scan_limits import method_doubts
+from ..parallel import for_each
+from ..study.cohort import read_participants
+from ..study.layout import Study
+from ..study.nameless import without_names
+from ..study.phase_sign import disagreeing, settled_sign
+from ..study.scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
+from ..study.scan_limits import method_doubts
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
 

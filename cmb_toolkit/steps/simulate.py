@@ -19,16 +19,16 @@ import pandas as pd
 from .. import __version__
 from ..errors import UsageError
 from ..io.files import load_json
-from ..io.layout import Study
 from ..io.publish import Record, publish, read_record, sidecar, write_text
 from ..io.tables import write_tsv
 from ..model import OnProgress
+from ..parallel import for_each
 from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
 from ..simulation.scan import Scan, Variant, simulate_scan
 from ..simulation.scene import PlacedLesion
 from ..simulation.spots import Spot
-from .parallel import for_each
+from ..study.layout import Study
 
 __all__ = ["COHORTS", "Part", "simulate"]
 

@@ -10,13 +10,13 @@ import pandas as pd
 
 from ..errors import DataError, UsageError
 from ..evaluation.folds import make_folds, make_scanner_folds
-from ..io.layout import Study
 from ..io.publish import Record, edited, publish
 from ..io.tables import read_tsv, tsv_text
 from ..model import EXCLUDED, ROLES, OnProgress
-from .cohort import read_microbleeds, read_participants
-from .joined import joined
-from .persons import unread
+from ..study.cohort import read_microbleeds, read_participants
+from ..study.joined import joined
+from ..study.layout import Study
+from ..study.persons import unread
 
 __all__ = ["fold_table", "split"]
 
@@ -41,7 +41,7 @@ def split(
 ) -> Path:
     """Divide the subjects of a study into folds, see :func:`cmb_toolkit.evaluation.folds.make_folds`.
 
-    Simulated subjects that were added (:mod:`cmb_toolkit.steps.joined`) are in the training set of each; how the others
+    Simulated subjects that were added (:mod:`cmb_toolkit.study.joined`) are in the training set of each; how the others
     are divided does not depend on them.
 
     Parameters

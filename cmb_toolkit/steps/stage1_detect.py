@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,32 +15,25 @@ from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import threshold_within
 from ..evaluation.rules import Rule
-from ..io.layout import Study, split_stem
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
-from ..model import ROLES, Detection, OnProgress
+from ..io.warned import Warned
+from ..machine import stopwatch
+from ..model import ROLES, OnProgress
+from ..slices import split_stem
 from ..stage1.candidates import PLACED, candidate_table, place_boxes
-from .cohort import cell_parameters, read_microbleeds
-from .evidence import hit_distance, validated
-from .machine import stopwatch
-from .made_from import changed_since_training, project_digest
-from .purposes import check_detector
-from .truth import read_geometry
-from .warned import Warned
+from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
+from ..study.cohort import cell_parameters, read_microbleeds
+from ..study.evidence import hit_distance, validated
+from ..study.geometry import read_geometry
+from ..study.layout import Study
+from ..study.made_from import changed_since_training, project_digest
+from ..study.purposes import check_detector
 
-__all__ = ["DEFAULT", "FLOOR", "MOST_BOXES", "detection_table", "stage1_detect"]
+__all__ = ["DEFAULT", "stage1_detect"]
 
 DEFAULT = 0.01
 """Threshold where none is given and there are no validation subjects to choose one on: the paper's for HR."""
-
-FLOOR = 0.005
-"""Least confidence that is looked at when the threshold is to be found."""
-
-MOST_BOXES = 200
-"""Boxes of one slice that are kept, the strongest. No slice holds as many microbleeds; a detector that has not
-learned much marks thousands of places alike."""
-
-_BOXES = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
 
 
 def stage1_detect(
@@ -200,17 +193,6 @@ def _check(threshold: float | str | None, most_false: float, nms: float, merge: 
         raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
     if threshold == "auto" and "validation" not in roles:
         raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
-
-
-def detection_table(found: Sequence[Detection], role_of: Mapping[str, str]) -> pd.DataFrame:
-    """The boxes of an engine as a table: participant_id, role, k, left, top, right, bottom [px], confidence."""
-    rows = []
-    for detection in found:
-        subject, k = split_stem(detection.image)
-        box = detection.box
-        rows.append((subject, role_of[subject], k, box.left, box.top, box.right, box.bottom, box.confidence))
-    table = pd.DataFrame(rows, columns=_BOXES)
-    return table.astype({"k": int} | dict.fromkeys(_BOXES[3:], float))
 
 
 def _chosen(

@@ -17,15 +17,16 @@ from ..darknet.project import CFG, TRAIN_LIST, check_project, read_list
 from ..darknet.state import first_weights
 from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
-from ..io.layout import Cell, Study, is_copy
 from ..io.publish import Record, publish, sha256
 from ..io.tables import write_tsv
+from ..io.warned import Warned
+from ..methods.yolo_watch import COLUMNS, watching
 from ..model import OnProgress
 from ..report.watching import draw_training
-from .made_from import edited_in_project, other_marks, project_digest
-from .purposes import trained_detector
-from .stage1_watch import COLUMNS, watching
-from .warned import Warned
+from ..slices import is_copy
+from ..study.layout import Cell, Study
+from ..study.made_from import edited_in_project, other_marks, project_digest
+from ..study.purposes import trained_detector
 
 __all__ = ["stage1_train"]
 
@@ -67,7 +68,7 @@ def stage1_train(
         Begin anew, even if there is a checkpoint or a finished training.
     watch : int
         Looks at validation subjects, and at as many training subjects, at equal distances, the last one after the last
-        iteration; see :func:`cmb_toolkit.steps.stage1_watch.watching`. 0: never.
+        iteration; see :func:`cmb_toolkit.methods.yolo_watch.watching`. 0: never.
     select : {"best", "last"}
         Which weights are kept: those that found most microbleeds of the validation subjects (the mean over 20, 50 and
         100 false positives a subject; of equals the nearer, then the later), or the last ones, as in the paper and

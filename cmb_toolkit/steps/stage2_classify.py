@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import choose_threshold, threshold_within
 from ..evaluation.rules import Rule
-from ..io.layout import Cell, Study
-from ..io.patches import check_values, read_patches
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
+from ..io.warned import Warned
+from ..machine import stopwatch
 from ..model import OnProgress
-from .cohort import cell_parameters
-from .evidence import hit_distance, validated
-from .machine import stopwatch
-from .made_from import changed_in_cell, check_patches, patches_digest
-from .purposes import check_classifier
-from .truth import truth_table
-from .warned import Warned
+from ..study.cohort import cell_parameters
+from ..study.evidence import hit_distance, validated
+from ..study.layout import Cell, Study
+from ..study.made_from import changed_in_cell, check_patches, patches_digest
+from ..study.patches import check_values, read_patches
+from ..study.purposes import check_classifier
+from ..study.truth import truth_table
 
 __all__ = ["DEFAULT", "stage2_classify"]
 

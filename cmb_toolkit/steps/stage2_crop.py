@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.rules import Rule, closeness, rows_by_subject
 from ..imaging.normalise import SCALES, phase_channel, swi_channel
-from ..io.layout import Cell, Study
 from ..io.nifti import check_same_grid, read_mask, read_volume
-from ..io.patches import ARRAY, COLUMNS, TABLE
 from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
+from ..parallel import for_each
 from ..stage2.patches import PATCH_SIZE, beside, cut
-from .boxes import boxes_of, is_merged
-from .cohort import cell_parameters
-from .made_from import check_patches
-from .parallel import for_each
-from .truth import read_geometry, truth_table
+from ..study.boxes import boxes_of, is_merged
+from ..study.cohort import cell_parameters
+from ..study.geometry import read_geometry
+from ..study.layout import Cell, Study
+from ..study.made_from import check_patches
+from ..study.patches import ARRAY, COLUMNS, TABLE
+from ..study.truth import truth_table
 
 __all__ = ["stage2_crop"]
 

@@ -14,17 +14,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..io.layout import Study
-from ..io.patches import TABLE, check_values, read_patches
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
+from ..io.warned import Warned
+from ..machine import cores, in_words
 from ..model import OnProgress
-from .cohort import cell_parameters
-from .evidence import validated
-from .machine import cores, in_words
-from .made_from import check_patches, patches_digest
-from .purposes import trained_classifier
-from .warned import Warned
+from ..study.cohort import cell_parameters
+from ..study.evidence import validated
+from ..study.layout import Study
+from ..study.made_from import check_patches, patches_digest
+from ..study.patches import TABLE, check_values, read_patches
+from ..study.purposes import trained_classifier
 
 if TYPE_CHECKING:
     from ..stage2.training import Recipe

@@ -8,19 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import DataError, MissingError
 from ..evaluation.results import STAGES, CellResult
 from ..evaluation.rules import RULES
-from ..io.files import load_json
-from ..io.layout import Cell, Study
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..report.tables import Page, audit_page, result_page, result_rows
+from ..study.layout import Cell, Study
+from ..study.results import evaluated_cells, read_result
 
-__all__ = ["evaluated_cells", "read_page", "read_result", "tables"]
+__all__ = ["read_page", "tables"]
 
-_AGAIN = "Run `cmbtk evaluate` on this cell again."
 
 _COLUMNS = {
     "fold": "name, or all",
@@ -85,36 +83,6 @@ def read_page(study: Path, rule: str) -> Page:
     page = result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
     waiting = sorted({cell.name for cell in opened.cells()} - {cell.name for cell in cells})
     return replace(page, notes=(*page.notes, f"Not evaluated yet: {', '.join(waiting)}.")) if waiting else page
-
-
-def evaluated_cells(study: Study) -> list[Cell]:
-    """Cells with a finished evaluation, by name.
-
-    Raises
-    ------
-    MissingError
-        If there is none.
-    """
-    cells = study.cells()
-    done = [cell for cell in cells if cell.metrics.is_file()]
-    if not done:
-        have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
-        raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
-    return done
-
-
-def read_result(cell: Cell) -> CellResult:
-    """What ``metrics.json`` of a cell says.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read.
-    """
-    try:
-        return CellResult.from_json(load_json(cell.metrics, _AGAIN))
-    except DataError as error:
-        raise error if str(cell.metrics) in str(error) else DataError(f"{cell.metrics}: {error}") from error
 
 
 def _subjects(cells: list[Cell]) -> pd.DataFrame:

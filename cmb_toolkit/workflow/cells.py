@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..errors import DataError
 from ..evaluation.folds import SCANNER_FOLD, scanner_folds
-from ..io.layout import cell_name
 from ..model import INPUTS
+from ..study.layout import cell_name
 from .settings import BOTH, ROLES, TABLES, Settings
 
 __all__ = ["FRST", "Cell", "is_scanner_fold", "list_cells"]

@@ -19,10 +19,10 @@ import pandas as pd
 from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.files import load_json
-from ..io.layout import Study
 from ..io.publish import edited, read_record, write_text
-from ..steps.cohort import VOLUMES, read_fold, read_folds, read_participants
-from ..steps.places import located
+from ..study.cohort import VOLUMES, read_fold, read_folds, read_participants
+from ..study.layout import Study
+from ..study.places import located
 from .cells import Cell, is_scanner_fold, list_cells
 from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .engine import gpus as found_gpus

@@ -29,7 +29,7 @@ def report(experiment: Experiment, *, on_progress: OnProgress = lambda done, tot
     ------
     UsageError, MissingError, DataError, StorageError
     """
-    from ..steps.paper_report import paper_report
+    from ..paper.report import paper_report
 
     settings = experiment.settings
     if set(settings.resolutions) != {"HR", "LR"}:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..darknet.cfg import parse_cfg
-from ..steps.prepare_yolo import network_text
+from ..darknet.network_file import network_text
 
 __all__ = ["work"]
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import CmbError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.study.layout import Study
 
 NAMES = (
     "$(touch hacked)", "`touch hacked`", "a; touch hacked", "a & touch hacked #", "a\ntouch hacked", "-o", "--help",

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import CmbError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.study.layout import Study
 
 CELL = Path("cells", "HR_swi_fold-1")
 READERS = {

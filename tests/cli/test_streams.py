@@ -13,7 +13,7 @@ CMBTK = f"{sys.executable} -m cmb_toolkit"
 RAISE_IN_WORKERS = """
 import time
 from cmb_toolkit.cli import main as module
-from cmb_toolkit.steps.parallel import for_each
+from cmb_toolkit.parallel import for_each
 import click
 
 @click.command()

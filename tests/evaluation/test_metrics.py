@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.evaluation.metrics import (
-    choose_threshold,
-    counts,
-    froc,
-    per_subject,
-    pool_froc,
-    threshold_within,
-)
+from cmb_toolkit.evaluation.metrics import choose_threshold, counts, froc, per_subject, pool_froc, threshold_within
 from cmb_toolkit.evaluation.rules import RULES, Rule, match
 from cmb_toolkit.model import Counts
 

@@ -10,12 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.imaging.phase import (
-    alternating_slices,
-    phase_scale,
-    to_radians,
-    without_alternation,
-)
+from cmb_toolkit.imaging.phase import alternating_slices, phase_scale, to_radians, without_alternation
 
 TRUE = np.random.default_rng(0).uniform(-np.pi, np.pi, (20, 21, 22))
 BITS = np.floor((TRUE + np.pi) / (2 * np.pi) * 4096)  # 0..4095

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from cmb_toolkit.methods.yolo_watch import COLUMNS
 from cmb_toolkit.report.watching import draw_training
-from cmb_toolkit.steps.stage1_watch import COLUMNS
 
 ORANGE = np.array([0xD5, 0x5E, 0x00]) / 255
 

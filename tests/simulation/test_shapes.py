@@ -3,13 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_toolkit.simulation.shapes import (
-    capsule_chain,
-    partial_volume,
-    rotated_about_z,
-    smooth_minimum,
-    superellipsoid,
-)
+from cmb_toolkit.simulation.shapes import capsule_chain, partial_volume, rotated_about_z, smooth_minimum, superellipsoid
 
 coordinate = st.floats(-30, 30)
 

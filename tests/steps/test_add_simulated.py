@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.add_simulated import add_simulated
-from cmb_toolkit.steps.cohort import NO_FOLD, read_fold, read_microbleeds, read_participants, roles_in
-from cmb_toolkit.steps.places import located
 from cmb_toolkit.steps.split import split
+from cmb_toolkit.study.cohort import NO_FOLD, read_fold, read_microbleeds, read_participants, roles_in
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.places import located
 
 MARK = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm"]
 

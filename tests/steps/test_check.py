@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_scan, check_study
-from cmb_toolkit.steps.preprocess import Scan
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.scan import Scan
 
 SHAPE = (40, 48, 6)
 AFFINE = np.diag([-0.8, -0.8, 2.0, 1.0])

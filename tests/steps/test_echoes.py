@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.steps.check import check_scan, check_study
-from cmb_toolkit.steps.cohort import read_participants
 from cmb_toolkit.steps.import_ import import_table
 from cmb_toolkit.steps.preprocess import preprocess_scan
-from cmb_toolkit.steps.scan import Scan, Settings, read_images, scan_of
+from cmb_toolkit.study.cohort import read_participants
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.scan import Scan, Settings, read_images, scan_of
 
 SHAPE = (20, 24, 6)
 RNG = np.random.default_rng(0)

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage1.candidates import COLUMNS
@@ -19,6 +18,7 @@ from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.frst import MOST, frst
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.stage2_crop import stage2_crop
+from cmb_toolkit.study.layout import Study
 
 SHAPE, ZOOMS, SIZE = (70, 64, 10), (0.8, 0.8, 2.0), 128
 ROLES = {

@@ -10,13 +10,13 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_study
-from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
 from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table
-from cmb_toolkit.steps.places import located
+from cmb_toolkit.study.cohort import read_microbleeds, read_participants
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.places import located
 
 SHAPE = (6, 8, 4)
 LPS = np.diag([-0.5, -0.5, 2.0, 1.0])

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import read_tsv
-from cmb_toolkit.steps.cohort import read_microbleeds, read_participants, unread_in
+from cmb_toolkit.sources.names import numbered
 from cmb_toolkit.steps.import_ import import_authors, import_table
-from cmb_toolkit.steps.import_names import numbered
+from cmb_toolkit.study.cohort import read_microbleeds, read_participants, unread_in
+from cmb_toolkit.study.layout import Study
 
 
 def quiet(done, total, what):

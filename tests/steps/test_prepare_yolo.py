@@ -15,17 +15,19 @@ from cmb_toolkit.darknet.labels import labels_from_text
 from cmb_toolkit.darknet.project import check_project, read_list
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.imaging.frame import apply, make_frame, to_image
-from cmb_toolkit.io.layout import Study, split_stem
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record, sidecar
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.model import INPUTS
+from cmb_toolkit.slices import split_stem
 from cmb_toolkit.stage1.augment import VARIANTS
-from cmb_toolkit.steps.cohort import cell_parameters
-from cmb_toolkit.steps.made_from import changed_in_cell, edited_in_project
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.stage1_train import stage1_train
-from cmb_toolkit.steps.truth import read_geometry, truth_table
+from cmb_toolkit.study.cohort import cell_parameters
+from cmb_toolkit.study.geometry import read_geometry
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.made_from import changed_in_cell, edited_in_project
+from cmb_toolkit.study.truth import truth_table
 
 SIZE = 64
 SHAPES = {"sub-001": (58, 72, 9), "sub-002": (64, 60, 8), "sub-003": (40, 44, 9), "sub-004": (58, 72, 7)}

@@ -18,12 +18,13 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
 from cmb_toolkit.io import publish as publish_module
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_study
-from cmb_toolkit.steps.preprocess import Scan, Settings, preprocess, preprocess_scan
+from cmb_toolkit.steps.preprocess import preprocess, preprocess_scan
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.scan import Scan, Settings
 
 ZOOMS = (1.5, 1.5, 3.0)
 SHAPE = (96, 112, 8)

@@ -7,12 +7,12 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import StorageError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.simulation.scan import simulate_scan
 from cmb_toolkit.steps import simulate as module
-from cmb_toolkit.steps.cohort import read_microbleeds, read_participants
 from cmb_toolkit.steps.simulate import Part, simulate
+from cmb_toolkit.study.cohort import read_microbleeds, read_participants
+from cmb_toolkit.study.layout import Study
 
 
 def quiet(done, total, what):

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
-from cmb_toolkit.steps.cohort import read_fold
 from cmb_toolkit.steps.split import fold_table, split
+from cmb_toolkit.study.cohort import read_fold
+from cmb_toolkit.study.layout import Study
 
 
 def quiet(done, total, what):

@@ -22,14 +22,15 @@ from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, 
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.learning import look_figures
 from cmb_toolkit.imaging.frame import make_frame, to_image
-from cmb_toolkit.io.layout import Study, slice_stem
 from cmb_toolkit.io.publish import Record, publish, read_record, sha256
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.methods.yolo_watch import COLUMNS as WATCHED
+from cmb_toolkit.methods.yolo_watch import watching
+from cmb_toolkit.slices import slice_stem
 from cmb_toolkit.stage1.candidates import COLUMNS
 from cmb_toolkit.steps.stage1_detect import stage1_detect
 from cmb_toolkit.steps.stage1_train import stage1_train
-from cmb_toolkit.steps.stage1_watch import COLUMNS as WATCHED
-from cmb_toolkit.steps.stage1_watch import watching
+from cmb_toolkit.study.layout import Study
 
 SIZE, SHAPE, SPACING = 64, (60, 60, 8), (0.5, 0.5, 2.0)
 ROLES = {
@@ -454,7 +455,7 @@ def test_counting_on_from_finished_weights(make_cell, tmp_path):
 
 def test_without_a_threshold_the_validation_subjects_decide(make_cell, monkeypatch):
     """An untrained network marks everything: so many candidates as were asked for are left, and it is said."""
-    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 5)
+    monkeypatch.setattr("cmb_toolkit.stage1.detections.MOST_BOXES", 5)
     cell = make_cell(2)
     give_weights(cell)
     run = CliRunner().invoke(cli, ["stage1-detect", str(cell.folder), "--most-false", "4"], catch_exceptions=False)
@@ -472,7 +473,7 @@ def test_without_a_threshold_the_validation_subjects_decide(make_cell, monkeypat
 
 
 def test_slices_with_the_most_boxes_that_are_kept_are_named(make_cell, monkeypatch):
-    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 2)
+    monkeypatch.setattr("cmb_toolkit.stage1.detections.MOST_BOXES", 2)
     cell = make_cell(2)
     give_weights(cell)
     notes = []

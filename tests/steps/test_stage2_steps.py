@@ -12,17 +12,17 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.io.layout import Study
-from cmb_toolkit.io.patches import read_patches
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage2 import networks
-from cmb_toolkit.steps.made_from import patches_digest
 from cmb_toolkit.steps.stage2_classify import stage2_classify
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.steps.stage2_train import _rows as _rows_to_learn
 from cmb_toolkit.steps.stage2_train import stage2_train
-from cmb_toolkit.steps.truth import read_geometry
+from cmb_toolkit.study.geometry import read_geometry
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.study.made_from import patches_digest
+from cmb_toolkit.study.patches import read_patches
 
 SHAPE, VOXEL = (48, 48, 20), (1.0, 1.0, 2.0)
 PLACES = [(10, 10, 5), (10, 34, 6), (34, 10, 8), (34, 34, 12), (22, 22, 10), (1, 24, 18)]

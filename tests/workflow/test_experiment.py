@@ -13,8 +13,8 @@ import pytest
 
 from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.io.layout import Study
 from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.study.layout import Study
 from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment
 
 SETTINGS = """

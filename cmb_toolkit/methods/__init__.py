@@ -1,0 +1,1 @@
+"""Ways to find candidates and to look at them."""

@@ -1,0 +1,1 @@
+"""The paper: what it printed, and the same of a study."""

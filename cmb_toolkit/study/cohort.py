@@ -1,0 +1,302 @@
+"""Who is in a study: its participants, their marks, their roles in a fold, and what a cell was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..errors import DataError, MissingError, Problems, UsageError
+from ..io.publish import read_record, sidecar
+from ..io.tables import read_tsv
+from ..model import EXCLUDED, ROLES, Fold
+from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
+from .joined import held_out, joined, wrong_marks
+from .layout import Cell, Study
+from .persons import split_persons, unread, with_persons, wrong_persons
+
+__all__ = [
+    "NO_FOLD",
+    "PARTICIPANT_COLUMNS",
+    "VOLUMES",
+    "cell_parameters",
+    "choose_resolution",
+    "choose_resolutions",
+    "read_fold",
+    "read_folds",
+    "read_microbleeds",
+    "read_participants",
+    "roles_in",
+    "unread_in",
+    "wrong_names",
+]
+
+VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
+"""Columns of the participants' table that hold paths."""
+
+PARTICIPANT_COLUMNS = {
+    "participant_id": "Subject: sub- and letters or digits, with _ses- and more of them for a session",
+    "person_id": "Who it is; subjects of one person are never trained and tested on",
+    "session_id": "When this person was scanned",
+    "resolution": "HR, LR or any name; subjects of one resolution share a detector",
+    "scanner": "Label of the scanner; folds are balanced in it",
+    "group": "patient or control (healthy, without microbleeds, never trained on)",
+    "read": "Whether somebody has looked for microbleeds: yes or no; n/a: if it has marks or is a control's",
+    "magnitude": "Path relative to the study",
+    "phase": "Path relative to the study",
+    "swi": "Path relative to the study; n/a: made by `cmbtk preprocess`",
+    "mask": "Path of a brain mask relative to the study; n/a: made by `cmbtk preprocess`",
+    "echo_time_ms": "Echo time [ms]",
+    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative; n/a: unknown, taken as 1",
+    "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
+    "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
+    "imaginary": "Path of the imaginary part relative to the study",
+    "echo": "Which volume of 4-D files, counted from 1",
+    "phase_volume": "The same of the phase alone, where it lies in another volume than the magnitude",
+}
+
+NO_FOLD = "none"
+"""Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control, without the
+simulated ones that were added. What is found in patients nobody has read is not counted."""
+
+
+def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
+    """The participants, indexed by ``participant_id``, with ``person_id`` as :mod:`cmb_toolkit.study.persons` knows it.
+
+    Parameters
+    ----------
+    study : Study
+    named : bool
+        Refuse what :func:`wrong_names` finds; False leaves it to the caller.
+
+    Raises
+    ------
+    DataError
+        If the table is empty, names a subject twice, or holds a name that is none.
+    """
+    frame = read_tsv(study.participants, ["participant_id", "resolution", "scanner", "group"])
+    if frame.empty:
+        raise DataError(f"{study.participants}: holds no subject. Add scans with `cmbtk import` or `cmbtk simulate`.")
+    twice = frame["participant_id"][frame["participant_id"].duplicated()].unique()
+    if len(twice):
+        raise DataError(
+            f"{study.participants}: {', '.join(map(shown, twice))} stands more than once. Keep one line per subject."
+        )
+    frame = frame.set_index("participant_id", drop=False)
+    if named:
+        problems = Problems()
+        for _, problem in wrong_names(study, frame):
+            problems.add(problem)
+        for name, group in frame["group"].items():
+            if group not in ("patient", "control"):
+                problems.add(f"{study.participants}: {name}: group {shown(group)}: expected patient or control.")
+        problems.raise_if_any()
+    return with_persons(frame)
+
+
+def wrong_names(study: Study, participants: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Names in the table that must not reach a path, a command line or a page.
+
+    Yields
+    ------
+    (str, str)
+        The subject (empty where it has no name) and what to say.
+    """
+    cure = "Rename the subject in every table."
+    for line, (_, row) in enumerate(participants.iterrows(), 2):
+        name = row["participant_id"]
+        if not SUBJECT.fits(name):
+            problem = SUBJECT.problem(name, f"{study.participants}: line {line}", cure)
+            yield ("" if pd.isna(name) else str(name)), problem
+            continue
+        for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
+            if not grammar.fits(row[column]) and not (column == "scanner" and pd.isna(row[column])):
+                yield name, grammar.problem(row[column], f"{study.participants}: {name}")
+    for subject, problem in (*wrong_persons(participants), *wrong_marks(participants)):
+        yield subject, f"{study.participants}: {problem}"
+
+
+def read_microbleeds(study: Study, *, placed: bool = True) -> pd.DataFrame:
+    """The truth points: participant_id, i, j, k (0-based, canonical axes), x_mm, y_mm, z_mm and what else is known.
+
+    Parameters
+    ----------
+    study : Study
+    placed : bool
+        Refuse points whose world position is not given: no distance to them can be told.
+    """
+    world = ["x_mm", "y_mm", "z_mm"]
+    columns = ["participant_id", "i", "j", "k", *world]
+    table = read_tsv(study.microbleeds, columns, may_lack=() if placed else world)
+    between = (table[["i", "j"]] % 1 != 0).any(axis=1)
+    if placed and between.any():
+        line = int(between.to_numpy().argmax())
+        place = ", ".join(f"{x:g}" for x in table.loc[line, ["i", "j", "k"]])
+        raise DataError(
+            f"{study.microbleeds}: line {line + 2}: a mark at ({place}) is no voxel; expected whole numbers (i, j, k "
+            "from 0, canonical axes). Correct the mark; `cmbtk check` shows all of them."
+        )
+    return table
+
+
+def unread_in(study: Study) -> list[str]:
+    """Patients of the study whose scans nobody has read."""
+    return unread(read_participants(study), read_microbleeds(study)["participant_id"])
+
+
+def read_folds(study: Study) -> pd.DataFrame:
+    """The table of folds: fold (text), participant_id, role.
+
+    Raises
+    ------
+    DataError
+        If a fold or a subject has a name that is none.
+    """
+    frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
+    frame["fold"] = frame["fold"].map(lambda name: name if pd.isna(name) else str(name))
+    for fold in frame["fold"].unique():
+        FOLD.check(fold, study.folds, cure="Rename it in the table, or run `cmbtk split` again.")
+    for subject in frame["participant_id"].unique():
+        SUBJECT.check(subject, study.folds, cure="Rename the subject in every table.")
+    return frame
+
+
+def read_fold(study: Study, name: str) -> Fold:
+    """The subjects of one fold by role.
+
+    Raises
+    ------
+    DataError
+        If the fold is not in the table, a role is unknown, or a subject or two scans of one person stand in two roles.
+    """
+    frame = read_folds(study)
+    rows = frame[frame["fold"] == name]
+    if rows.empty:
+        known = ", ".join(sorted(frame["fold"].unique()))
+        raise DataError(
+            f"{study.folds}: no fold {shown(name)}; found {known}. Choose one of these or run `cmbtk split` again."
+        )
+    roles = (*ROLES, EXCLUDED)
+    unknown = sorted(set(rows["role"].astype(str)) - set(roles))
+    if unknown:
+        raise DataError(
+            f"{study.folds}: fold {name}: role {shown(unknown[0])} is none of {', '.join(roles)}. Correct it, or run "
+            "`cmbtk split` again."
+        )
+    fold = Fold(name, **{role: tuple(rows["participant_id"][rows["role"] == role]) for role in roles})
+    participants = read_participants(study)
+    persons = dict(zip(participants["participant_id"], participants["person_id"], strict=True))
+    split = split_persons({role: getattr(fold, role) for role in ROLES}, persons)
+    if split:
+        raise DataError(
+            f"{study.folds}: fold {name} has scans of one person in several sets:\n"
+            + "\n".join(split[:10] + ["..."] * (len(split) > 10))
+            + "\nWhat is learned from one is known of the others. Give all scans of a person one role, or some of them "
+            f"`{EXCLUDED}`."
+        )
+    for role, names in held_out(participants, {role: getattr(fold, role) for role in ROLES}).items():
+        raise DataError(
+            f"{study.folds}: fold {name} has simulated subjects in the role {role}: {', '.join(names[:10])}. They were "
+            "added to be learned from, and say nothing about people. Give them the role train, or run `cmbtk split` "
+            "again."
+        )
+    return fold
+
+
+def choose_resolution(participants: pd.DataFrame, wanted: str | None) -> str:
+    """The resolution asked for, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        If there are several and none is chosen, or there is no such one.
+    """
+    return choose_resolutions(participants, [] if wanted is None else [wanted])[0]
+
+
+def choose_resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> list[str]:
+    """The resolutions asked for, to be taken together, or the only one there is.
+
+    Raises
+    ------
+    UsageError
+        As :func:`choose_resolution`, and if together they would be called like another resolution.
+    """
+    known = sorted(set(participants["resolution"].astype(str)))
+    if not wanted:
+        if len(known) > 1:
+            raise UsageError(f"the study holds the resolutions {', '.join(known)}; choose one with --resolution.")
+        return known
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"no subject has the resolution {shown(name)}; the study holds {', '.join(known)}.")
+    chosen = list(dict.fromkeys(wanted))
+    if len(chosen) > 1 and "+".join(chosen) in known:
+        raise UsageError(
+            f"{' and '.join(chosen)} together would be called like the resolution {'+'.join(chosen)}. "
+            "Rename that one in the participants' table."
+        )
+    return chosen
+
+
+def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
+    """The fold, or :data:`NO_FOLD`, of the given participants alone; each must have a role.
+
+    Raises
+    ------
+    DataError
+        If one has none, the table of folds is not right, or it takes a patient whom nobody has read for one without
+        microbleeds.
+    """
+    subjects: list[str] = participants["participant_id"].tolist()
+    if name == NO_FOLD:
+        added = set(joined(participants))
+        participants = participants[~participants["participant_id"].isin(added)]
+        subjects = participants["participant_id"].tolist()
+        healthy = (participants["group"] == "control").tolist()
+        patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
+        return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))
+    fold = read_fold(study, name)
+    left = [subject for subject in subjects if fold.role(subject) is None]
+    if left:
+        raise DataError(
+            f"{study.folds}: fold {name} has no role for {', '.join(left)}. "
+            "Run `cmbtk split` again, or give each of them a role."
+        )
+    taken = [subject for subject in unread_in(study) if subject in subjects and fold.role(subject) != EXCLUDED]
+    if taken:
+        raise DataError(
+            f"{study.folds}: fold {name} has roles for patients whose scans nobody has read: {', '.join(taken[:10])}"
+            f"{' ...' * (len(taken) > 10)}. Without marks they are not known to have no microbleeds. Write `yes` in "
+            f"the column `read` of {study.participants.name} for those who were read; give the others the role "
+            f"`{EXCLUDED}`, or run `cmbtk split` again."
+        )
+    known = set(subjects)
+    return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in (*ROLES, EXCLUDED)})
+
+
+def cell_parameters(cell: Cell) -> dict[str, Any]:
+    """What a cell was made for: resolution, input, fold, size, mode, roles, ...
+
+    `cmbtk prepare-yolo` notes it beside the Darknet project; a cell of `cmbtk frst` has none and notes it beside its
+    candidates.
+
+    Raises
+    ------
+    MissingError
+        If the cell has neither.
+    """
+    for target, step in ((cell.project, "prepare-yolo"), (cell.candidates, "frst")):
+        record = read_record(target)
+        if record is not None and record["step"] == step and target.exists():
+            parameters: dict[str, Any] = record["parameters"]
+            if any(parameters.get(name) is None for name in ("resolution", "input", "fold", "size", "mode", "roles")):
+                raise DataError(
+                    f"{sidecar(target)}: does not say what the cell was made for. Run `cmbtk {step}` for it again."
+                )
+            return parameters
+    raise MissingError(
+        f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "
+        "(or `cmbtk frst`, which needs none)."
+    )

@@ -1,0 +1,43 @@
+"""What the evaluations of a study's cells say."""
+
+from __future__ import annotations
+
+from ..errors import DataError, MissingError
+from ..evaluation.results import CellResult
+from ..io.files import load_json
+from .layout import Cell, Study
+
+__all__ = ["evaluated_cells", "read_result"]
+
+
+_AGAIN = "Run `cmbtk evaluate` on this cell again."
+
+
+def evaluated_cells(study: Study) -> list[Cell]:
+    """Cells with a finished evaluation, by name.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    cells = study.cells()
+    done = [cell for cell in cells if cell.metrics.is_file()]
+    if not done:
+        have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
+        raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
+    return done
+
+
+def read_result(cell: Cell) -> CellResult:
+    """What ``metrics.json`` of a cell says.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    try:
+        return CellResult.from_json(load_json(cell.metrics, _AGAIN))
+    except DataError as error:
+        raise error if str(cell.metrics) in str(error) else DataError(f"{cell.metrics}: {error}") from error

@@ -1,0 +1,416 @@
+"""One scan as `cmbtk preprocess` and `cmbtk swi` take it: its files, how it is to be treated, and its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError, MissingError, UsageError
+from ..io.bids import echo_time_ms, part_of, read_acquisition
+from ..io.foreign import describe_folder
+from ..io.nifti import Volume, check_same_grid, read_grid, read_volume
+from ..io.publish import sidecar
+from ..io.tables import as_number
+from .layout import Study
+from .places import located
+from .scan_content import check_signal, same_values
+
+__all__ = [
+    "Images",
+    "Scan",
+    "Settings",
+    "acquisition",
+    "check_files",
+    "complex_parts",
+    "read_images",
+    "scan_of",
+    "volume_of",
+]
+
+_SAME_ECHO_MS = 0.01
+_PARTS = {"mag": "magnitude", "phase": "phase", "real": "real", "imag": "imaginary"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scans are preprocessed, alike for all of them.
+
+    Attributes
+    ----------
+    unwrap : {"path", "laplacian"}
+        Exact unwrapping along a path, or the smoother Laplacian one.
+    highpass : {"gaussian", "homodyne"}
+        Gaussian high-pass of the unwrapped phase (2.5 mm), or the classic homodyne filter (0.25 cycles/mm), which
+        needs no unwrapping.
+    brain_mask : {"own", "fsl", "none"}
+        Who finds the brain: the toolkit's own BET, FSL's ``bet`` where it is installed, or nobody: every voxel with
+        signal is taken (crops and volumes without a skull).
+    bet_fraction : float
+        Fractional intensity threshold of either BET, 0..1.
+    bet_gradient : float
+        Added to it from the lower (-) to the upper (+) end of the head, -1..1: positive gives a larger brain below.
+    swi_power : int
+        How many times the phase mask is multiplied.
+    swi_polarity : {"paramagnetic", "diamagnetic"}
+        What the SWI darkens: blood, or calcification.
+    swi_scaling : {"pi", "extreme"}
+        Phase at which the mask reaches 0: pi (Haacke), or the scan's own 99.9th percentile.
+    minip_slices : int
+        Slices projected into one.
+    echo : int or None
+        Which volume of 4-D files, from 1.
+    phase_volume : int or None
+        The same for the phase alone, where it lies in another volume than the magnitude.
+    phase_range : "radians", float or None
+        Unit of all phases: file units of one full cycle. None: what participants.tsv says, or recognised.
+    phase_is_filtered : bool
+        The phase was unwrapped and high-passed before (for example a scanner's SWI phase).
+    phase_sign : {1, -1, "auto"}
+        Of scans whose sign is not known; ``auto`` asks veins and sinuses, scan by scan, and refuses where they do not
+        tell or contradict each other.
+    fix_ge_phase : bool
+        Undo a jump of pi from every slice to the next in the scans that have it.
+    output_type : {"float32", "int16"}
+        As what volumes are stored; int16 as multiples of a step, see :func:`cmb_toolkit.io.nifti.write_volume`.
+    save_steps : bool
+        Write the phase in radians, the unwrapped phase and the phase mask as well.
+    """
+
+    unwrap: Literal["path", "laplacian"] = "path"
+    highpass: Literal["gaussian", "homodyne"] = "gaussian"
+    brain_mask: Literal["own", "fsl", "none"] = "own"
+    bet_fraction: float = 0.5
+    bet_gradient: float = 0.0
+    swi_power: int = 4
+    swi_polarity: Literal["paramagnetic", "diamagnetic"] = "paramagnetic"
+    swi_scaling: Literal["pi", "extreme"] = "pi"
+    minip_slices: int = 5
+    echo: int | None = None
+    phase_volume: int | None = None
+    phase_range: str | float | None = None
+    phase_is_filtered: bool = False
+    phase_sign: Literal[1, -1, "auto"] = 1
+    fix_ge_phase: bool = False
+    output_type: Literal["float32", "int16"] = "float32"
+    save_steps: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bet_fraction < 1:
+            raise UsageError(f"--bet-fraction {self.bet_fraction:g}: expected a number between 0 and 1.")
+        if not -1 <= self.bet_gradient <= 1:
+            raise UsageError(f"--bet-gradient {self.bet_gradient:g}: expected a number from -1 to 1.")
+        if self.swi_power < 1:
+            raise UsageError(f"--swi-power {self.swi_power}: expected 1 or more (the paper takes 4).")
+        if self.minip_slices < 1:
+            raise UsageError(f"--minip-slices {self.minip_slices}: expected 1 or more.")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The files of one subject, and what is known about its phase.
+
+    Attributes
+    ----------
+    name : str
+        For messages and the names of outputs.
+    phase : Path or None
+        None where `real` and `imaginary` are given.
+    magnitude, swi, mask : Path or None
+        At least one of magnitude and SWI; a SWI that is given is taken as it is.
+    phase_sign : {1, -1} or None
+        1 where the file's phase is paramagnetic positive; None: what the settings say.
+    phase_range : "radians", float or None
+    real, imaginary : Path or None
+        Both, in place of magnitude and phase.
+    echo_time_ms : float or None
+        What is known of it from elsewhere; held against the files' sidecars.
+    echo, phase_volume : int or None
+        Which volume of its files, from 1, and which of the phase where that is another.
+    """
+
+    name: str
+    phase: Path | None = None
+    magnitude: Path | None = None
+    swi: Path | None = None
+    mask: Path | None = None
+    phase_sign: int | None = None
+    phase_range: str | float | None = None
+    real: Path | None = None
+    imaginary: Path | None = None
+    echo_time_ms: float | None = None
+    echo: int | None = None
+    phase_volume: int | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that are given, by role."""
+        roles = ("magnitude", "phase", "real", "imaginary", "swi", "mask")
+        return {role: path for role in roles if (path := getattr(self, role)) is not None}
+
+    @property
+    def sidecars(self) -> dict[str, Path]:
+        """The BIDS sidecars that lie beside them, by role."""
+        beside = {role: sidecar(path) for role, path in self.files.items() if role in _PARTS.values()}
+        return {role: path for role, path in beside.items() if path.is_file()}
+
+    def lacking(self) -> str:
+        """What is missing to make an SWI or to take the one that is given; empty where nothing is."""
+        if self.real is not None or self.imaginary is not None:
+            if self.real is None or self.imaginary is None:
+                return "the real and the imaginary part both"
+            if self.phase is not None or self.magnitude is not None:
+                return "magnitude and phase, or real and imaginary part, and not both pairs"
+            return ""
+        if self.phase is None or (self.magnitude is None and self.swi is None):
+            return "a phase, and a magnitude or an SWI; or a real and an imaginary part"
+        return ""
+
+
+def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
+    """The scan that a row of participants.tsv describes.
+
+    Raises
+    ------
+    DataError
+        If a file or a value that it needs is missing or impossible.
+    """
+    name = str(row["participant_id"])
+
+    def value(column: str) -> Any:
+        found = row.get(column)
+        return None if found is None or pd.isna(found) else found
+
+    paths = {
+        role: located(study, str(value(role))) if value(role) is not None else None
+        for role in ("magnitude", "phase", "swi", "mask", "real", "imaginary")
+    }
+    sign = value("phase_sign")
+    if sign is not None and str(sign) not in {"1", "-1", "1.0", "-1.0", "+1"}:
+        raise DataError(f"{study.participants}: {name} has phase_sign {sign}; expected 1, -1 or n/a.")
+    scan = Scan(
+        name,
+        **paths,
+        phase_sign=None if sign is None else int(float(sign)),
+        phase_range=_range_of(study, name, value("phase_range")),
+        echo_time_ms=_number(study, name, "echo_time_ms", value("echo_time_ms")),
+        echo=_count(study, name, "echo", value("echo")),
+        phase_volume=_count(study, name, "phase_volume", value("phase_volume")),
+    )
+    if scan.lacking():
+        raise DataError(
+            f"{study.participants}: {name} needs {scan.lacking()}. Fill in these columns with paths relative to the "
+            "study folder."
+        )
+    return scan
+
+
+def _range_of(study: Study, name: str, value: Any) -> str | float | None:
+    if value is None or str(value) == "radians":
+        return value if value is None else "radians"
+    number = as_number(value)
+    if np.isnan(number):
+        raise DataError(
+            f"{study.participants}: {name} has phase_range {value!r}; expected `radians`, the file units of one full "
+            "cycle, or n/a."
+        )
+    return number
+
+
+def _number(study: Study, name: str, column: str, value: Any) -> float | None:
+    number = None if value is None else as_number(value)
+    if number is not None and np.isnan(number):
+        raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a number or n/a.")
+    return number
+
+
+def _count(study: Study, name: str, column: str, value: Any) -> int | None:
+    number = None if value is None else as_number(value)
+    if number is None:
+        return None
+    if not (number >= 1 and number == int(number)):
+        raise DataError(f"{study.participants}: {name} has {column} {value!r}; expected a whole number from 1, or n/a.")
+    return int(number)
+
+
+def volume_of(scan: Scan, role: str, echo: int | None, phase_volume: int | None) -> int | None:
+    """Which volume of a file of a scan is meant, from 1; None where it holds one, or nobody said.
+
+    Parameters
+    ----------
+    scan : Scan
+        What is known of it alone comes first, and must fit the file.
+    role : str
+        A key of its `files`.
+    echo, phase_volume : int or None
+        What was said for all scans together: it holds for files of several volumes.
+
+    Raises
+    ------
+    UsageError
+        If both are given and differ.
+    MissingError, DataError
+        If the file's header cannot be read.
+    """
+    if role in ("swi", "mask"):
+        return None
+    for name, own, given in (("echo", scan.echo, echo), ("phase_volume", scan.phase_volume, phase_volume)):
+        if None not in (own, given) and own != given:
+            raise UsageError(
+                f"{scan.name}: column {name} says {own}, and --{name.replace('_', '-')} {given} was given. Leave the "
+                "option out, or empty the column (n/a)."
+            )
+    own = (scan.phase_volume if role == "phase" else None) or scan.echo
+    given = (phase_volume if role == "phase" else None) or echo
+    if own is not None or given is None or read_grid(scan.files[role]).volumes > 1:
+        return own or given
+    return None
+
+
+def check_files(scan: Scan) -> None:
+    """Check that every file is there, and that no name says it is another part than it was given for.
+
+    Raises
+    ------
+    MissingError, UsageError
+    """
+    for role, path in scan.files.items():
+        if path.is_dir():
+            raise MissingError(f"{path}: the {role} of {scan.name} {describe_folder(path)}")
+        if not path.is_file():
+            raise MissingError(
+                f"{path}: the {role} of {scan.name} was not found. Check the path (in a study: participants.tsv)."
+            )
+    for role in ("magnitude", "phase", "real", "imaginary"):
+        image = scan.files.get(role)
+        part = part_of(image) if image is not None else None
+        both = role in ("magnitude", "phase") and scan.magnitude == scan.phase  # a stacked or complex file
+        if part is not None and _PARTS[part] != role and not both:
+            raise UsageError(
+                f"{image}: was given as the {role}, but part-{part} stands in its name. Give each file in its place "
+                "(real and imaginary parts with --real and --imaginary, or in these columns)."
+            )
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a scan, on one grid.
+
+    Attributes
+    ----------
+    phase : Volume
+        In the file's own unit and sign; the angle [rad] where the file was complex.
+    magnitude, swi : Volume or None
+    sources : tuple of Volume
+        All that were read, with their notes and what is not finite in them.
+    warnings : tuple of str
+    """
+
+    phase: Volume
+    magnitude: Volume | None
+    swi: Volume | None
+    sources: tuple[Volume, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def structure(self) -> Volume:
+        """What shows the anatomy: the magnitude, or else the SWI."""
+        shown = self.magnitude or self.swi
+        assert shown is not None
+        return shown
+
+
+def read_images(scan: Scan, settings: Settings) -> Images:
+    """Read a scan's images and check that they can be what they are given for.
+
+    Raises
+    ------
+    MissingError, DataError
+        If a file is damaged, grids disagree, or values cannot be those of a magnitude, a phase or complex parts.
+    """
+    which = {role: volume_of(scan, role, settings.echo, settings.phase_volume) for role in scan.files}
+    swi = read_volume(scan.swi) if scan.swi else None
+    if scan.real and scan.imaginary:
+        parts = (read_volume(scan.real, echo=which["real"]), read_volume(scan.imaginary, echo=which["imaginary"]))
+        magnitude: Volume | None
+        magnitude, phase = complex_parts(*parts)
+        sources: tuple[Volume | None, ...] = (*parts, swi)
+    else:
+        assert scan.phase is not None
+        magnitude = read_volume(scan.magnitude, echo=which["magnitude"], part="magnitude") if scan.magnitude else None
+        phase = read_volume(scan.phase, echo=which["phase"], part="phase")
+        sources = (magnitude, swi, phase)
+    read = tuple(volume for volume in sources if volume is not None)
+    for volume in read[1:]:
+        check_same_grid(read[0], volume)
+    warnings = [f"{volume.path.name}: {note}" for volume in read for note in volume.notes]
+    if (settings.echo or settings.phase_volume) and any(which[role] is None for role in which.keys() & _PARTS.values()):
+        warnings.append(
+            "a file holds one volume, which was taken: --echo and --phase-volume choose where there are more"
+        )
+    shown = {"magnitude": magnitude, "swi": swi}
+    for role, image in shown.items():
+        if image is None:
+            continue
+        if np.array_equal(image.data, phase.data):
+            raise same_values(role, image.path, phase.path)
+        notes = check_signal(role, image)
+        if notes:
+            warnings += [f"{image.path.name}: {note}" for note in notes]
+            shown[role] = replace(image, data=np.maximum(image.data, 0))
+    return Images(phase, shown["magnitude"], shown["swi"], read, tuple(warnings))
+
+
+def complex_parts(real: Volume, imaginary: Volume) -> tuple[Volume, Volume]:
+    """Magnitude and phase [rad] of a real and an imaginary part.
+
+    Raises
+    ------
+    DataError
+        If their grids disagree, or neither has a negative value: then the scaling that makes them signed was lost.
+    """
+    check_same_grid(real, imaginary)
+    if min(real.data.min(), imaginary.data.min()) >= 0:
+        raise DataError(
+            f"{real.path} and {imaginary.path}: no value is negative, so they are no real and imaginary part, or their "
+            "scaling was lost. Export them again with signed values."
+        )
+    magnitude = np.hypot(real.data, imaginary.data)
+    phase = np.arctan2(imaginary.data, real.data)
+    return replace(real, data=magnitude, complex=True), replace(real, data=phase, complex=True)
+
+
+def acquisition(scan: Scan, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the files' BIDS sidecars say about how they were acquired, and where that disagrees.
+
+    Returns
+    -------
+    dict
+        By role; empty without sidecars. For the record: nothing is decided by it.
+    tuple of str
+        Warnings about the echo time.
+    """
+    found = {role: facts for role, path in scan.sidecars.items() if (facts := read_acquisition(path))}
+    times = {
+        role: time
+        for role, facts in found.items()
+        if (time := echo_time_ms(facts, scan.echo or settings.echo)) is not None
+    }
+    warnings = []
+    if times and max(times.values()) - min(times.values()) > _SAME_ECHO_MS:
+        said = ", ".join(f"{role} {time:g} ms" for role, time in times.items())
+        warnings.append(f"the sidecars give different echo times ({said}): are the files of the same echo?")
+    elif times and scan.echo_time_ms is not None and not _same_time(next(iter(times.values())), scan.echo_time_ms):
+        warnings.append(
+            f"the sidecar gives an echo time of {next(iter(times.values())):g} ms, participants.tsv "
+            f"{scan.echo_time_ms:g} ms: correct the table, or the path"
+        )
+    return found, tuple(warnings)
+
+
+def _same_time(one: float, other: float) -> bool:
+    """Within a hundredth: tables are rounded."""
+    return abs(one - other) <= max(_SAME_ECHO_MS, 0.01 * max(abs(one), abs(other)))
