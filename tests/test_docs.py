@@ -8,7 +8,7 @@ import click
 import pytest
 
 from cmb_toolkit.cli.main import cli
-from cmb_toolkit.workflow.settings import load_settings
+from cmb_toolkit.paper.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("docs/*.md")])

@@ -15,12 +15,12 @@ from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.io.bids import echo_time_ms, read_acquisition
 from cmb_toolkit.io.publish import Record
 from cmb_toolkit.io.sheets import read_sheet
+from cmb_toolkit.paper.settings import Settings, load_settings
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.study.cohort import cell_parameters
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.lineage import check_cell
 from cmb_toolkit.study.results import read_result
-from cmb_toolkit.workflow.settings import Settings, load_settings
 
 from .damage import ODD, bytes_damaged, json_damaged, nothing, one_of, place_damaged, text_damaged
 from .kind import Kind, Mutant

@@ -264,12 +264,12 @@ def _report(study: Path, settings: str | None) -> None:
     Example:
       cmbtk experiment report study
     """
+    from ..paper.report import report_by
     from ..workflow.experiment import read_experiment
-    from ..workflow.report import report
 
     experiment: Experiment = read_experiment(study, settings)
     with progress("report") as on_progress:
-        path = report(experiment, on_progress=on_progress)
+        path = report_by(experiment.settings, study, on_progress=on_progress)
     click.echo(f"Report: {path}")
 
 

@@ -48,6 +48,6 @@ def command(study: Path | None, rule: str, audit: bool) -> None:
         read_page(study, rule).show(console)
         console.print(f"\nTables: {folder}", highlight=False)
     if audit:
-        from ..report.tables import audit_page
+        from ..paper.result_tables import audit_page
 
         audit_page().show(console)

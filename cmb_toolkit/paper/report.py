@@ -20,25 +20,26 @@ from typing import Literal
 import pandas as pd
 
 from .. import __version__
-from ..errors import MissingError
-from ..evaluation.published import audit
+from ..errors import MissingError, UsageError
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv
 from ..model import OnProgress
-from ..report.further_tables import further_tables
 from ..report.page import Picture, Section, html_page
-from ..report.paper_curves import draw_scanners, draw_thresholds
-from ..report.paper_pictures import draw_channels, draw_healthy, draw_masks, draw_outcomes
-from ..report.paper_tables import StudyResults, overview, paper_tables
 from ..report.table import Table, plain_table
 from ..study.cohort import cell_parameters, read_microbleeds, read_participants
 from ..study.curves import draw_group_froc
 from ..study.layout import Cell, Study
 from ..study.results import evaluated_cells
+from .audit import audit
+from .curves import draw_scanners, draw_thresholds
+from .further_tables import further_tables
+from .pictures import draw_channels, draw_healthy, draw_masks, draw_outcomes
 from .results import default_resolutions, study_results
 from .scenes import Scenes
+from .settings import Settings
+from .tables import StudyResults, overview, paper_tables
 
-__all__ = ["paper_report"]
+__all__ = ["paper_report", "report_by"]
 
 _SOURCES = ("metrics.json", "subjects.tsv", "candidates.tsv", "microbleeds.tsv", "froc.tsv")
 
@@ -137,6 +138,20 @@ def paper_report(
         )
         (folder / "index.html").write_text(page, "utf-8", newline="\n")
     return opened.report
+
+
+def report_by(settings: Settings, study: Path, *, on_progress: OnProgress = lambda done, total, what: None) -> Path:
+    """Write the report of a study as an experiment's settings want it; see :func:`paper_report`."""
+    if set(settings.resolutions) != {"HR", "LR"}:
+        raise UsageError("the report needs to know what both HR and LR are called: see the settings' [resolutions].")
+    return paper_report(
+        study,
+        resolutions=settings.resolutions,
+        rule=str(settings.step("evaluate").get("rule", "centre")),
+        input_name=settings.input,
+        best_fold=settings.best_fold,
+        on_progress=on_progress,
+    )
 
 
 def _facts(study: Study, results: StudyResults) -> list[tuple[str, str]]:

@@ -13,12 +13,13 @@ from ..evaluation.results import evaluate as count
 from ..evaluation.rules import Rule
 from ..io.publish import read_record
 from ..io.tables import read_tsv
-from ..report.paper_tables import FRST, PAPER_FOLDS, StudyResults
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
 from ..study.cohort import cell_parameters, read_folds, read_microbleeds, read_participants
 from ..study.layout import Cell, Study
 from ..study.results import read_result
 from ..study.truth import truth_table
+from .cells import FRST
+from .tables import PAPER_FOLDS, StudyResults
 
 __all__ = ["default_resolutions", "study_results"]
 

@@ -16,12 +16,12 @@ from ..imaging.normalise import complement, minmax
 from ..io.nifti import Volume, read_mask, read_volume
 from ..io.tables import read_tsv
 from ..model import BOX_SIZE
-from ..report.paper_pictures import Box, Profile, Scene
 from ..stage1.composite import average_slices
 from ..study.cohort import cell_parameters, read_microbleeds, read_participants
 from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.places import located
+from .pictures import Box, Profile, Scene
 
 __all__ = ["Scenes"]
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from ..evaluation.comparison import Comparison
-from .tables import Block, Page
+from .screen import Block, Page
 
 __all__ = ["comparison_page"]
 

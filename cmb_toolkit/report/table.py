@@ -11,7 +11,7 @@ from string import ascii_lowercase
 
 import pandas as pd
 
-__all__ = ["Cell", "Column", "Row", "Table", "plain_table"]
+__all__ = ["Column", "Entry", "Row", "Table", "plain_table"]
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -36,7 +36,7 @@ _LATEX = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class Entry:
     """What stands in one place of a table.
 
     Attributes
@@ -73,7 +73,7 @@ class Column:
 class Row:
     """A line of cells; `total` sets it off from those above, `begins` starts a block of rows."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Entry, ...]
     total: bool = False
     begins: bool = False
 
@@ -128,7 +128,7 @@ class Table:
         """The table in GitHub's Markdown; headings over several columns go into each of them."""
         marks = self.footnotes
 
-        def text(cell: Cell, row: Row) -> str:
+        def text(cell: Entry, row: Row) -> str:
             value = _markdown(cell.text) + _between(cell, " (", "\N{EN DASH}", ")")
             value = f"**{value}**" if row.total and value and not cell.missing else value
             return value + (f"<sup>{marks[cell.note]}</sup>" if cell.note else "")
@@ -157,7 +157,7 @@ class Table:
         lines = [[*head, "note"]]
         for row in self.rows:
             said = dict.fromkeys(cell.note or cell.text for cell in row.cells if cell.note or cell.missing)
-            plain = [Cell() if cell.missing else cell for cell in row.cells]
+            plain = [Entry() if cell.missing else cell for cell in row.cells]
             line = spread(lambda n, plain=plain: [plain[n].text, *(plain[n].interval or ("", ""))])  # type: ignore[misc]
             lines.append([*line, "; ".join(text for text in said if text)])
         return "".join("\t".join(re.sub(r"\s+", " ", text) or "n/a" for text in line) + "\n" for line in lines)
@@ -166,7 +166,7 @@ class Table:
         """The table as a LaTeX float; needs the package booktabs."""
         marks = self.footnotes
 
-        def text(cell: Cell, row: Row) -> str:
+        def text(cell: Entry, row: Row) -> str:
             value = _latex(cell.text)
             if cell.interval:
                 value += r" {\scriptsize (" + _between(cell, "", "--", "") + ")}"
@@ -218,7 +218,7 @@ class Table:
             names = [*(["word"] if n < self.words else []), *(["first"] if n in first else []), *more]
             return f' class="{" ".join(names)}"' if names else ""
 
-        def text(cell: Cell) -> str:
+        def text(cell: Entry) -> str:
             value = escape(cell.text) + (f"<sup>{marks[cell.note]}</sup>" if cell.note else "")
             return value + _between(cell, '<span class="interval">', "\N{EN DASH}", "</span>")
 
@@ -252,11 +252,11 @@ class Table:
 
 def plain_table(name: str, title: str, frame: pd.DataFrame, *, words: int = 2, notes: Sequence[str] = ()) -> Table:
     """A table of a frame's values as they are."""
-    rows = tuple(Row(tuple(Cell(str(value)) for value in line)) for line in frame.itertuples(index=False))
+    rows = tuple(Row(tuple(Entry(str(value)) for value in line)) for line in frame.itertuples(index=False))
     return Table(name, title, tuple(Column(str(column)) for column in frame), rows, tuple(notes), words)
 
 
-def _between(cell: Cell, before: str, dash: str, after: str) -> str:
+def _between(cell: Entry, before: str, dash: str, after: str) -> str:
     return f"{before}{cell.interval[0]}{dash}{cell.interval[1]}{after}" if cell.interval else ""
 
 

@@ -13,8 +13,8 @@ from ..errors import DataError, MissingError, UsageError
 from ..evaluation.comparison import Comparison, compare
 from ..evaluation.intervals import persons_of
 from ..evaluation.rules import RULES
+from ..evaluation.summary import common_label
 from ..io.tables import read_tsv
-from ..report.tables import common_label
 from ..study.layout import Cell, Study
 from ..study.results import read_result
 

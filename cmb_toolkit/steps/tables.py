@@ -10,10 +10,12 @@ import pandas as pd
 
 from ..evaluation.results import STAGES, CellResult
 from ..evaluation.rules import RULES
+from ..evaluation.summary import result_rows
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
-from ..report.tables import Page, audit_page, result_page, result_rows
+from ..paper.result_tables import audit_page, result_page
+from ..report.screen import Page
 from ..study.layout import Cell, Study
 from ..study.results import evaluated_cells, read_result
 

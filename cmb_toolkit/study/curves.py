@@ -10,10 +10,10 @@ import pandas as pd
 from ..evaluation.intervals import bootstrap
 from ..evaluation.metrics import pool_froc
 from ..evaluation.results import CellResult
+from ..evaluation.summary import common_label
 from ..io.tables import read_tsv
 from ..model import Counts
 from ..report.figures import OperatingPoint, draw_froc
-from ..report.tables import common_label
 from .layout import Cell
 
 __all__ = ["draw_group_froc"]

@@ -20,16 +20,16 @@ from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.files import load_json
 from ..io.publish import edited, read_record, write_text
+from ..paper.cells import PlannedCell, is_scanner_fold, list_cells
+from ..paper.settings import Settings, load_settings, settings_of
+from ..paper.work import work
 from ..study.cohort import VOLUMES, read_fold, read_folds, read_participants
 from ..study.layout import Study
 from ..study.places import located
-from .cells import Cell, is_scanner_fold, list_cells
-from .engine import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
-from .engine import gpus as found_gpus
 from .jobs import STUDY, Job, job_table, list_jobs
-from .settings import Settings, load_settings, settings_of
+from .snakemake import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
+from .snakemake import gpus as found_gpus
 from .times import expected, total
-from .work import work
 
 __all__ = ["Experiment", "Outcome", "Plan", "State", "place_for", "plan", "read_experiment", "run", "status"]
 
@@ -45,7 +45,7 @@ class Experiment:
     ----------
     study : Study
     settings : Settings
-    cells : list of Cell
+    cells : list of PlannedCell
     jobs : list of Job
         In an order in which they could be done.
     table : dict
@@ -56,7 +56,7 @@ class Experiment:
 
     study: Study
     settings: Settings
-    cells: list[Cell]
+    cells: list[PlannedCell]
     jobs: list[Job]
     table: dict[str, Any]
     notes: list[str]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from .cells import FRST, Cell, is_scanner_fold
-from .options import SEEDED, words
-from .settings import Settings
+from ..paper.cells import FRST, PlannedCell, is_scanner_fold
+from ..paper.options import SEEDED, words
+from ..paper.settings import Settings
 
 __all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "job_table", "list_jobs"]
 
@@ -69,13 +69,15 @@ _OUTPUTS = {
 """Final file and record of each step, in the cell's folder; the Snakefile has the same."""
 
 
-def list_jobs(settings: Settings, cells: Sequence[Cell], subjects: Sequence[str], *, own_folds: bool) -> list[Job]:
+def list_jobs(
+    settings: Settings, cells: Sequence[PlannedCell], subjects: Sequence[str], *, own_folds: bool
+) -> list[Job]:
     """Every job of an experiment, in an order in which they could be done.
 
     Parameters
     ----------
     settings : Settings
-    cells : sequence of Cell
+    cells : sequence of PlannedCell
     subjects : sequence of str
         All subjects of the study.
     own_folds : bool
@@ -108,7 +110,7 @@ def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]
 
 
 def job_table(
-    settings: Settings, cells: Sequence[Cell], jobs: Sequence[Job], subjects: Sequence[str], scans: str
+    settings: Settings, cells: Sequence[PlannedCell], jobs: Sequence[Job], subjects: Sequence[str], scans: str
 ) -> dict[str, Any]:
     """What the Snakefile reads: options by cell and step, word by word, size and time of the files that they name, and
     what jobs ask of a cluster.

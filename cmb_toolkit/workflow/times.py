@@ -20,7 +20,7 @@ def expected(
     paces : mapping
         Jobs that were done -> seconds they took per amount of work.
     amounts : mapping
-        Step -> its amount of work (:func:`cmb_toolkit.workflow.work.work`); 1 where nothing is said.
+        Step -> its amount of work (:func:`cmb_toolkit.paper.work.work`); 1 where nothing is said.
     stated : mapping
         Step -> seconds by the settings.
 

@@ -11,7 +11,7 @@ from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.paper.report import paper_report
 from cmb_toolkit.paper.results import default_resolutions, study_results
-from cmb_toolkit.report.paper_tables import paper_tables
+from cmb_toolkit.paper.tables import paper_tables
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.results import evaluated_cells
 

@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 
 from cmb_toolkit.report.page import Picture, Section, html_page
-from cmb_toolkit.report.table import Cell, Column, Row, Table
+from cmb_toolkit.report.table import Column, Entry, Row, Table
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 
@@ -30,7 +30,7 @@ class Nesting(HTMLParser):
 
 
 def page():
-    table = Table("table-1", "Counts < 5", (Column("a"), Column("b")), (Row((Cell("x & y"), Cell("1"))),), ("note",))
+    table = Table("table-1", "Counts < 5", (Column("a"), Column("b")), (Row((Entry("x & y"), Entry("1"))),), ("note",))
     sections = [
         Section("data", "Data", (table, Picture("figure-2", "Figure 2", "Masks", "All of <them>.", PNG)), ("Text.",)),
         Section("rest", "The rest", (Picture("figure-3", "Figure 3", "Lines", "there are none."),)),
@@ -73,7 +73,7 @@ def test_equal_content_gives_equal_bytes():
 def test_names_are_no_tags():
     """Whatever a study, a scanner or a cell is called, the page shows it and runs nothing."""
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
-    table = Table(evil, evil, (Column(evil), Column("b")), (Row((Cell(evil), Cell("1"))),), (evil,))
+    table = Table(evil, evil, (Column(evil), Column("b")), (Row((Entry(evil), Entry("1"))),), (evil,))
     picture, lost = Picture("figure-2", evil, evil, evil, PNG), Picture("figure-3", evil, evil, evil)
     made = html_page(evil, evil, [(evil, evil)], [Section("data", evil, (table, picture, lost), (evil,))],
                      warning=evil, footer=evil)  # fmt: skip

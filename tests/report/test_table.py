@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_toolkit.report.table import Cell, Column, Row, Table, plain_table
+from cmb_toolkit.report.table import Column, Entry, Row, Table, plain_table
 
 COLUMNS = (Column("Test set"), Column("TPs", "This study"), Column("Sens. (%)", "This study"), Column("TPs", "Paper"))
 ROWS = (
-    Row((Cell("fold 1"), Cell("36"), Cell("94.44", ("81.2", "99.9")), Cell("36", note="slip: 37")), begins=True),
-    Row((Cell("fold 2"), Cell("not run", missing=True), Cell(), Cell("27", note="slip: 37"))),
-    Row((Cell("total"), Cell("36"), Cell("94.44"), Cell("63", note="other")), total=True),
+    Row((Entry("fold 1"), Entry("36"), Entry("94.44", ("81.2", "99.9")), Entry("36", note="slip: 37")), begins=True),
+    Row((Entry("fold 2"), Entry("not run", missing=True), Entry(), Entry("27", note="slip: 37"))),
+    Row((Entry("total"), Entry("36"), Entry("94.44"), Entry("63", note="other")), total=True),
 )
 TABLE = Table("table-4", "Stage 1 & <all>", COLUMNS, ROWS, ("100 % of _them_.",), label="Table 4")
 ANY = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=30)
@@ -54,7 +54,7 @@ def read(text):
 
 
 def one(text):
-    return Table("t", text, (Column(text),), (Row((Cell(text, note=text),)),), (text,))
+    return Table("t", text, (Column(text),), (Row((Entry(text, note=text),)),), (text,))
 
 
 def test_footnotes_are_shared_and_lettered_in_order():
@@ -160,7 +160,7 @@ def test_html_names_groups_totals_and_what_is_missing():
 
 def test_rows_must_fit_the_columns():
     with pytest.raises(ValueError, match="2 cells in a row of 4 columns"):
-        Table("t", "t", COLUMNS, (Row((Cell("a"), Cell("b"))),))
+        Table("t", "t", COLUMNS, (Row((Entry("a"), Entry("b"))),))
 
 
 def test_a_frame_as_a_table():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cmb_toolkit.workflow.engine import queue_name
+from cmb_toolkit.workflow.snakemake import queue_name
 
 
 def answers():

@@ -13,7 +13,7 @@ from ..model import INPUTS
 from ..study.layout import cell_name
 from .settings import BOTH, ROLES, TABLES, Settings
 
-__all__ = ["FRST", "Cell", "is_scanner_fold", "list_cells"]
+__all__ = ["FRST", "PlannedCell", "is_scanner_fold", "list_cells"]
 
 FRST = "frst"
 """Stands for the input in the name of a cell whose candidates come from the radial symmetry transform."""
@@ -23,7 +23,7 @@ _STAGE2 = ("stage2-crop", "stage2-train", "stage2-classify")
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedCell:
     """A cell of the experiment, before it exists.
 
     Attributes
@@ -63,7 +63,9 @@ class Cell:
         return (*first, *(_STAGE2 if self.stages == 2 else ()), "evaluate")
 
 
-def list_cells(settings: Settings, participants: pd.DataFrame, folds: Sequence[str]) -> tuple[list[Cell], list[str]]:
+def list_cells(
+    settings: Settings, participants: pd.DataFrame, folds: Sequence[str]
+) -> tuple[list[PlannedCell], list[str]]:
     """Cells of the tables that are asked for, and notes on what the study has no subjects for.
 
     Parameters
@@ -92,7 +94,7 @@ def list_cells(settings: Settings, participants: pd.DataFrame, folds: Sequence[s
         raise DataError(
             f"fold {settings.fold} of Tables 2 and 3 is none of {', '.join(folds)}. Change [experiment] fold."
         )
-    cells: list[Cell] = []
+    cells: list[PlannedCell] = []
     for table in settings.tables:
         if table == 2 and "HR" in have:
             cells += [_cell(have, "HR", name, settings.fold, 1, table) for name in INPUTS]
@@ -123,9 +125,9 @@ def list_cells(settings: Settings, participants: pd.DataFrame, folds: Sequence[s
     return [*united, *(replace(cell, repeat=repeat) for repeat in repeats for cell in united)], notes
 
 
-def _cell(have: dict[str, str], role: str, input_name: str, fold: str, stages: int, table: int) -> Cell:
+def _cell(have: dict[str, str], role: str, input_name: str, fold: str, stages: int, table: int) -> PlannedCell:
     names = tuple(have[one] for one in role.split("+"))
-    return Cell(role, names, input_name, fold, stages, (table,))
+    return PlannedCell(role, names, input_name, fold, stages, (table,))
 
 
 def _scanner_fold(settings: Settings, patients: pd.DataFrame) -> str | None:
@@ -143,9 +145,9 @@ def _scanner_fold(settings: Settings, patients: pd.DataFrame) -> str | None:
     return known[chosen] if len(known) > 1 else None
 
 
-def _united(cells: Iterable[Cell]) -> list[Cell]:
+def _united(cells: Iterable[PlannedCell]) -> list[PlannedCell]:
     """Each cell once, for all of its tables, in the order of the first."""
-    united: dict[str, Cell] = {}
+    united: dict[str, PlannedCell] = {}
     for cell in cells:
         old = united.get(cell.name, cell)
         tables = tuple(table for table in TABLES if table in (*old.tables, *cell.tables))

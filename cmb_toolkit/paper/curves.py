@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from .style import canvas, save
+from ..report.style import canvas, save
 
 __all__ = ["draw_scanners", "draw_thresholds"]
 

@@ -1,14 +1,14 @@
-"""A study whose every count is the paper's own, so that its tables must be the paper's."""
+"""A study whose every count is the paper's own, so that its tables must be the paper's; studies that are a table."""
 
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from cmb_toolkit.evaluation.published import published_counts, published_table
 from cmb_toolkit.evaluation.results import CellResult, StageResult, Threshold
 from cmb_toolkit.model import Counts
-from cmb_toolkit.report.paper_tables import PAPER_FOLDS, StudyResults
+from cmb_toolkit.paper.published import published_counts, published_table
+from cmb_toolkit.paper.tables import PAPER_FOLDS, StudyResults
 
 INPUT = "swi+cphase-averaged"
 RULES = {"paper": "paper rule: IoU > 0.8 on the labelled slice", "centre": "centre rule: within 3 mm"}
@@ -106,3 +106,19 @@ def papers_study():
 def one_cell():
     """A function that makes a CellResult of stages."""
     return cell
+
+
+@pytest.fixture
+def participants():
+    """Six patients and a control of each resolution, on two scanners, four patients of the first."""
+
+    def make(*resolutions, scanners=("A", "B")):
+        rows = []
+        for resolution in resolutions:
+            for n in range(7):
+                group = "control" if n == 6 else "patient"
+                scanner = scanners[-1] if n in (4, 5) else scanners[0]
+                rows.append((f"sub-{len(rows) + 1:03d}", resolution, scanner, group))
+        return pd.DataFrame(rows, columns=["participant_id", "resolution", "scanner", "group"])
+
+    return make

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.evaluation.published import audit, published_table
-from cmb_toolkit.report.paper_tables import _NOTED, overview, paper_tables, scanner_of
+from cmb_toolkit.paper.audit import audit
+from cmb_toolkit.paper.published import published_table
+from cmb_toolkit.paper.slips import NOTED
+from cmb_toolkit.paper.tables import overview, paper_tables, scanner_of
 
 INPUT = "swi+cphase-averaged"
 
@@ -72,7 +74,7 @@ def test_whatever_the_audit_finds_in_a_table_has_a_footnote_there(papers_study):
     assert len(found) > 7
     for where, printed in zip(found["where"], found["printed"], strict=True):
         match = re.fullmatch(r"Table (\d), (.*)", where)
-        assert (int(match[1]), match[2]) in _NOTED
+        assert (int(match[1]), match[2]) in NOTED
         cells = [cell for row in tables[int(match[1]) - 1].rows for cell in row.cells if cell.text == printed]
         assert any(cell.note.startswith(("slip", "rounding")) for cell in cells), where
 
@@ -83,8 +85,8 @@ def test_every_note_on_a_printed_row_has_its_columns():
         for row, note in table["note"].items():
             biased = "set up the experiments" in note  # said under table 4
             product = note.startswith("overall") or "computed by" in note
-            assert note == "n/a" or biased or product or (number, row) in _NOTED, (number, row)
-    for (number, row), columns in _NOTED.items():
+            assert note == "n/a" or biased or product or (number, row) in NOTED, (number, row)
+    for (number, row), columns in NOTED.items():
         assert published_table(number).at[row, "note"] != "n/a"
         assert set(columns) <= set(published_table(number))
 

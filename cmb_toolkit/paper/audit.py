@@ -1,55 +1,17 @@
-"""The numbers of Al-masni et al. 2020 as printed, the counts behind them, and where the two disagree.
-
-The tables are shipped as text (``data/published`` in the source), every value as the paper prints it. A printed value
-is never corrected: what the paper's own counts give instead stands beside it, in the ``note`` column and in
-:func:`audit`.
-"""
+"""Every printed number that the paper's own counts determine, recomputed."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 import pandas as pd
 
-from ..errors import MissingError, UsageError
 from ..model import Counts
+from .published import published_counts, published_table, read_published
+from .slips import SLIP_AT, SLIPS
 
-__all__ = ["SLIPS", "TABLES", "audit", "published_counts", "published_table"]
-
-TABLES: dict[int, str] = {
-    1: "Subjects and microbleeds by fold",
-    2: "Stage 1 with five inputs (HR, fold 1)",
-    3: "Stage 1 with HR, LR and both (fold 1)",
-    4: "Stage 1 by fold",
-    5: "Stage 2 by fold, HR",
-    6: "Stage 2 by fold, LR",
-    7: "Both stages on healthy controls",
-    8: "Stage 2 trained on Verio, tested on Skyra",
-    9: "Both stages beside earlier work",
-}
-
-SLIPS: tuple[str, ...] = (
-    "section 3.2: LR microbleeds",
-    "table 4: LR FPavg",
-    "table 7: LR FPavg",
-    "table 9: LR overall sensitivity",
-    "table 3: weighted average",
-)
-"""The paper's slips by name. One may show in several places: the value is repeated, or two values hang on it."""
-
-_SLIP_AT = {
-    ("Section 3.2, LR", "451 microbleeds out of"): 0,
-    ("Table 4, LR total", "FPavg"): 1,
-    ("Table 9, LR YOLO stage 1", "FPavg"): 1,
-    ("Table 7, LR", "FPavg, stage 2"): 2,
-    ("Table 9, LR YOLO stage 2", "overall sensitivity"): 3,
-    ("Table 3, HR+LR", "sensitivity as average of HR and LR weighted by microbleeds"): 4,
-    ("Table 3, HR+LR", "FPavg as average of HR and LR weighted by subjects"): 4,
-}
+__all__ = ["audit"]
 
 _Quotient = Callable[[Counts], tuple[int, int]]
 
@@ -63,57 +25,6 @@ _RATES: dict[str, tuple[str, float, _Quotient]] = {
     # every candidate of a healthy control is either thrown out by stage 2 (tn) or left (fp)
     "stage1_fp_per_subject": ("FPavg, stage 1", 1, lambda c: (c.fp + c.tn, c.subjects)),
 }
-
-
-@cache
-def _read(name: str) -> pd.DataFrame:
-    try:
-        text = (files("cmb_toolkit") / "published" / name).read_text("utf-8")
-    except OSError as error:
-        raise MissingError(
-            f"published/{name}: the paper's numbers are not with the installed package. Install cmb_toolkit again."
-        ) from error
-    return pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False)
-
-
-def published_table(number: int) -> pd.DataFrame:
-    """One of the paper's tables as printed.
-
-    Parameters
-    ----------
-    number : int
-        1 to 9. Halves that the paper prints side by side (HR, LR) are stacked; the row's name says which.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``row`` (for example ``HR fold 1``); every value is text exactly as printed, ``n/a`` for a dash;
-        ``note`` says where the paper's own counts give something else.
-    """
-    if number not in TABLES:
-        raise UsageError(f"the paper has no table {number}; choose from {min(TABLES)} to {max(TABLES)}.")
-    return _read(f"table-{number}.tsv").set_index("row")
-
-
-def published_counts(number: int, row: str) -> Counts:
-    """The whole numbers behind one row of the paper's tables 2 to 9; ``... total`` adds the folds.
-
-    False positives are the only whole numbers that reproduce the printed rates (to one unit in the last digit).
-    """
-    table = _read("counts.tsv")
-    table = table[table["table"] == str(number)]
-    wanted = (
-        table["row"].str.startswith(row.removesuffix("total") + "fold")
-        if row.endswith(" total")
-        else table["row"] == row
-    )
-    if not wanted.any():
-        raise UsageError(f"the counts behind row {row!r} of the paper's table {number} are not known.")
-    total = Counts()
-    for _, line in table[wanted].iterrows():
-        tp, fp, fn, subjects = (int(line[name]) for name in ("tp", "fp", "fn", "subjects"))
-        total += Counts(tp, fp, fn, 0 if line["tn"] == "n/a" else int(line["tn"]), subjects)
-    return total
 
 
 def _cell(table: pd.DataFrame, row: str, column: str) -> str:
@@ -150,7 +61,7 @@ def audit() -> pd.DataFrame:
         units = abs(round(float(check.printed) * 10**digits) - round(round(value, digits) * 10**digits))
         source = check.source or f"{check.numerator:.10g} / {check.denominator:.10g}"
         verdict = ("agrees", "rounding")[units] if units < 2 else "slip"
-        number = _SLIP_AT.get((check.where, check.quantity))
+        number = SLIP_AT.get((check.where, check.quantity))
         slip = "" if verdict != "slip" else "new" if number is None else SLIPS[number]
         rows.append((check.where, check.quantity, check.printed, f"{value:.{digits}f}", source, verdict, slip))
     return pd.DataFrame(rows, columns=["where", "quantity", "printed", "recomputed", "from", "verdict", "slip"])
@@ -158,7 +69,7 @@ def audit() -> pd.DataFrame:
 
 def _rate_checks() -> Iterator[_Check]:
     """Rates of tables 2 to 9 from the counts of their row; those of our two stages in table 9 from tables 4 to 6."""
-    known = _read("counts.tsv")
+    known = read_published("counts.tsv")
     for number in range(2, 10):
         totals = [row for row in published_table(number).index if row.endswith("total")]
         for row in [*known["row"][known["table"] == str(number)], *totals]:

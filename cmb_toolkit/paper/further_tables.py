@@ -13,8 +13,8 @@ from ..evaluation.comparison import pool_seeds
 from ..evaluation.cpm import RATES
 from ..evaluation.results import CellResult
 from ..model import Counts
-from .paper_tables import StudyResults
-from .table import Cell, Column, Row, Table
+from ..report.table import Column, Entry, Row, Table
+from .tables import StudyResults
 
 __all__ = ["further_tables"]
 
@@ -24,7 +24,7 @@ _STAGES = {"stage1": "stage 1", "overall": "both stages"}
 
 _PROPERTIES = {"diameter_mm": "Diameter (mm)", "contrast": "Contrast", "region": "Region"}
 
-_DASH = Cell("\N{EN DASH}")
+_DASH = Entry("\N{EN DASH}")
 
 
 def further_tables(study: StudyResults) -> tuple[Table, ...]:
@@ -53,8 +53,8 @@ def _average_sensitivity(study: StudyResults, cells: Mapping[str, Sequence[CellR
             values = [each.value for each in known]
             between = f"{100 * min(values):.1f}\N{EN DASH}{100 * max(values):.1f}"
             heading = f"{name}, {words}, {len(known)} fold{'s' * (len(known) != 1)}"
-            cells_of = [Cell(f"{100 * value:.1f}") for value in (*at, fmean(values))]
-            rows.append(Row((Cell(heading), *cells_of, Cell(between)), begins=stage == "stage1"))
+            cells_of = [Entry(f"{100 * value:.1f}") for value in (*at, fmean(values))]
+            rows.append(Row((Entry(heading), *cells_of, Entry(between)), begins=stage == "stage1"))
     notes = (
         f"Hits by the {study.label}. Each value is the mean of the folds; the average is the CPM of the LUNA16 "
         "challenge. A curve that ends before a rate, at the threshold in use, keeps its last sensitivity there.",
@@ -72,16 +72,16 @@ def _strata(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> T
     rows = []
     for by, heading in _PROPERTIES.items():
         for n, stratum in enumerate(sorted((stratum for each, stratum in keys if each == by), key=_order)):
-            values: list[Cell] = []
+            values: list[Entry] = []
             for mine in have.values():
                 sums = _sums(study, mine, "test", by, stratum)
                 total = sums["stage1", "microbleeds"]
-                values.append(Cell(f"{total}") if total else _DASH)
+                values.append(Entry(f"{total}") if total else _DASH)
                 for stage in _STAGES:
                     known = sums[stage, "microbleeds"]
-                    values.append(Cell(f"{100 * sums[stage, 'found'] / known:.1f}") if known else _DASH)
+                    values.append(Entry(f"{100 * sums[stage, 'found'] / known:.1f}") if known else _DASH)
             label = f"{heading} {stratum}" if by != "region" else f"{heading}: {stratum}"
-            rows.append(Row((Cell(label), *values), begins=n == 0))
+            rows.append(Row((Entry(label), *values), begins=n == 0))
     notes = (
         f"Test subjects of all folds; hits by the {study.label}. Apparent diameter and contrast as the truth has them.",
     )
@@ -108,14 +108,14 @@ def _natures(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> 
         for _, role, mine in groups:
             sums = _sums(study, mine, role, "nature", kind)
             values += [_per_subject(sums[stage, "false_positives"], study, mine, role, stage) for stage in _STAGES]
-        rows.append(Row((Cell(kind.replace("_", " ")), *values)))
+        rows.append(Row((Entry(kind.replace("_", " ")), *values)))
     if rows:
         totals = []
         for _, role, mine in groups:
             for stage in _STAGES:
                 found = [cell.find(study.rule, role, stage) for cell in mine]
                 totals.append(_per_subject(sum(each.counts.fp for each in found if each), study, mine, role, stage))
-        rows.append(Row((Cell("all"), *totals), total=True))
+        rows.append(Row((Entry("all"), *totals), total=True))
     notes = (
         f"False positives a scan, all folds, by the {study.label}. What a simulated scan's truth lists within 3 mm: a "
         "microbleed where the rule is stricter than that, mimics by their kinds; else the edge of the brain mask "
@@ -144,7 +144,7 @@ def _repeats(study: StudyResults) -> Table:
             lines = {line["rate"]: line for line in pooled.to_dict("records")}
             values = [_range(lines[rate], scale, digits) for rate, _, scale, digits in _RATES]
             heading = f"{resolution}, {input_name}, {words}, {len(folds)} fold{'s' * (len(folds) != 1)}"
-            rows.append(Row((Cell(heading), Cell(f"{len(trainings)}"), *values), begins=stage == "stage1"))
+            rows.append(Row((Entry(heading), Entry(f"{len(trainings)}"), *values), begins=stage == "stage1"))
     notes = (
         f"Mean of the trainings, in parentheses the lowest and the highest; hits by the {study.label}. Each training "
         "has a seed of its own: first weights, order and augmentation. Folds that not all of them have are left out.",
@@ -160,17 +160,17 @@ _RATES = (
 )
 
 
-def _range(line: Mapping[Any, Any], scale: float, digits: int) -> Cell:
+def _range(line: Mapping[Any, Any], scale: float, digits: int) -> Entry:
     if math.isnan(line["mean"]):
         return _DASH
     mean, low, high = (f"{scale * line[name]:.{digits}f}" for name in ("mean", "low", "high"))
-    return Cell(f"{mean} ({low}\N{EN DASH}{high})")
+    return Entry(f"{mean} ({low}\N{EN DASH}{high})")
 
 
-def _per_subject(number: int, study: StudyResults, cells: Sequence[CellResult], role: str, stage: str) -> Cell:
+def _per_subject(number: int, study: StudyResults, cells: Sequence[CellResult], role: str, stage: str) -> Entry:
     found = [cell.find(study.rule, role, stage) for cell in cells]
     scans = sum(each.counts.subjects for each in found if each)
-    return Cell(f"{number / scans:.2f}") if scans else _DASH
+    return Entry(f"{number / scans:.2f}") if scans else _DASH
 
 
 def _lines(study: StudyResults, cells: Sequence[CellResult], role: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -13,19 +13,19 @@ from typing import Any
 
 import pandas as pd
 
+from ..evaluation.folds import SCANNER_FOLD
 from ..evaluation.intervals import bootstrap
-from ..evaluation.published import TABLES, published_table
 from ..evaluation.results import CellResult
+from ..evaluation.summary import common_label, result_rows, result_warnings
 from ..model import INPUTS
-from .table import Cell, Column, Row, Table
-from .tables import common_label, result_rows, result_warnings
+from ..report.table import Column, Entry, Row, Table
+from .cells import FRST
+from .published import TABLES, published_table
+from .slips import NOTED
 
-__all__ = ["FRST", "PAPER_FOLDS", "StudyResults", "overview", "paper_tables", "scanner_of"]
+__all__ = ["PAPER_FOLDS", "StudyResults", "overview", "paper_tables", "scanner_of"]
 
 OURS, PAPER = "This study", "The paper, printed"
-
-FRST = "frst"
-"""Input name of cells whose candidates come from the radial symmetry transform."""
 
 PAPER_FOLDS: dict[str, tuple[str, str]] = {"HR": ("1", "2"), "LR": ("5", "5")}
 """Folds whose weights the paper took for its healthy subjects: stage 1, stage 2 (section 3.4)."""
@@ -33,24 +33,6 @@ PAPER_FOLDS: dict[str, tuple[str, str]] = {"HR": ("1", "2"), "LR": ("5", "5")}
 _PAPER_THRESHOLDS = {"HR": "0.01", "LR": "0.05"}
 """Least confidence of a box (section 3.2)."""
 
-_SCANNER = "scanner-"
-"""Folds of the transfer between scanners are called after the one trained on."""
-
-_NOTED: dict[tuple[int, str], tuple[str, ...]] = {
-    (2, "swi+cphase"): ("fp_per_subject",),
-    (3, "HR+LR"): ("sensitivity_percent", "fp_per_subject"),
-    (4, "HR fold 3"): ("fp_per_subject",),
-    (4, "HR fold 5"): ("fp_per_subject",),
-    (4, "LR total"): ("fp_per_subject",),
-    (7, "LR"): ("stage2_fp_per_subject",),
-    (9, "LR FRST stage 1"): ("sensitivity_percent",),
-    (9, "LR YOLO stage 1"): ("fp_per_subject", "overall_sensitivity_percent"),
-    (9, "LR YOLO stage 2"): ("overall_sensitivity_percent",),
-    **{(9, f"{who} stage {n}"): ("overall_sensitivity_percent",) for who in ("dou", "liu") for n in (1, 2)},
-    (9, "wang"): ("fp_per_subject",),
-    (9, "hong"): ("fp_per_subject", "precision_percent"),
-}
-"""What the notes on the paper's printed rows are about."""
 
 _SIMULATED = (
     "The scans of this study are simulated: its numbers show that the software works, and say nothing about its "
@@ -129,13 +111,13 @@ class _Measure:
     scale: float = 1
     digits: int = 0
 
-    def cell(self, line: Mapping[str, Any]) -> Cell:
+    def cell(self, line: Mapping[str, Any]) -> Entry:
         value = float(line[self.ours])
         if math.isnan(value):
-            return Cell("\N{EN DASH}")
+            return Entry("\N{EN DASH}")
         low, high = (float(line.get(f"{self.ours}_{end}", math.nan)) for end in ("low", "high"))
         interval = None if math.isnan(low) else (self._bound(low), self._bound(high))
-        return Cell(f"{self.scale * value:.{self.digits}f}", interval)
+        return Entry(f"{self.scale * value:.{self.digits}f}", interval)
 
     def _bound(self, value: float) -> str:
         digits = 1 if self.scale == 100 or value >= 9.95 else 2
@@ -188,7 +170,7 @@ def overview(study: StudyResults) -> Table:
         values += _printed(9, stage1, ("sensitivity_percent", "fp_per_subject"))
         values += _printed(9, stage2, ("overall_sensitivity_percent", "precision_percent", "fp_per_subject"))
         n = len(cells)
-        rows.append(Row((Cell(_label(study, name) + f", {n} fold{'s' * (n != 1)}"), *values)))
+        rows.append(Row((Entry(_label(study, name) + f", {n} fold{'s' * (n != 1)}"), *values)))
     notes = (*_notes(study), *result_warnings(study.cells))
     return Table("overview", "The method as a whole", columns, tuple(rows), notes)
 
@@ -204,7 +186,7 @@ _OVERVIEW = (
 
 def scanner_of(fold: str) -> str | None:
     """The scanner that a fold of the transfer between scanners was trained on, None for any other fold."""
-    return fold.removeprefix(_SCANNER) if fold.startswith(_SCANNER) and fold != _SCANNER else None
+    return fold.removeprefix(SCANNER_FOLD) if fold.startswith(SCANNER_FOLD) and fold != SCANNER_FOLD else None
 
 
 def _cohort(study: StudyResults) -> Table:
@@ -219,12 +201,12 @@ def _cohort(study: StudyResults) -> Table:
     for name, table in known.items():
         heading = "Both" if name == "both" else _label(study, name)
         for fold in _folds(table.index):
-            ours = [Cell(f"{n}") for n in table.loc[fold]] if fold in table.index else _not_run(2, "no such fold")
+            ours = [Entry(f"{n}") for n in table.loc[fold]] if fold in table.index else _not_run(2, "no such fold")
             printed = _printed(1, f"{name} fold {fold}", ("subjects", "microbleeds"))
-            rows.append(Row((Cell(f"{heading}, fold {fold}"), *ours, *printed), begins=fold == "1"))
-        total = [Cell(f"{n}") for n in table.sum()] if len(table) else _not_run(2, "no folds")
+            rows.append(Row((Entry(f"{heading}, fold {fold}"), *ours, *printed), begins=fold == "1"))
+        total = [Entry(f"{n}") for n in table.sum()] if len(table) else _not_run(2, "no folds")
         printed = _printed(1, f"{name} total", ("subjects", "microbleeds"))
-        rows.append(Row((Cell(f"{heading}, total"), *total, *printed), total=True))
+        rows.append(Row((Entry(f"{heading}, total"), *total, *printed), total=True))
     return _table(1, columns, rows, _notes(study, counted=False))
 
 
@@ -243,7 +225,11 @@ def _inputs(study: StudyResults) -> Table:
         ours = _ours(line, (_SENSITIVITY, _FPAVG))
         rows.append(
             Row(
-                (*(Cell(str(word)) for word in words), *ours, *_printed_measures(2, input_name, (_SENSITIVITY, _FPAVG)))
+                (
+                    *(Entry(str(word)) for word in words),
+                    *ours,
+                    *_printed_measures(2, input_name, (_SENSITIVITY, _FPAVG)),
+                )
             )
         )
     notes = ("cphase: complement of the phase, 1 - phase. Averaged: each channel over three neighbouring slices.",)
@@ -258,7 +244,7 @@ def _resolutions(study: StudyResults) -> Table:
         cells = study.select(_in_study(study, name), study.input, ["1"])
         line = study.lines(cells, "stage1").get("1")
         printed = _printed_measures(3, name, measures)
-        rows.append(Row((Cell(_label(study, name)), *_ours(line, measures), *printed)))
+        rows.append(Row((Entry(_label(study, name)), *_ours(line, measures), *printed)))
     notes = ("The paper's values are at a confidence of 0.01; its table 4 has LR at 0.05.",)
     return _table(3, (Column("Trained and tested on"), *_both(measures)), rows, (*notes, *_notes(study)))
 
@@ -276,8 +262,8 @@ def _stage1(study: StudyResults) -> Table:
         for row in _by_fold(study, name, "stage1", 4, _STAGE1):
             fold = row.cells[0].text.rpartition(" ")[2]
             cut = len(row.cells) - len(_STAGE1)
-            mine = Cell(f"{thresholds[fold].value:.3g}") if fold in thresholds else Cell()
-            same = Cell() if row.total or row.cells[cut].text == "\N{EN DASH}" else Cell(_PAPER_THRESHOLDS[name])
+            mine = Entry(f"{thresholds[fold].value:.3g}") if fold in thresholds else Entry()
+            same = Entry() if row.total or row.cells[cut].text == "\N{EN DASH}" else Entry(_PAPER_THRESHOLDS[name])
             rows.append(Row((*row.cells[:cut], mine, *row.cells[cut:], same), row.total, row.begins))
     origins = sorted({cell.thresholds["stage1"].origin for cell in study.cells if "stage1" in cell.thresholds})
     notes = [f"Threshold: least confidence of a box. This study's were chosen: {', '.join(origins) or 'not known'}."]
@@ -299,9 +285,9 @@ def _by_fold(study: StudyResults, name: str, stage: str, number: int, measures: 
     for fold in folds:
         ours = _ours(lines.get(fold), measures)
         printed = _printed_measures(number, f"{name} fold {fold}", measures)
-        rows.append(Row((Cell(f"{_label(study, name)}, fold {fold}"), *ours, *printed), begins=fold == folds[0]))
+        rows.append(Row((Entry(f"{_label(study, name)}, fold {fold}"), *ours, *printed), begins=fold == folds[0]))
     of = f" of {len(done)} folds" if 1 < len(done) < len(folds) else ""
-    total = (Cell(f"{_label(study, name)}, total{of}"), *_ours(lines.get("all"), measures))
+    total = (Entry(f"{_label(study, name)}, total{of}"), *_ours(lines.get("all"), measures))
     return [*rows, Row((*total, *_printed_measures(number, f"{name} total", measures)), total=True)]
 
 
@@ -316,7 +302,7 @@ def _healthy(study: StudyResults) -> Table:
         values = _not_run(len(names) + 1)
         if folds and set(folds) <= set(cells):
             values = _healthy_cells(study, cells[folds[0]], cells[folds[1]]) or values
-        rows.append(Row((Cell(_label(study, name)), *values, *_printed(7, name, printed))))
+        rows.append(Row((Entry(_label(study, name)), *values, *_printed(7, name, printed))))
     notes = (
         f"Weights: of {study.best_how}. The paper took the folds with the highest sensitivity on their own test sets, "
         "for stage 1 and stage 2 apart (HR: 1 and 2, LR: 5 and 5).",
@@ -325,7 +311,7 @@ def _healthy(study: StudyResults) -> Table:
     return _table(7, columns, rows, (*notes, *_notes(study)))
 
 
-def _healthy_cells(study: StudyResults, first: CellResult, second: CellResult) -> list[Cell]:
+def _healthy_cells(study: StudyResults, first: CellResult, second: CellResult) -> list[Entry]:
     """Fold, scans, false positives of stage 1, specificity and false positives of both; empty where not counted."""
     found = [
         cell.find(study.rule, "control", stage)
@@ -334,10 +320,10 @@ def _healthy_cells(study: StudyResults, first: CellResult, second: CellResult) -
     if found[0] is None:
         return []
     folds = first.fold if first.fold == second.fold else f"{first.fold} and {second.fold}"
-    values = [Cell(folds), Cell(f"{found[0].counts.subjects}")]
+    values = [Entry(folds), Entry(f"{found[0].counts.subjects}")]
     for n, result in enumerate(found):
         if result is None:
-            values.append(Cell("not run", missing=True))
+            values.append(Entry("not run", missing=True))
             continue
         name = "specificity" if n == 1 else "fp_per_subject"
         interval = _specificity_interval(study, second) if n == 1 else result.intervals.get(name, (math.nan,) * 2)
@@ -370,8 +356,8 @@ def _scanners(study: StudyResults) -> Table:
         for fold, line in lines.items() or ((None, None),):
             label = _label(study, name) + (f", trained on scanner {scanner_of(fold)}" if fold else "")
             own = fold == paper
-            printed = _printed_measures(8, name, _STAGE2) if own else [Cell("\N{EN DASH}") for _ in _STAGE2]
-            rows.append(Row((Cell(label), *_ours(line, _STAGE2), *printed)))
+            printed = _printed_measures(8, name, _STAGE2) if own else [Entry("\N{EN DASH}") for _ in _STAGE2]
+            rows.append(Row((Entry(label), *_ours(line, _STAGE2), *printed)))
     notes = (
         "Tested on the other scanner. Of the microbleeds that stage 1 found. In this study both stages are trained on "
         "the one scanner; the paper trained stage 2 on Verio and tested it on Skyra.",
@@ -396,17 +382,17 @@ def _earlier_work(study: StudyResults) -> Table:
     for row in paper.index:
         line = paper.loc[row]
         name, _, what = row.partition(" ")
-        ours = [Cell() for _ in names]
+        ours = [Entry() for _ in names]
         if name in study.resolutions:
             ours = _method_cells(study, name, *what.split(" stage "))
-        words = [Cell(line["reference"]), Cell(line["method"]), Cell(f"{line['subjects']} / {line['microbleeds']}")]
+        words = [Entry(line["reference"]), Entry(line["method"]), Entry(f"{line['subjects']} / {line['microbleeds']}")]
         size = str(line["resolution_mm"]).replace(" x ", "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}")
-        words.append(Cell(size.replace("n/a", "")))
+        words.append(Entry(size.replace("n/a", "")))
         if name in study.resolutions:
-            words[0] = Cell(f"{line['reference']}, {name}")
+            words[0] = Entry(f"{line['reference']}, {name}")
         begins = row.partition(" stage")[0] != previous
         previous = row.partition(" stage")[0]
-        words = words if begins else [Cell(), words[1], Cell(), Cell()]
+        words = words if begins else [Entry(), words[1], Entry(), Entry()]
         rows.append(Row((*words, *ours, *_printed(9, row, printed)), begins=begins))
     notes = [
         "Subjects, microbleeds and voxels are those of the reference named. Rows of Al-masni et al. 2020 hold this "
@@ -416,7 +402,7 @@ def _earlier_work(study: StudyResults) -> Table:
     return _table(9, tuple(columns), rows, (*notes, *_notes(study)), words=4)
 
 
-def _method_cells(study: StudyResults, name: str, method: str, stage: str) -> list[Cell]:
+def _method_cells(study: StudyResults, name: str, method: str, stage: str) -> list[Entry]:
     cells = study.select(study.resolutions[name], FRST if method == "FRST" else study.input)
     lines = study.lines(cells, f"stage{stage}")
     if not lines:
@@ -425,20 +411,20 @@ def _method_cells(study: StudyResults, name: str, method: str, stage: str) -> li
     overall = study.lines(cells, "overall")
     whole = overall.get("all", next(iter(overall.values()), None)) if overall else None
     # stage 1's precision is not given by the paper
-    precision = Cell("\N{EN DASH}") if stage == "1" else _PRECISION.cell(line)
+    precision = Entry("\N{EN DASH}") if stage == "1" else _PRECISION.cell(line)
     return [
         _SENSITIVITY.cell(line),
         _FPAVG.cell(line),
         precision,
         _time(study, [cell.cell for cell in cells], f"stage{stage}"),
-        _SENSITIVITY.cell(whole) if whole else Cell("\N{EN DASH}"),
+        _SENSITIVITY.cell(whole) if whole else Entry("\N{EN DASH}"),
     ]
 
 
-def _time(study: StudyResults, cells: Sequence[str], stage: str) -> Cell:
+def _time(study: StudyResults, cells: Sequence[str], stage: str) -> Entry:
     mine = study.seconds[study.seconds["cell"].isin(list(cells)) & (study.seconds["stage"] == stage)]
     scans = float(mine["subjects"].sum())
-    return Cell(f"{mine['seconds'].sum() / scans:.3g}") if scans else Cell("\N{EN DASH}")
+    return Entry(f"{mine['seconds'].sum() / scans:.3g}") if scans else Entry("\N{EN DASH}")
 
 
 def _machines(study: StudyResults) -> list[str]:
@@ -455,26 +441,26 @@ def _both(measures: Sequence[_Measure]) -> tuple[Column, ...]:
     return tuple(Column(each.name, group) for group in (OURS, PAPER) for each in measures)
 
 
-def _ours(line: Mapping[str, Any] | None, measures: Sequence[_Measure]) -> list[Cell]:
+def _ours(line: Mapping[str, Any] | None, measures: Sequence[_Measure]) -> list[Entry]:
     return _not_run(len(measures)) if line is None else [measure.cell(line) for measure in measures]
 
 
-def _not_run(n: int, why: str = "not run") -> list[Cell]:
-    return [Cell(why, missing=True), *(Cell() for _ in range(n - 1))]
+def _not_run(n: int, why: str = "not run") -> list[Entry]:
+    return [Entry(why, missing=True), *(Entry() for _ in range(n - 1))]
 
 
-def _printed_measures(number: int, row: str, measures: Sequence[_Measure]) -> list[Cell]:
+def _printed_measures(number: int, row: str, measures: Sequence[_Measure]) -> list[Entry]:
     return _printed(number, row, [measure.printed for measure in measures])
 
 
-def _printed(number: int, row: str, columns: Sequence[str]) -> list[Cell]:
+def _printed(number: int, row: str, columns: Sequence[str]) -> list[Entry]:
     """Cells as the paper prints them, with a footnote on those that its own counts contradict."""
     paper = published_table(number)
     if row not in paper.index:
-        return [Cell("\N{EN DASH}") for _ in columns]
-    line, noted = paper.loc[row], _NOTED.get((number, row), ())
+        return [Entry("\N{EN DASH}") for _ in columns]
+    line, noted = paper.loc[row], NOTED.get((number, row), ())
     return [
-        Cell(str(line[name]).replace("n/a", "\N{EN DASH}"), note=str(line["note"]) if name in noted else "")
+        Entry(str(line[name]).replace("n/a", "\N{EN DASH}"), note=str(line["note"]) if name in noted else "")
         for name in columns
     ]
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.evaluation.intervals import wilson
 from cmb_toolkit.evaluation.results import CellResult, StageResult, Threshold
+from cmb_toolkit.evaluation.summary import result_rows
 from cmb_toolkit.model import Counts
-from cmb_toolkit.report.tables import audit_page, result_page, result_rows
+from cmb_toolkit.paper.result_tables import audit_page, result_page
 
 LABELS = {"paper": "paper rule: IoU > 0.8 on the labelled slice", "centre": "centre rule: within 3 mm"}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cmb_toolkit.errors import CmbError, MissingError, UsageError
-from cmb_toolkit.workflow import engine
-from cmb_toolkit.workflow.engine import Event, Place, arguments, end_leftovers, events, need_snakemake, parse_event
+from cmb_toolkit.workflow import snakemake as engine
 from cmb_toolkit.workflow.experiment import place_for
+from cmb_toolkit.workflow.snakemake import Event, Place, arguments, end_leftovers, events, need_snakemake, parse_event
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_all_of_it_ends_when_the_supervisor_is_killed(tmp_path):
     supervisor = f"""
 import sys
 from pathlib import Path
-from cmb_toolkit.workflow.engine import events
+from cmb_toolkit.workflow.snakemake import events
 for event in events([sys.executable, "-c", {SCRIPT!r}], {{}}, Path({str(tmp_path / "said")!r})):
     print(event.id, flush=True)
 """

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from ..errors import DataError
-from ..evaluation.intervals import bootstrap
-from ..evaluation.published import audit, published_table
 from ..evaluation.results import STAGES, CellResult
-from ..model import Counts
+from ..evaluation.summary import common_label, in_order, result_rows, result_warnings
+from ..report.screen import Block, Page
+from .audit import audit
+from .published import published_table
+from .slips import TOTALS
 
-__all__ = ["Block", "Page", "audit_page", "common_label", "result_page", "result_rows", "result_warnings"]
-
-Interval = tuple[float, float]
+__all__ = ["audit_page", "result_page"]
 
 _TITLES = {
     "stage1": "Stage 1, candidates",
@@ -41,89 +36,10 @@ _LEGEND = (
     "nor false positives. 95 %: bootstrap over persons."
 )
 
-_SLIPS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
-    ("LR", "stage1"): (("FPavg",), "the paper's folds add up to 158.91"),
-    ("LR", "overall"): (("sens. %",), "the paper's counts give 72.38"),
-    ("LR", "controls"): (("FPavg, both",), "the paper's counts give 3.75: 30 over 8 subjects, not over 14"),
-}
-"""Printed values that the paper's own counts contradict: columns, and what the counts give."""
-
 _SIMULATED = (
     "These are simulated scans: the numbers show that the software works, and say nothing about its performance on "
     "patients."
 )
-
-
-@dataclass(frozen=True)
-class Block:
-    """One table as text, ready to be shown.
-
-    Attributes
-    ----------
-    title : str
-    rows : DataFrame
-        Text only; the first column names the row.
-    reference : int
-        So many last rows are the paper's and are set apart.
-    notes : tuple of str
-        Sentences under the table.
-    """
-
-    title: str
-    rows: pd.DataFrame
-    reference: int = 0
-    notes: tuple[str, ...] = ()
-
-    def markdown(self) -> str:
-        """The table in GitHub's Markdown."""
-        lines = [
-            f"### {self.title.replace(chr(10), ': ')}",
-            "",
-            _line(self.rows.columns),
-            "|---" + "|--:" * (self.rows.shape[1] - 1) + "|",
-        ]
-        lines += [_line(row) for row in self.rows.itertuples(index=False)]
-        return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
-
-    def render(self) -> Group:
-        """The table for a terminal."""
-        table = Table(
-            title=self.title,
-            title_justify="left",
-            title_style="bold",
-            header_style="bold",
-            box=SIMPLE_HEAD,
-            pad_edge=False,
-            collapse_padding=True,
-        )
-        for n, name in enumerate(self.rows.columns):
-            table.add_column(name, justify="right" if n else "left", no_wrap=n == 0 or self.reference > 0)
-        last = len(self.rows) - self.reference
-        for n, row in enumerate(self.rows.itertuples(index=False)):
-            table.add_row(*row, style="dim" if n >= last else None, end_section=n == last - 1)
-        return Group(table, *(Text(note, style="dim") for note in self.notes))
-
-
-@dataclass(frozen=True)
-class Page:
-    """Tables that belong together, with sentences that hold for all of them."""
-
-    title: str
-    blocks: tuple[Block, ...]
-    notes: tuple[str, ...] = field(default_factory=tuple)
-
-    def markdown(self) -> str:
-        """The page in GitHub's Markdown."""
-        parts = [f"## {self.title}\n", *(block.markdown() for block in self.blocks), *(f"{n}\n" for n in self.notes)]
-        return "\n".join(parts).rstrip() + "\n"
-
-    def show(self, console: Console) -> None:
-        """Print the page."""
-        console.print(Text(self.title, style="bold underline"))
-        for block in self.blocks:
-            console.print(Padding(block.render(), (1, 0, 0, 0)))
-        for note in self.notes:
-            console.print(Padding(Text(note), (1, 0, 0, 0)))
 
 
 def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str) -> Page:
@@ -144,7 +60,7 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
     """
     label = common_label(results, rule)
     blocks = []
-    for (resolution, input_name, repeat), group in groupby(sorted(results, key=_key), key=lambda each: each.group):
+    for (resolution, input_name, repeat), group in groupby(sorted(results, key=in_order), key=lambda each: each.group):
         cells = list(group)
         rows = {stage: result_rows(cells, subjects, rule, stage) for stage in STAGES}
         if rows["stage1"].empty:
@@ -162,53 +78,11 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
             blocks.append(block)
     if not blocks:
         raise DataError("no cell was evaluated on test subjects or controls. Run `cmbtk evaluate` without --role.")
-    notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=_key) if cell.thresholds)]
+    notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=in_order) if cell.thresholds)]
     notes += result_warnings(results)
     if any(cell.simulated for cell in results):
         notes.append(_SIMULATED)
     return Page(f"Results, {label}", tuple(blocks), tuple(notes))
-
-
-def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str, stage: str) -> pd.DataFrame:
-    """Counts, rates and intervals of one stage, one row per fold and one for all folds.
-
-    Returns
-    -------
-    DataFrame
-        resolution, input, repeat, fold, rule, stage; subjects, microbleeds, tp, fn, fp, duplicates; sensitivity,
-        precision, f1, fp_per_subject (rates 0..1), each with ``_low`` and ``_high`` (95 %, bootstrap over persons);
-        controls, controls_fp, controls_fp_per_subject and, for stage 2, specificity. Controls are scanned in every
-        fold, so that the row of all folds counts each of them once per fold. NaN where there is no denominator.
-    """
-    found = [(cell, cell.find(rule, "test", stage), cell.find(rule, "control", stage)) for cell in results]
-    rows = []
-    tested = [each for each in found if each[1] or each[2]]
-    for cell, test, control in tested:
-        own, healthy = (each.counts if each else Counts() for each in (test, control))
-        intervals = test.intervals if test else {}
-        duplicates = test.duplicates if test else 0
-        rows.append(_row(cell, cell.fold, rule, stage) | _numbers(own, healthy, duplicates, intervals, stage))
-    if len(tested) > 1:
-        own = sum((test.counts for _, test, _ in tested if test), Counts())
-        healthy = sum((control.counts for _, _, control in tested if control), Counts())
-        duplicates = sum(test.duplicates for _, test, _ in tested if test)
-        of = subjects["cell"].isin([cell.cell for cell, _, _ in tested])
-        table = subjects[of & (subjects["rule"] == rule) & (subjects["role"] == "test") & (subjects["stage"] == stage)]
-        numbers = _numbers(own, healthy, duplicates, bootstrap(table), stage)
-        rows.append(_row(tested[0][0], "all", rule, stage) | numbers)
-    return pd.DataFrame(rows)
-
-
-def result_warnings(results: Sequence[CellResult]) -> list[str]:
-    """Sentences on what should be known before the numbers of these cells are believed: each once, with its cells."""
-    said: dict[str, list[str]] = {}
-    for cell in sorted(results, key=_key):
-        unknown = cell.leak_check.unknown if cell.leak_check else ()
-        for source in unknown:
-            said.setdefault(f"whether persons tested were learned from is unknown ({source})", []).append(cell.cell)
-        for warning in cell.warnings:
-            said.setdefault(warning, []).append(cell.cell)
-    return [f"Warning, {', '.join(cells)}: {warning}." for warning, cells in said.items()]
 
 
 def audit_page() -> Page:
@@ -230,61 +104,6 @@ def audit_page() -> Page:
             + f"{slips['slip'].nunique()} places are slips. Printed values are shown everywhere as printed.",
         ),
     )
-
-
-def _key(cell: CellResult) -> tuple[str, str, int, int, str]:
-    return *cell.group, int(cell.fold) if cell.fold.isdigit() else 0, cell.fold
-
-
-def common_label(results: Sequence[CellResult], rule: str) -> str:
-    """A rule in words, the same for all cells.
-
-    Raises
-    ------
-    DataError
-        If the cells were evaluated with different distances, whose numbers must not be mixed.
-    """
-    labels = {cell.cell: cell.rules.get(rule, "not evaluated") for cell in results}
-    if len(set(labels.values())) != 1:
-        listed = "; ".join(f"{cell}: {label}" for cell, label in labels.items())
-        raise DataError(
-            f"the cells were evaluated under different rules ({listed}), whose numbers must not stand in one table. "
-            "Run `cmbtk evaluate` on each with the same --distance-mm."
-        )
-    return next(iter(labels.values()))
-
-
-def _row(cell: CellResult, fold: str, rule: str, stage: str) -> dict[str, Any]:
-    return {
-        "resolution": cell.resolution,
-        "input": cell.input,
-        "repeat": cell.repeat,
-        "fold": fold,
-        "rule": rule,
-        "stage": stage,
-    }
-
-
-def _numbers(
-    own: Counts, healthy: Counts, duplicates: int, intervals: Mapping[str, Interval], stage: str
-) -> dict[str, Any]:
-    nothing = (float("nan"), float("nan"))
-    rates = {name: getattr(own, name) for name in ("sensitivity", "precision", "f1", "fp_per_subject")}
-    return {
-        "subjects": own.subjects,
-        "microbleeds": own.tp + own.fn,
-        "tp": own.tp,
-        "fn": own.fn,
-        "fp": own.fp,
-        "duplicates": duplicates,
-        **rates,
-        **{f"{name}_low": intervals.get(name, nothing)[0] for name in rates},
-        **{f"{name}_high": intervals.get(name, nothing)[1] for name in rates},
-        "controls": healthy.subjects,
-        "controls_fp": healthy.fp,
-        "controls_fp_per_subject": healthy.fp_per_subject,
-        "specificity": healthy.specificity if stage == "stage2" else float("nan"),
-    }
 
 
 def _stage_table(rows: pd.DataFrame, stage: str) -> pd.DataFrame:
@@ -332,7 +151,7 @@ def _with_paper(title: str, table: pd.DataFrame, resolution: str, name: str) -> 
     """The table with the paper's row, and what is to be said about that."""
     known = resolution if resolution in ("HR", "LR") else "HR"
     paper, source = _paper_row(known, name)
-    slip, explanation = _SLIPS.get((known, name), ((), ""))
+    slip, explanation = TOTALS.get((known, name), ((), ""))
     for column in slip:
         paper[column] += "*"
     paper["fold"] = f"paper {known}" + ("" if known == resolution else ", other data")
@@ -396,7 +215,3 @@ def _threshold_note(cell: CellResult) -> str:
     words = {"stage1": "stage 1 confidence", "stage2": "stage 2 probability"}
     parts = [f"{words[name]} >= {each.value:.3g} ({each.origin})" for name, each in sorted(cell.thresholds.items())]
     return f"{cell.cell}: {', '.join(parts)}."
-
-
-def _line(cells: Any) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

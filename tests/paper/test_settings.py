@@ -8,11 +8,11 @@ import pytest
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.paper.cells import list_cells
+from cmb_toolkit.paper.options import OPTIONS, words
+from cmb_toolkit.paper.settings import NAMES, load_settings, settings_of
 from cmb_toolkit.stage2.schedule import scheduled
-from cmb_toolkit.workflow.cells import list_cells
 from cmb_toolkit.workflow.jobs import list_jobs
-from cmb_toolkit.workflow.options import OPTIONS, words
-from cmb_toolkit.workflow.settings import NAMES, load_settings, settings_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from .style import canvas, save
+from ..report.style import canvas, save
 
 __all__ = ["BOX_COLOURS", "Box", "Profile", "Scene", "draw_channels", "draw_healthy", "draw_masks", "draw_outcomes"]
 

@@ -81,11 +81,11 @@ class Settings:
     repeats : int
         How often every cell is trained, each time with another seed.
     options : mapping
-        Step -> options as :mod:`cmb_toolkit.workflow.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
+        Step -> options as :mod:`cmb_toolkit.paper.options` has them; a table within, ``HR``, ``LR`` or ``HR+LR``,
         holds for cells of that resolution.
     seconds : mapping
         Step -> roughly how long one job takes [s], for as long as nothing was measured. Of a base, they are scaled to
-        what a file asks for (:func:`cmb_toolkit.workflow.work.work`).
+        what a file asks for (:func:`cmb_toolkit.paper.work.work`).
     cluster : mapping
         What a job asks of a cluster: threads, memory-mb, minutes, partition, account; a table within holds for a step.
     """

@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmb_toolkit.report.paper_curves import draw_scanners, draw_thresholds
-from cmb_toolkit.report.paper_pictures import (
+from cmb_toolkit.paper.curves import draw_scanners, draw_thresholds
+from cmb_toolkit.paper.pictures import (
     BOX_COLOURS,
     Box,
     Profile,

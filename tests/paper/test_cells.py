@@ -7,9 +7,9 @@ import pytest
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.model import INPUTS
-from cmb_toolkit.workflow.cells import list_cells
+from cmb_toolkit.paper.cells import list_cells
+from cmb_toolkit.paper.settings import load_settings
 from cmb_toolkit.workflow.jobs import job_table, list_jobs
-from cmb_toolkit.workflow.settings import load_settings
 
 FOLDS = ["1", "2", "3", "4", "5"]
 

@@ -1,9 +1,11 @@
 import pytest
 
 from cmb_toolkit.errors import UsageError
-from cmb_toolkit.evaluation import published
-from cmb_toolkit.evaluation.published import TABLES, audit, published_counts, published_table
 from cmb_toolkit.model import Counts
+from cmb_toolkit.paper import published
+from cmb_toolkit.paper import slips as slips_of_the_paper
+from cmb_toolkit.paper.audit import audit
+from cmb_toolkit.paper.published import TABLES, published_counts, published_table
 
 SLIPS = {
     ("section 3.2: LR microbleeds", "Section 3.2, LR", "472", "572"),
@@ -20,8 +22,8 @@ def test_the_paper_agrees_with_its_own_counts_but_for_five_slips():
     checks = audit()
     slips = checks[checks["verdict"] == "slip"]
     assert {tuple(row) for row in slips[["slip", "where", "printed", "recomputed"]].to_numpy()} == SLIPS
-    assert set(slips["slip"]) == set(published.SLIPS)
-    assert len(published.SLIPS) == 5
+    assert set(slips["slip"]) == set(slips_of_the_paper.SLIPS)
+    assert len(slips_of_the_paper.SLIPS) == 5
     assert (checks.loc[checks["verdict"] != "slip", "slip"] == "").all()
     # one unit in the last digit, by the paper's own rounding
     assert sorted(checks["printed"][checks["verdict"] == "rounding"]) == ["50.80", "56.44", "64.35", "80.06"]
@@ -59,10 +61,10 @@ def test_every_value_that_the_paper_computed_is_recomputed_once():
 
 
 def test_a_slip_that_nobody_knows_of_would_be_seen(monkeypatch):
-    table = published._read("table-5.tsv").copy()
+    table = published.read_published("table-5.tsv").copy()
     table.loc[table["row"] == "HR total", "precision_percent"] = "66.94"
-    read = published._read
-    monkeypatch.setattr(published, "_read", lambda name: table if name == "table-5.tsv" else read(name))
+    read = published.read_published
+    monkeypatch.setattr(published, "read_published", lambda name: table if name == "table-5.tsv" else read(name))
     found = audit().set_index("where").loc["Table 5, HR total"]
     assert found.loc[found["verdict"] == "slip", ["printed", "recomputed", "slip"]].to_numpy().tolist() == [
         ["66.94", "61.94", "new"]

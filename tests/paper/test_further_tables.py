@@ -7,8 +7,8 @@ import pytest
 from cmb_toolkit.evaluation.cpm import Cpm
 from cmb_toolkit.evaluation.results import StageResult
 from cmb_toolkit.model import Counts
-from cmb_toolkit.report.further_tables import further_tables
-from cmb_toolkit.report.paper_tables import paper_tables
+from cmb_toolkit.paper.further_tables import further_tables
+from cmb_toolkit.paper.tables import paper_tables
 
 
 def line(role, stage, by, stratum, microbleeds=None, found=None, false_positives=None):
