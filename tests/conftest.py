@@ -103,12 +103,11 @@ def _cell(study, fold, candidates, *, resolution="slab", size=128):
     table["left"], table["top"], table["right"], table["bottom"] = column - 10, row - 10, column + 10, row + 10
     given, chosen = {"value": 0.05, "chosen": "given"}, {"value": 0.5, "chosen": "on the validation subjects"}
     stage1 = table.drop(columns=["probability", "kept"])
-    with publish(
-        cell.candidates,
-        Record("stage1-detect", {"roles": ["validation", "test", "control"]}, extra={"threshold": given}),
-    ) as path:
+    with publish(cell.candidates, Record("stage1-detect", {"roles": ["validation", "test", "control"]})) as path:
+        path.note(threshold=given)
         write_tsv(stage1, path)
-    with publish(cell.findings, Record("stage2-classify", {}, extra={"threshold": chosen})) as path:
+    with publish(cell.findings, Record("stage2-classify", {})) as path:
+        path.note(threshold=chosen)
         write_tsv(table, path)
     return cell
 

@@ -129,10 +129,11 @@ def _write_candidates(study: Study, cell: Cell) -> None:
     table["left"], table["top"], table["right"], table["bottom"] = column - 10, row - 10, column + 10, row + 10
     looked_at = sorted(set(table["role"]))
     given, chosen = {"value": 0.05, "chosen": "given"}, {"value": 0.5, "chosen": "on the validation subjects"}
-    first = Record("stage1-detect", {"roles": looked_at}, extra={"threshold": given})
-    with publish(cell.candidates, first) as path:
+    with publish(cell.candidates, Record("stage1-detect", {"roles": looked_at})) as path:
+        path.note(threshold=given)
         write_tsv(table.drop(columns=["probability", "kept"]), path)
-    with publish(cell.findings, Record("stage2-classify", {}, extra={"threshold": chosen})) as path:
+    with publish(cell.findings, Record("stage2-classify", {})) as path:
+        path.note(threshold=chosen)
         write_tsv(table, path)
     at = np.arange(1, 31)
     history = {"iteration": at, "loss": 20 / at, "avg_loss": 21 / at, "images": at * 4, "seconds": at * 0.5}

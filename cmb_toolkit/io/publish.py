@@ -1,10 +1,11 @@
 """Outputs appear whole or not at all, and say where they came from.
 
 A step writes to a temporary name beside its target; only when it has finished is the result synced and renamed
-into place, and a sidecar ``<stem>.json`` written beside it with step, version, parameters, sources (sha256),
-engine, seconds and, of a file, its own sha256. The sidecar is removed before the target changes and comes back last,
-so a target that has one is complete. :meth:`Record.is_current` compares it with what a step is about to do, which
-makes every step resumable: finished work is recognised and not redone, changed work is redone whole.
+into place, and a sidecar ``<stem>.json`` written beside it with step, revision, version and commit of the package,
+parameters, sources (sha256), engine, seconds, what the step noted (:meth:`Output.note`) and, of a file, its own sha256.
+The sidecar is removed before the target changes and comes back last, so a target that has one is complete.
+:meth:`Record.is_current` compares it with what a step is about to do, which makes every step resumable: finished work
+is recognised and not redone, changed work is redone whole. Version and commit say who made it and decide nothing.
 
 Temporary names are ``.<process>.tmp.<name>``; a folder that is being replaced is ``.<process>.old.<name>`` for a
 moment. What a killed process left under such names is put right by the next run of the same step.
@@ -21,18 +22,21 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PosixPath
 from typing import Any
 
 from .. import __version__
 from ..errors import CmbError, DataError, MissingError, StorageError
+from .checkout import commit
 from .files import load_json
 
 __all__ = [
+    "Output",
     "Record",
     "edited",
     "fingerprint",
+    "identity",
     "publish",
     "read_record",
     "sha256",
@@ -47,6 +51,8 @@ _NO_PLACE = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _OF_STORAGE = _FULL | _DENIED | _NO_PLACE | {errno.EFBIG, errno.EIO}
 _LARGEST_RECORD = 64 << 20
+_COMMIT = commit(Path(__file__).parents[2])
+"""As it was when the program began, whatever is committed while it works."""
 _SOURCE = {"bytes": int, "modified_ns": int, "sha256": str}
 _FARTHEST = 1e30
 _RECORD = {"step": str, "version": str, "parameters": dict, "sources": list, "engine": str | None}
@@ -76,23 +82,26 @@ class Record:
         names: those of scans and of tables that somebody brings may be people's.
     engine : str or None
         What did the heavy work, for example ``keras 3.15.1 (tensorflow 2.21.0)``.
+    revision : int
+        Of the step: one more whenever the same parameters and sources give another output than before.
     """
 
     step: str
     parameters: Mapping[str, Any]
     sources: tuple[Path, ...] | Mapping[str, Path] = ()
     engine: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 1
 
     def is_current(self, target: Path) -> bool:
-        """Whether `target` exists, is complete, and was made by this step from these parameters and sources.
+        """Whether `target` exists, is complete, and was made by this revision of the step from these parameters and
+        sources.
 
         Of a folder no file may have been deleted since; files that others put into it do not matter.
         """
         if not target.exists():
             return False
         old = read_record(target)
-        if old is None or old["step"] != self.step or old["version"] != __version__:
+        if old is None or old["step"] != self.step or _revision(old) != self.revision:
             return False
         if old["parameters"] != json.loads(json.dumps(dict(self.parameters))) or old["engine"] != self.engine:
             return False
@@ -113,20 +122,32 @@ class Record:
             for name, source in zip(names, self.sources, strict=True)
         ]
 
-    def as_json(self, seconds: float) -> dict[str, Any]:
+    def as_json(self, seconds: float, noted: Mapping[str, Any]) -> dict[str, Any]:
         """The sidecar's content."""
         called = "role" if isinstance(self.sources, Mapping) else "file"
         named = self._named()
         facts = {source: fingerprint(source) for source in dict.fromkeys(source for _, source in named)}
         return {
             "step": self.step,
+            "revision": self.revision,
             "version": __version__,
+            "commit": _COMMIT,
             "parameters": dict(self.parameters),
             "sources": [{called: name, **facts[source]} for name, source in named],
             "engine": self.engine,
-            **self.extra,
+            **noted,
             "seconds": round(seconds, 3),
         }
+
+
+class Output(PosixPath):
+    """Where a step writes to, and what it notes of what it made."""
+
+    noted: dict[str, Any]
+
+    def note(self, **facts: Any) -> None:
+        """Add JSON-able facts to the provenance: they describe the output and do not decide whether it is current."""
+        self.noted |= facts
 
 
 def sidecar(target: Path) -> Path:
@@ -153,6 +174,32 @@ def read_record(target: Path) -> dict[str, Any] | None:
     return record if _is_record(record) else None
 
 
+def identity(target: Path, missing: str) -> str:
+    """Digest of what a published folder was made from, the same after it was made again.
+
+    Parameters
+    ----------
+    target : Path
+    missing : str
+        What to say where it is not there or not complete.
+
+    Raises
+    ------
+    MissingError
+    """
+    record = read_record(target)
+    if record is None or not target.is_dir():
+        raise MissingError(missing)
+    # versions stood here before revisions did, and 0.1.0 in all of them: what was trained then stays known
+    made_from = [f"0.{_revision(record)}.0", record["parameters"], [source["sha256"] for source in record["sources"]]]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def _revision(record: Mapping[str, Any]) -> Any:
+    """Of the step that wrote a record; 1 of all that were written before there were any."""
+    return record.get("revision", 1)
+
+
 def _is_record(content: Any) -> bool:
     """Whether a JSON content is provenance: what steps read of it is there, and of its type."""
     if not isinstance(content, dict) or not content.keys() >= _RECORD.keys():
@@ -167,6 +214,7 @@ def _is_record(content: Any) -> bool:
         and _has(parameters, _PARAMETERS)
         and all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in named.values())
         and isinstance(content.get("files", 0), int)
+        and isinstance(_revision(content), int)
         and isinstance(threshold, dict)
         and _has(threshold, {"value": float | int}, needed=True)
     )
@@ -193,7 +241,7 @@ def edited(target: Path) -> bool:
 
 
 @contextmanager
-def publish(target: Path, record: Record) -> Iterator[Path]:
+def publish(target: Path, record: Record) -> Iterator[Output]:
     """Give a temporary path to write to; on success move it to `target` and write its provenance.
 
     Parameters
@@ -205,8 +253,9 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
 
     Yields
     ------
-    Path
-        A path beside `target` with the same ending, not existing yet. For a folder, create it.
+    Output
+        A path beside `target` with the same ending, not existing yet. For a folder, create it. What there is to say of
+        the output beyond `record` is noted on it.
 
     Raises
     ------
@@ -214,7 +263,8 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         If the disk is full or not writable. Nothing is left behind.
     """
     started = time.monotonic()
-    temporary = _temporary(target)
+    temporary = Output(_temporary(target))
+    temporary.noted = {}
     note = _temporary(sidecar(target))
     _make_folder(target.parent)
     try:
@@ -224,7 +274,7 @@ def publish(target: Path, record: Record) -> Iterator[Path]:
         if not temporary.exists():
             raise AssertionError(f"step {record.step} did not write {temporary}")
         _sync(temporary)
-        content = record.as_json(time.monotonic() - started)
+        content = record.as_json(time.monotonic() - started, temporary.noted)
         if temporary.is_dir():
             content["files"] = len(_files(temporary))
         else:

@@ -41,6 +41,8 @@ from .tables import StudyResults, overview, paper_tables
 
 __all__ = ["paper_report", "report_by"]
 
+REVISION = 1
+
 _SOURCES = ("metrics.json", "subjects.tsv", "candidates.tsv", "microbleeds.tsv", "froc.tsv")
 
 _TITLES = {
@@ -111,6 +113,7 @@ def paper_report(
             "cells": [cell.name for cell in cells],
         },
         (*tables, *(cell.evaluation / name for cell in cells for name in _SOURCES)),
+        revision=REVISION,
     )
     if record.is_current(opened.report):
         return opened.report

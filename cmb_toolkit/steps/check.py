@@ -30,6 +30,8 @@ from ..study.scan import Scan, scan_of
 
 __all__ = ["Problem", "Report", "ScanFacts", "check_scan", "check_study", "facts_table"]
 
+REVISION = 1
+
 
 @dataclass(frozen=True)
 class Report:
@@ -141,7 +143,7 @@ def check_study(
     problems += check_folds(study, participants)
     shown = [picture for scan in scans for picture in scan.pictures]
     if pictures is not None and shown:
-        record = Record("check", {"marks": len(shown)}, (study.microbleeds,))
+        record = Record("check", {"marks": len(shown)}, (study.microbleeds,), revision=REVISION)
         with publish(pictures, record) as path:
             draw_marks(shown, f"{study.name}: {len(shown)} marks", path)
     return Report(tuple(scans), tuple(problems), participants, len(shown) if pictures is not None else None)

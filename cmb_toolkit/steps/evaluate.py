@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -56,6 +57,7 @@ from ..study.truth import truth_table
 
 __all__ = ["evaluate"]
 
+REVISION = 1
 
 _MANY = 12
 """From so many pictures on several processes draw them; each takes seconds to start."""
@@ -209,7 +211,7 @@ def evaluate(
             study.participants,
             *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
         ),
-        extra={"columns": _COLUMNS, "warnings": warned.lines},
+        revision=REVISION,
     )
     counted = record.is_current(files.evaluation) and _noted(files) == warned.lines
     drawing = _drawing(files, record)
@@ -345,6 +347,7 @@ def _write_numbers(files: Cell, record: Record, result: CellResult, evaluation: 
     text = json.dumps(result.as_json(), indent=2, sort_keys=True, allow_nan=False)
     with publish(files.evaluation, record) as folder:
         folder.mkdir(parents=True)
+        folder.note(columns=_COLUMNS, warnings=list(result.warnings))
         (folder / "metrics.json").write_text(text + "\n", "utf-8")
         write_tsv(evaluation.subjects, folder / "subjects.tsv")
         write_tsv(evaluation.microbleeds, folder / "microbleeds.tsv")
@@ -356,7 +359,8 @@ def _write_numbers(files: Cell, record: Record, result: CellResult, evaluation: 
 def _drawing(files: Cell, record: Record) -> Record:
     """What decides the pictures, once the numbers are there."""
     shown = {name: record.parameters[name] for name in ("rule", "distance_mm", "count", "link_mm", "most_false")}
-    return Record(record.step, shown, (files.evaluation / "candidates.tsv", files.evaluation / "microbleeds.tsv"))
+    tables = files.evaluation / "candidates.tsv", files.evaluation / "microbleeds.tsv"
+    return replace(record, parameters=shown, sources=tables)
 
 
 def _draw(

@@ -18,6 +18,8 @@ from ..study.results import read_result
 
 __all__ = ["figures"]
 
+REVISION = 1
+
 
 def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lambda done, total, what: None) -> Path:
     """Draw what the cells of a study hold: losses where something was trained, curves where something was evaluated.
@@ -50,7 +52,8 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
             f"{opened.root}: nothing to draw yet. Train a cell with `cmbtk stage1-train` or evaluate one with "
             "`cmbtk evaluate` first."
         )
-    record = Record("figures", {"rule": rule, "cells": [cell.name for cell in cells]}, tuple(sources))
+    asked = {"rule": rule, "cells": [cell.name for cell in cells]}
+    record = Record("figures", asked, tuple(sources), revision=REVISION)
     if record.is_current(opened.figures):
         return opened.figures
     evaluated = [cell for cell in cells if cell.metrics.is_file()]

@@ -7,7 +7,7 @@ is found once, in ``slices/frst/<subject>.tsv``; the folds differ in their roles
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,8 @@ from ..study.geometry import Geometry, Mode, read_geometry
 from ..study.layout import Study
 
 __all__ = ["INPUT", "MOST", "frst"]
+
+REVISION = 1
 
 INPUT = "frst"
 """Where the name of a cell has its network's input."""
@@ -146,7 +148,6 @@ def frst(
     automatic: dict[str, Any] = {}
     if threshold == "auto":
         automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}
-    extra: dict[str, Any] = {"subjects": {role: len(names) for role, names in roles.items()}}
     record = Record(
         _STEP,
         {
@@ -163,7 +164,7 @@ def frst(
             "roles": roles,
         },
         sources=(*found, *([opened.microbleeds] if automatic else [])),
-        extra=extra,
+        revision=REVISION,
     )
     target = opened.cell(resolution, INPUT, fold, repeat).candidates
     warned = Warned(on_note)
@@ -178,16 +179,16 @@ def frst(
     else:
         value = float(threshold)
     table = table[table["confidence"] >= value].reset_index(drop=True)
-    extra["threshold"] = {
-        "value": value,
-        "chosen": "on the validation subjects" if automatic else "given",
-        **automatic,
-    }
     warned.add(*_capped(table))
-    extra["warnings"] = warned.lines
-    extra["candidates"] = {role: int((table["role"] == role).sum()) for role in ROLES}
-    with publish(target, record) as temporary:
-        write_tsv(table, temporary)
+    chosen = "on the validation subjects" if automatic else "given"
+    with publish(target, record) as out:
+        out.note(
+            subjects={role: len(names) for role, names in roles.items()},
+            threshold={"value": value, "chosen": chosen, **automatic},
+            warnings=warned.lines,
+            candidates={role: int((table["role"] == role).sum()) for role in ROLES},
+        )
+        write_tsv(table, out)
     return target
 
 
@@ -222,6 +223,7 @@ def _record(study: Study, subject: str, recipe: Recipe, separation_mm: float) ->
         _STEP,
         {"recipe": asdict(recipe), "separation_mm": separation_mm, "most": MOST},
         (study.swi(subject), study.mask(subject)),
+        revision=REVISION,
     )
 
 
@@ -236,8 +238,9 @@ def _maxima(study: Study, subject: str, *, recipe: Recipe, separation_mm: float)
     scores = radial_symmetry(swi.data, mask, swi.zooms, recipe)
     voxels, values = local_maxima(scores, swi.zooms, separation_mm=separation_mm, most=MOST)
     table = pd.DataFrame(voxels, columns=["i", "j", "k"]).assign(confidence=values)
-    with publish(target, replace(record, extra={"work": timed(1)})) as path:
-        write_tsv(table, path)
+    with publish(target, record) as out:
+        out.note(work=timed(1))
+        write_tsv(table, out)
     return target
 
 

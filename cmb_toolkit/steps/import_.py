@@ -45,6 +45,8 @@ from ..study.places import places, relative
 
 __all__ = ["guess_resolution", "import_authors", "import_table"]
 
+REVISION = 1
+
 Unmarked = Literal["patient", "read", "control"]
 
 UNMARKED: tuple[str, ...] = ("patient", "read", "control")
@@ -168,7 +170,6 @@ def import_authors(
             "labels": _sheets_digest(out, files.sheets.values()),
         },
         {},
-        {"left_out": files.left_out},
     )
     if key is not None:
         if out.resolve() in key.resolve().parents:
@@ -211,7 +212,7 @@ def import_authors(
     if wrong.found:
         wrong.extend(unreadable)
         wrong.raise_if_any(_fitting(marks, list(labelled.values()), label_base, label_axes, marks_on))
-    return _finish(study, record, participants, marks, scans, unreadable, problems)
+    return _finish(study, record, participants, marks, scans, files.left_out, unreadable, problems)
 
 
 _Placed: TypeAlias = dict[str, tuple[NDArray[np.int_], NDArray[np.float64]]]
@@ -352,7 +353,6 @@ def import_table(
             "scans": _digest(out, files),
         },
         {"table": table, **({"marks": marks} if marks is not None else {})},
-        {"left_out": sorted(set(frame.columns) - set(_TABLE_COLUMNS))},
     )
     if _is_done(study, record):
         return out
@@ -390,7 +390,8 @@ def import_table(
     if wrong.found:
         wrong.extend(unreadable)
         wrong.raise_if_any()
-    return _finish(study, record, participants, placed, files, unreadable, problems)
+    left_out = sorted(set(frame.columns) - set(_TABLE_COLUMNS))
+    return _finish(study, record, participants, placed, files, left_out, unreadable, problems)
 
 
 def _points(mine: pd.DataFrame, grids: Mapping[str, Grid], base: int, on: str | None) -> NDArray[np.int_]:
@@ -505,7 +506,6 @@ def _begin(
     out: Path,
     parameters: Mapping[str, Any],
     sources: Mapping[str, Path],
-    extra: Mapping[str, Any],
 ) -> tuple[Study, Record]:
     """Open or create the study, and refuse one whose tables this step did not write.
 
@@ -514,7 +514,7 @@ def _begin(
     UsageError
     """
     study = Study.create(out, name=out.absolute().name)
-    record = Record("import", parameters, sources, extra=extra)
+    record = Record("import", parameters, sources, revision=REVISION)
     _check_edited(study, record)
     return study, record
 
@@ -555,6 +555,7 @@ def _finish(
     participants: Sequence[Mapping[str, Any]],
     marks: _Placed,
     scans: Iterable[Path],
+    left_out: int | Sequence[str],
     unreadable: Problems,
     problems: Problems | None,
 ) -> Path:
@@ -573,8 +574,7 @@ def _finish(
     old = read_record(study.participants) or {}
     if not (_is_current(study, record) and old.get("failed", []) == failed):
         _check_edited(study, record, replace=True)
-        noted = Record(record.step, record.parameters, record.sources, extra={**record.extra, "failed": failed})
-        _write(study, noted, participants, marks, scans)
+        _write(study, record, participants, marks, scans, {"left_out": left_out, "failed": failed})
     if problems is None:
         unreadable.raise_if_any()
     else:
@@ -588,6 +588,7 @@ def _write(
     participants: Sequence[Mapping[str, Any]],
     marks: _Placed,
     scans: Iterable[Path],
+    noted: Mapping[str, Any],
 ) -> None:
     subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
     if subjects["person_id"].notna().any() or any(split_session(row["participant_id"])[1] for row in participants):
@@ -616,11 +617,11 @@ def _write(
     ):
         text = tsv_text(frame)
         content = hashlib.sha256(text.encode()).hexdigest()
-        extra = {**record.extra, "columns": columns, "content": content}
-        if frame is subjects:
-            extra["places"] = places(study.root, scans, content)
-        with publish(table, Record(record.step, record.parameters, record.sources, extra=extra)) as path:
-            path.write_text(text, "utf-8", newline="\n")
+        with publish(table, record) as out:
+            out.note(**noted, columns=columns, content=content)
+            if frame is subjects:
+                out.note(places=places(study.root, scans, content))
+            out.write_text(text, "utf-8", newline="\n")
 
 
 def _digest(out: Path, files: Iterable[Path]) -> str:

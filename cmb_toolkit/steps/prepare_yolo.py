@@ -29,7 +29,7 @@ from ..darknet.project import check_project, check_stem, write_project
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
 from ..io.nifti import check_same_grid, read_mask, read_volume
-from ..io.publish import Record, publish, read_record
+from ..io.publish import Record, identity, publish, read_record
 from ..model import IMAGE_SIZE, ROLES, Frame, OnProgress
 from ..parallel import for_each
 from ..slices import slice_stem
@@ -45,6 +45,7 @@ from ..study.truth import truth_table
 
 __all__ = ["prepare_yolo"]
 
+REVISION = 1
 
 _STEP = "prepare-yolo"
 _TURNED = VARIANTS[1:]
@@ -188,7 +189,7 @@ def prepare_yolo(
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
     valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
-    extra: dict[str, Any] = {
+    noted = {
         **fitted,
         "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
         "training_slices": {
@@ -224,7 +225,7 @@ def prepare_yolo(
             "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
         },
         sources=(cfg_file,),
-        extra=extra,
+        revision=REVISION,
     )
     if record.is_current(cell.project):
         if changed := edited_in_project(cell):
@@ -245,7 +246,7 @@ def prepare_yolo(
             slices=[stem for subject in sorted(done) for stem in done[subject].plain],
         )
         check_project(folder, training=bool(train))
-        extra["contents"] = fingerprints_of_project(folder)
+        folder.note(**noted, contents=fingerprints_of_project(folder))
     return cell.folder
 
 
@@ -378,7 +379,8 @@ def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
         "label_reach": choice.label_reach,
         "marks": sorted(map(list, subject.marks.astype(int).tolist())),
     }
-    return Record(step=_STEP, parameters=parameters, sources=tuple(_volumes(study, subject.id, choice.input).values()))
+    volumes = _volumes(study, subject.id, choice.input)
+    return Record(_STEP, parameters, tuple(volumes.values()), revision=REVISION)
 
 
 def _has_work(study: Study, subject: _Subject, choice: _Choice) -> bool:
@@ -393,10 +395,9 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     record = _record(study, subject, choice)
     if not record.is_current(folder):
         images, brain = _images(study, subject, choice)
-        extra: dict[str, Any] = {"brain_voxels": brain}
-        with publish(folder, replace(record, extra=extra)) as temporary:
-            _write_plain(temporary, subject, images, choice.label_reach)
-            extra["contents"] = fingerprints(temporary, _plain_stems(subject.id, brain))
+        with publish(folder, record) as out:
+            _write_plain(out, subject, images, choice.label_reach)
+            out.note(brain_voxels=brain, contents=fingerprints(out, _plain_stems(subject.id, brain)))
     brain = _note(folder)["brain_voxels"]
     plain = _plain_stems(subject.id, brain)
     _check_unedited(folder, plain)
@@ -404,7 +405,7 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), choice.label_reach)})
     negatives: list[int] = []
     training: list[str] = []
-    digest = [_content(folder)]
+    digest = [identity(folder, str(folder))]
     if subject.train and (positives or choice.negatives == "all"):
         rng = np.random.default_rng([choice.seed, zlib.crc32(subject.id.encode())])
         count = len(brain) if choice.negatives == "all" else round(choice.negatives * len(positives))
@@ -414,12 +415,11 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
             record = replace(record, parameters={**record.parameters, "slices": chosen})
             copies = [slice_stem(subject.id, k, variant) for k in chosen for variant in _TURNED]
             if not record.is_current(turned):
-                extra = {}
-                with publish(turned, replace(record, extra=extra)) as temporary:
-                    _write_turned(temporary, folder, subject, chosen)
-                    extra["contents"] = fingerprints(temporary, copies)
+                with publish(turned, record) as out:
+                    _write_turned(out, folder, subject, chosen)
+                    out.note(contents=fingerprints(out, copies))
             _check_unedited(turned, copies)
-            digest.append(_content(turned))
+            digest.append(identity(turned, str(turned)))
         variants = ("", *_TURNED) if choice.augment else ("",)
         training = [slice_stem(subject.id, k, variant) for k in chosen for variant in variants]
     return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
@@ -501,12 +501,6 @@ def _note(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     assert record is not None  # just written or found current
     return record
-
-
-def _content(folder: Path) -> str:
-    """Digest of what decides a published folder's content, the same after the folder was made again."""
-    note = _note(folder)
-    return _digest([note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]])
 
 
 def _digest(value: object) -> str:

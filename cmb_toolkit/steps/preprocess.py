@@ -34,6 +34,8 @@ from ..study.scan_limits import method_doubts
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
 
+REVISION = 1
+
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
 
@@ -245,8 +247,8 @@ class _Findings:
         )
 
 
-def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = None) -> Record:
-    """What is about to be done to a scan; `facts` may be filled until it is published."""
+def _record(scan: Scan, settings: Settings) -> Record:
+    """What is about to be done to a scan."""
     return Record(
         step="preprocess",
         parameters={
@@ -258,7 +260,7 @@ def _record(scan: Scan, settings: Settings, facts: Mapping[str, Any] | None = No
             "echo_time_ms": scan.echo_time_ms,
         },
         sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
-        extra={} if facts is None else facts,
+        revision=REVISION,
     )
 
 
@@ -271,17 +273,16 @@ def _sign(scan: Scan, settings: Settings) -> int | Literal["auto"]:
 
 
 def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
-    facts: dict[str, Any] = {}
-    record = _record(scan, settings, facts)
+    record = _record(scan, settings)
     made = not record.is_current(out)
     if made:
         with publish(out, record) as folder:
             folder.mkdir()
-            facts["acquisition"], doubts = acquisition(scan, settings)
+            acquired, doubts = acquisition(scan, settings)
             findings = _write(scan, folder, names, settings)
             findings.warnings += doubts
             findings.without_names(scan)
-            facts["found"] = asdict(findings)
+            folder.note(acquisition=acquired, found=asdict(findings))
     else:
         found = (read_record(out) or {}).get("found", {})
         findings = _Findings(**found)

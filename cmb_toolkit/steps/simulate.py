@@ -32,6 +32,8 @@ from ..study.layout import Study
 
 __all__ = ["COHORTS", "Part", "simulate"]
 
+REVISION = 1
+
 MOST_MICROBLEEDS = 30.0
 """Highest mean per patient; more do not find room 12 mm apart in a slab."""
 
@@ -182,7 +184,7 @@ def simulate(
         asked = {"cohort": cohort}
     study = Study.create(out, name=f"simulated {cohort or resolution}")
     _refuse_foreign(study)
-    whole = Record("simulate", {**common, "resolution": resolution, **asked})
+    whole = Record("simulate", {**common, "resolution": resolution, **asked}, revision=REVISION)
     tables = {study.participants: _PARTICIPANT_COLUMNS, study.microbleeds: _MICROBLEED_COLUMNS}
     if not all(whole.is_current(table) for table in tables):
         for table in tables:  # a study that is being changed has no tables, so that no other step takes it for whole
@@ -295,6 +297,7 @@ def _subject(plan: _Plan, *, study: Study, common: Mapping[str, Any], variant: V
             "group": plan.group,
             "scanner": plan.scanner,
         },
+        revision=REVISION,
     )
     target = study.simulated(plan.id)
     if record.is_current(target) and all((target / name).is_file() for name in _files(plan.id)):
@@ -445,6 +448,6 @@ def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mappi
     )
     rows = (participants, microbleeds)
     for (table, columns), content in zip(tables.items(), rows, strict=True):
-        record = Record(whole.step, whole.parameters, extra={"columns": dict(columns)})
-        with publish(table, record) as path:
+        with publish(table, whole) as path:
+            path.note(columns=dict(columns))
             write_tsv(pd.DataFrame(content, columns=list(columns)), path)

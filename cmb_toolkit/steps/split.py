@@ -20,6 +20,8 @@ from ..study.persons import unread
 
 __all__ = ["fold_table", "split"]
 
+REVISION = 1
+
 _COLUMNS = {
     "fold": "Number of the fold, from 1, or scanner- and the scanner that is trained on",
     "participant_id": "Subject",
@@ -84,8 +86,8 @@ def split(
             f"have no microbleeds. Write `yes` in the column `read` of {study.participants} if they were read."
         )
     asked = {"folds": folds, "validation": validation, **({"by_scanner": True} if by_scanner else {}), "seed": seed}
-    sources = (study.participants, study.microbleeds)
-    if not force and Record("split", asked, sources).is_current(study.folds):
+    record = Record("split", asked, (study.participants, study.microbleeds), revision=REVISION)
+    if not force and record.is_current(study.folds):
         return study.folds
     on_progress(0, 1, "")
     added = joined(table)
@@ -98,9 +100,9 @@ def split(
         raise DataError(f"{study.participants}: {error}") from error
     further = [(fold, name, "train") for fold in made["fold"].unique() for name in added]
     text = tsv_text(pd.concat([made, pd.DataFrame(further, columns=made.columns)], ignore_index=True))
-    noted = {"columns": _COLUMNS, "content": hashlib.sha256(text.encode()).hexdigest()}
-    with publish(study.folds, Record("split", asked, sources, extra=noted)) as path:
-        path.write_text(text, "utf-8", newline="\n")
+    with publish(study.folds, record) as out:
+        out.note(columns=_COLUMNS, content=hashlib.sha256(text.encode()).hexdigest())
+        out.write_text(text, "utf-8", newline="\n")
     on_progress(1, 1, "")
     return study.folds
 

@@ -32,6 +32,8 @@ from ..study.purposes import check_detector
 
 __all__ = ["DEFAULT", "stage1_detect"]
 
+REVISION = 1
+
 DEFAULT = 0.01
 """Threshold where none is given and there are no validation subjects to choose one on: the paper's for HR."""
 
@@ -126,8 +128,7 @@ def stage1_detect(
         "project": project,
         **({"by_default": True} if by_default else {}),
     }
-    extra: dict[str, Any] = {}
-    record = Record("stage1-detect", asked, tuple(sources), chosen.describe(), extra)
+    record = Record("stage1-detect", asked, tuple(sources), chosen.describe(), REVISION)
     if all(record.is_current(target) for target in (files.detections, files.candidates)):
         warned.again(files.candidates)
         return files.candidates
@@ -142,7 +143,7 @@ def stage1_detect(
     found = chosen.detect(
         files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
     )
-    extra["work"] = timed(len(role_of))
+    work = timed(len(role_of))
     boxes = detection_table(found, role_of)
     in_volume = partial(
         place_boxes,
@@ -166,7 +167,8 @@ def stage1_detect(
     warned.add(*_capped(boxes))
     placed = in_volume(boxes)
     table = candidate_table(placed)
-    extra |= {
+    noted = {
+        "work": work,
         "threshold": {"value": value, "chosen": origin, **automatic},
         "warnings": warned.lines,
         "slices": len(images),
@@ -175,8 +177,9 @@ def stage1_detect(
         "subjects": {role: len(parameters["roles"][role]) for role in roles},
     }
     for target, frame in ((files.detections, placed[list(PLACED)]), (files.candidates, table)):
-        with publish(target, record) as temporary:
-            write_tsv(frame, temporary)
+        with publish(target, record) as out:
+            out.note(**noted)
+            write_tsv(frame, out)
     return files.candidates
 
 

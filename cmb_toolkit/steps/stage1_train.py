@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from ..darknet.project import CFG, TRAIN_LIST, check_project, read_list
 from ..darknet.state import first_weights
 from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
-from ..io.publish import Record, publish, sha256
+from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..methods.yolo_watch import COLUMNS, watching
@@ -29,6 +28,8 @@ from ..study.made_from import edited_in_project, other_marks, project_digest
 from ..study.purposes import trained_detector
 
 __all__ = ["stage1_train"]
+
+REVISION = 1
 
 
 def stage1_train(
@@ -113,7 +114,6 @@ def stage1_train(
         raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
     first_weights(cfg, seed, weights, count_on=count_on)
     chosen = engine_to_train(engine, darknet, cfg)
-    extra: dict[str, Any] = {}
     warned = Warned(on_note)
     warned.add(*other_marks(study, files), *_listed_as_they_are(files, chosen.name, cfg))
     record = Record(
@@ -128,7 +128,7 @@ def stage1_train(
         },
         sources=(files.project / CFG, *([weights] if weights is not None else [])),
         engine=chosen.describe(),
-        extra=extra,
+        revision=REVISION,
     )
     with locked(files.training_lock, f"the cell {files.name}"):
         if restart:
@@ -152,17 +152,17 @@ def stage1_train(
         options = TrainingOptions(
             seed, weights, count_on, files.training, checkpoint_every_s, on_history=draw_live, watch=watched.watch
         )
-        with publish(files.weights, record) as temporary:
-            history = chosen.train(files.project, temporary, options, on_progress)
+        with publish(files.weights, record) as out:
+            history = chosen.train(files.project, out, options, on_progress)
             warned.add(*watched.verdict(files, cfg))
             with publish(files.yolo_history, record) as table:
                 write_tsv(history, table)
-            with publish(files.yolo_watch, replace(record, extra={"columns": COLUMNS})) as table:
+            with publish(files.yolo_watch, record) as table:
+                table.note(columns=COLUMNS)
                 write_tsv(watched.table, table)
             with publish(files.yolo_loss, record) as plot:
                 draw_training(history, watched.table, title, plot)
-            extra |= {"trained_for": trained_for.as_json(), "sha256": sha256(temporary), "warnings": warned.lines}
-            extra |= {"watch": watched.as_json(cfg)}
+            out.note(trained_for=trained_for.as_json(), watch=watched.as_json(cfg), warnings=warned.lines)
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights
 

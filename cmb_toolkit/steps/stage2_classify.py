@@ -28,6 +28,8 @@ from ..study.truth import truth_table
 
 __all__ = ["DEFAULT", "stage2_classify"]
 
+REVISION = 1
+
 DEFAULT = 0.5
 """Threshold where none is given and none can be chosen: the likelier of two classes."""
 
@@ -101,10 +103,9 @@ def stage2_classify(
     sources = [files.cnn, files.candidates]
     if threshold == "validation":
         sources.append(study.microbleeds)
-    extra: dict[str, Any] = {"warnings": warned.lines}
     asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "patches": digest}
     asked |= {"by_default": True} if by_default else {}
-    record = Record("stage2-classify", asked, tuple(sources), engine(), extra)
+    record = Record("stage2-classify", asked, tuple(sources), engine(), REVISION)
     if record.is_current(files.findings):
         warned.again(files.findings)
         return files.findings
@@ -127,11 +128,14 @@ def stage2_classify(
     else:
         value, chosen = float(threshold), "given"
     findings["kept"] = findings["probability"] >= value
-    extra["threshold"] = {"value": value, "chosen": chosen}
-    extra["work"] = work
-    extra["kept"] = {str(role): int(kept.sum()) for role, kept in findings.groupby("role")["kept"]}
-    with publish(files.findings, record) as path:
-        write_tsv(findings, path)
+    with publish(files.findings, record) as out:
+        out.note(
+            threshold={"value": value, "chosen": chosen},
+            work=work,
+            kept={str(role): int(kept.sum()) for role, kept in findings.groupby("role")["kept"]},
+            warnings=warned.lines,
+        )
+        write_tsv(findings, out)
     return files.findings
 
 

@@ -33,6 +33,8 @@ from ..study.truth import truth_table
 
 __all__ = ["stage2_crop"]
 
+REVISION = 1
+
 _GEOMETRY = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
 _CANDIDATES = ["candidate_id", "role", *_GEOMETRY]
 _LEARNED_FROM = ("train", "validation")
@@ -108,7 +110,6 @@ def stage2_crop(
     jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
     table = pd.concat([table, marks, *jittered], ignore_index=True)
     tasks = _tasks(study, table)
-    extra: dict[str, Any] = {"patches": _counts(table)}
     record = Record(
         step="stage2-crop",
         parameters={
@@ -126,7 +127,7 @@ def stage2_crop(
             study.microbleeds,
             *(path for task in tasks for path in task.volumes),
         ),
-        extra=extra,
+        revision=REVISION,
     )
     if record.is_current(files.patches):
         check_patches(files)
@@ -140,7 +141,8 @@ def stage2_crop(
         work = partial(_cut_subject, array=folder / ARRAY, scale=scale)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[list(COLUMNS)], folder / TABLE)
-        extra["contents"] = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
+        contents = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
+        folder.note(patches=_counts(table), contents=contents)
     return files.patches
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["stage2_train"]
 
+REVISION = 1
+
 
 def stage2_train(
     cell: Path,
@@ -111,8 +113,7 @@ def stage2_train(
     study, files = Study.of_cell(cell)
     parameters = {"network": network, **asdict(recipe), "patches": patches_digest(files)}
     check_patches(files)
-    extra: dict[str, Any] = {}
-    record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), extra)
+    record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), REVISION)
     checkpoint = files.scratch / "cnn.checkpoint.npz"
     if restart:
         for path in files.scratch.glob("cnn.checkpoint*.npz"):
@@ -122,17 +123,9 @@ def stage2_train(
         return files.cnn
     table, patches = read_patches(files.patches)
     training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
-    for role in ("train", "validation"):
-        rows = table[table["role"] == role]
-        extra[role] = {
-            "subjects": sorted(rows["participant_id"].unique()),
-            "microbleed_patches": int((rows["label"] == 1).sum()),
-            "other_patches": int((rows["label"] == 0).sum()),
-        }
     warned = Warned(on_note)
     warned.add(*validated(study, "the epoch of stage 2", cell_parameters(files)["roles"]["validation"]))
-    extra["warnings"] = warned.lines
-    extra["trained_for"] = trained_classifier(study, files).as_json()
+    trained_for = trained_classifier(study, files).as_json()
     on_note(_announcement(network, recipe, training[1], validation[1]))
     # only now, after everything was checked: importing Keras takes seconds
     from ..report.figures import draw_losses
@@ -170,21 +163,34 @@ def stage2_train(
             "whether the patches show what they should (`cmbtk stage2-crop` cuts them)."
         ) from error
     best = history[history["best"]].iloc[-1]
-    extra["best"] = {
-        "epoch": int(best["epoch"]),
-        "val_loss": float(best["val_loss"]),
-        "val_auc": float(best["val_auc"]),
+    noted = {
+        **{role: _learned_from(table[table["role"] == role]) for role in ("train", "validation")},
+        "trained_for": trained_for,
+        "best": {"epoch": int(best["epoch"])} | {name: float(best[name]) for name in ("val_loss", "val_auc")},
+        "seed_trained": int(best["seed"]),
+        "restarts": restarts,
+        "parameters_trained": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
+        "warnings": warned.lines,
     }
-    extra["seed_trained"] = int(best["seed"])
-    extra["restarts"] = restarts
-    extra["parameters_trained"] = int(sum(np.prod(v.shape) for v in model.trainable_variables))
-    with publish(files.cnn_history, record) as path:
-        write_tsv(history, path)
-    with publish(files.cnn_loss, record) as path:
-        draw_losses(None, history, f"{files.name}: training of the 3D-CNN", path)
-    with publish(files.cnn, record) as path:
-        networks.save(model, path)
+    writers: dict[Path, Callable[[Path], object]] = {
+        files.cnn_history: partial(write_tsv, history),
+        files.cnn_loss: lambda path: draw_losses(None, history, f"{files.name}: training of the 3D-CNN", path),
+        files.cnn: partial(networks.save, model),
+    }
+    for target, write in writers.items():
+        with publish(target, record) as out:
+            out.note(**noted)
+            write(out)
     return files.cnn
+
+
+def _learned_from(rows: pd.DataFrame) -> dict[str, Any]:
+    """Whose patches, and how many of them, for the record."""
+    return {
+        "subjects": sorted(rows["participant_id"].unique()),
+        "microbleed_patches": int((rows["label"] == 1).sum()),
+        "other_patches": int((rows["label"] == 0).sum()),
+    }
 
 
 def _announcement(network: str, recipe: Recipe, training: NDArray[np.intp], validation: NDArray[np.intp]) -> str:

@@ -21,6 +21,8 @@ from ..study.results import evaluated_cells, read_result
 
 __all__ = ["read_page", "tables"]
 
+REVISION = 1
+
 
 _COLUMNS = {
     "fold": "name, or all",
@@ -60,13 +62,14 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
         step="tables",
         parameters={"cells": [cell.name for cell in opened.cells()]},
         sources=tuple(cell.metrics for cell in cells),
-        extra={"columns": _COLUMNS},
+        revision=REVISION,
     )
     if record.is_current(opened.tables):
         return opened.tables
     results, subjects = [read_result(cell) for cell in cells], _subjects(cells)
     with publish(opened.tables, record) as folder:
         folder.mkdir()
+        folder.note(columns=_COLUMNS)
         for n, (rule, page) in enumerate(pages.items(), 1):
             (folder / f"results_{rule}.md").write_text(page.markdown(), "utf-8")
             for stage in STAGES:

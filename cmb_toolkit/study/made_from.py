@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ..darknet.contents import edited, fingerprints_of_project
 from ..darknet.project import CFG
-from ..errors import DataError, MissingError
-from ..io.publish import read_record, unchanged
+from ..errors import DataError
+from ..io.publish import identity, read_record, unchanged
 from .cohort import read_microbleeds
 from .layout import Cell, Study
 
@@ -38,7 +37,7 @@ def project_digest(cell: Cell) -> str:
         If it is not there or not complete.
     """
     missing = f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first."
-    return _digest(cell.project, missing)
+    return identity(cell.project, missing)
 
 
 def patches_digest(cell: Cell) -> str:
@@ -49,7 +48,7 @@ def patches_digest(cell: Cell) -> str:
     MissingError
         If they are not there or not complete.
     """
-    return _digest(cell.patches, f"{cell.patches}: no patches. Run `cmbtk stage2-crop` for this cell first.")
+    return identity(cell.patches, f"{cell.patches}: no patches. Run `cmbtk stage2-crop` for this cell first.")
 
 
 def edited_in_project(cell: Cell) -> list[str]:
@@ -170,14 +169,6 @@ def check_patches(cell: Cell) -> None:
             "table and array may no longer belong together. Remove this folder and run `cmbtk stage2-crop` again; "
             "labels come from microbleeds.tsv."
         )
-
-
-def _digest(target: Path, missing: str) -> str:
-    note: dict[str, Any] | None = read_record(target)
-    if note is None or not target.is_dir():
-        raise MissingError(missing)
-    made_from = [note["version"], note["parameters"], [source["sha256"] for source in note["sources"]]]
-    return _sha256(made_from)
 
 
 def _sha256(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,5 +138,10 @@ def job_table(
         "files": files,
         "yolo": [cell.name for cell in cells if cell.input != FRST],
         "frst": [cell.name for cell in cells if cell.input == FRST],
+        "revisions": {step: revision for step in {job.step for job in jobs} if (revision := _revision(step)) > 1},
         "cluster": {job.step: settings.job(job.step) for job in jobs},
     }
+
+
+def _revision(step: str) -> int:
+    return int(importlib.import_module(f"cmb_toolkit.steps.{step.replace('-', '_')}").REVISION)

@@ -1,8 +1,10 @@
 """Outputs appear whole or not at all, whatever happens to the process or the disk."""
 
 import errno
+import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmb_toolkit import __version__
 from cmb_toolkit.errors import CmbError, DataError, MissingError, StorageError
-from cmb_toolkit.io.publish import Record, publish, read_record, sha256, sidecar, write_text
+from cmb_toolkit.io.publish import Record, identity, publish, read_record, sha256, sidecar, write_text
 
 
 @pytest.fixture
@@ -71,11 +74,15 @@ def test_a_json_target_is_not_overwritten_by_its_own_provenance(tmp_path):
 
 def test_sidecar_says_where_the_output_came_from(tmp_path, source):
     target = tmp_path / "out" / "deep" / "table.tsv"
-    make(target, Record("crop", {"size": 16}, (source,), "numpy 2", {"columns": {"k": "slice"}}))
+    with publish(target, Record("crop", {"size": 16}, (source,), "numpy 2", revision=3)) as out:
+        out.write_text("new")
+        out.note(columns={"k": "slice"})
     record = read_record(target)
     assert record["step"] == "crop"
     assert record["parameters"] == {"size": 16}
     assert record["engine"] == "numpy 2"
+    assert (record["revision"], record["version"]) == (3, __version__)
+    assert re.fullmatch("[0-9a-f]{40}", record["commit"] or "0" * 40)
     assert record["columns"] == {"k": "slice"}
     assert record["sources"][0]["file"] == "scan.nii.gz"
     assert record["sources"][0]["sha256"] == sha256(source)
@@ -202,11 +209,45 @@ def test_a_missing_source_is_named(tmp_path, source):
         record.is_current(tmp_path / "t")
 
 
-def test_another_version_is_not_current(tmp_path, monkeypatch):
+def test_another_version_or_commit_changes_nothing(tmp_path, monkeypatch):
     record = Record("x", {})
-    make(tmp_path / "t", record)
+    make_folder(tmp_path / "t", record, ["a"])
+    before = identity(tmp_path / "t", "")
     monkeypatch.setattr("cmb_toolkit.io.publish.__version__", "99.0")
-    assert not record.is_current(tmp_path / "t")
+    monkeypatch.setattr("cmb_toolkit.io.publish._COMMIT", "0" * 40)
+    assert record.is_current(tmp_path / "t")
+    make_folder(tmp_path / "t", record, ["a"])
+    assert read_record(tmp_path / "t")["version"] == "99.0"
+    assert identity(tmp_path / "t", "") == before
+
+
+def test_another_revision_is_not_current_nor_the_same_thing(tmp_path):
+    make_folder(tmp_path / "t", Record("x", {}), ["a"])
+    before = identity(tmp_path / "t", "")
+    later = Record("x", {}, revision=2)
+    assert not later.is_current(tmp_path / "t")
+    make_folder(tmp_path / "t", later, ["a"])
+    assert later.is_current(tmp_path / "t")
+    assert not Record("x", {}).is_current(tmp_path / "t")
+    assert identity(tmp_path / "t", "") != before
+
+
+def test_what_was_made_before_there_were_revisions_is_of_the_first(tmp_path):
+    record = Record("x", {"n": 1})
+    make_folder(tmp_path / "t", record, ["a"])
+    old = json.loads(sidecar(tmp_path / "t").read_text())
+    del old["revision"], old["commit"]
+    sidecar(tmp_path / "t").write_text(json.dumps(old))
+    assert record.is_current(tmp_path / "t")
+    assert not Record("x", {"n": 1}, revision=2).is_current(tmp_path / "t")
+    # as trainings noted it then of the project that they had learned from
+    made_from = json.dumps(["0.1.0", {"n": 1}, []], sort_keys=True)
+    assert identity(tmp_path / "t", "") == hashlib.sha256(made_from.encode()).hexdigest()
+
+
+def test_a_thing_that_is_not_there_has_no_identity(tmp_path):
+    with pytest.raises(MissingError, match="run this first"):
+        identity(tmp_path / "t", "run this first")
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"step": "x"}', '{"Name": "of somebody else"}'])
@@ -311,8 +352,8 @@ def test_a_record_is_read_from_a_regular_file_alone(tmp_path, spoil):
     assert read_record(tmp_path / "t") is None
 
 
-@pytest.mark.parametrize("key", ["sources", "parameters"])
-@pytest.mark.parametrize("value", [None, 3, "x", ["x"], [{}]])
+@pytest.mark.parametrize("key", ["sources", "parameters", "revision"])
+@pytest.mark.parametrize("value", [None, 3.5, "x", ["x"], [{}]])
 def test_a_record_with_other_kinds_of_values_is_none_of_ours(tmp_path, key, value):
     make(tmp_path / "t", Record("x", {}))
     content = json.loads(sidecar(tmp_path / "t").read_text()) | {key: value}

@@ -140,7 +140,7 @@ def test_a_changed_setting_changes_the_options_of_what_it_touches_alone(paper, p
     assert {cell for _, cell in differ} == {cell.name for cell in cells if cell.role == "HR" and cell.stages == 2}
 
 
-def test_the_table_for_snakemake_has_options_word_by_word(paper, participants):
+def test_the_table_for_snakemake_has_options_word_by_word(paper, participants, monkeypatch):
     people = participants("HR")
     settings = replace(paper, options={**paper.options, "prepare-yolo": {"cfg": "/my nets/a.cfg"}})
     cells, _ = list_cells(settings, people, FOLDS)
@@ -150,3 +150,7 @@ def test_the_table_for_snakemake_has_options_word_by_word(paper, participants):
     assert said[said.index("--cfg") + 1] == "/my nets/a.cfg"
     assert set(table["yolo"]) | set(table["frst"]) == {cell.name for cell in cells}
     assert len(table["subjects"]) == 7
+    assert table["revisions"] == {}, "that of a step which never changed is no reason for Snakemake to look at it again"
+    monkeypatch.setattr("cmb_toolkit.steps.stage2_train.REVISION", 2)
+    table = job_table(settings, cells, jobs, people["participant_id"].tolist(), "0a1b")
+    assert table["revisions"] == {"stage2-train": 2}

@@ -233,6 +233,18 @@ def test_crop_again_is_a_no_op_and_jobs_change_nothing(cell):
     assert (cell.patches / "patches.npy").read_bytes() == before
 
 
+def test_another_version_cuts_nothing_again_and_another_revision_does(cell, monkeypatch):
+    first = stage2_crop(cell.folder)
+    made, digest = (first / "patches.npy").stat().st_mtime_ns, patches_digest(cell)
+    monkeypatch.setattr("cmb_toolkit.io.publish.__version__", "99.0")
+    stage2_crop(cell.folder)
+    assert (first / "patches.npy").stat().st_mtime_ns == made
+    monkeypatch.setattr("cmb_toolkit.steps.stage2_crop.REVISION", 2)
+    stage2_crop(cell.folder)
+    assert (first / "patches.npy").stat().st_mtime_ns > made
+    assert patches_digest(cell) != digest, "a network was trained on other patches than these"
+
+
 def test_crop_by_the_papers_rule_wants_the_labelled_slice(cell):
     table, _ = read_patches(stage2_crop(cell.folder, rule="paper"))
     candidates = table[table["origin"] == "candidate"]

@@ -34,9 +34,10 @@ def test_a_hit_has_to_reach_the_next_slice(classified_study):
 def test_warnings_stand_beside_the_numbers(classified_study, read_json):
     cell = classified_study.cell_named(NAME)
     note = read_record(cell.findings)
-    extra = {"threshold": note["threshold"], "warnings": ["the threshold of stage 2 was chosen on 1 validation person"]}
+    said = ["the threshold of stage 2 was chosen on 1 validation person"]
     findings = read_tsv(cell.findings)
-    with publish(cell.findings, Record("stage2-classify", {}, extra=extra)) as path:
+    with publish(cell.findings, Record("stage2-classify", {})) as path:
+        path.note(threshold=note["threshold"], warnings=said)
         write_tsv(findings, path)
     said = []
     evaluate(cell.folder, distance_mm=1.0, most_false=0, on_note=said.append)

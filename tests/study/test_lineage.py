@@ -41,8 +41,8 @@ def detected_with(cell, weights):
     """The same candidates, found with these weights."""
     table, threshold = read_tsv(cell.candidates), read_record(cell.candidates)["threshold"]
     parameters = {"roles": ["validation", "test", "control"], "project": project_digest(cell)}
-    record = Record("stage1-detect", parameters, (weights,), extra={"threshold": threshold})
-    with publish(cell.candidates, record) as path:
+    with publish(cell.candidates, Record("stage1-detect", parameters, (weights,))) as path:
+        path.note(threshold=threshold)
         write_tsv(table, path)
 
 
@@ -58,11 +58,12 @@ def cell(classified_study):
         folder.mkdir()
         write_tsv(pd.DataFrame(rows, columns=["participant_id", "role"]), folder / TABLE)
     learned = {role: {"subjects": roles[role]} for role in ("train", "validation")}
-    with publish(cell.cnn, Record("stage2-train", {"patches": patches_digest(cell)}, extra=learned)) as path:
+    with publish(cell.cnn, Record("stage2-train", {"patches": patches_digest(cell)})) as path:
+        path.note(**learned)
         path.write_bytes(b"network")
     findings, threshold = read_tsv(cell.findings), read_record(cell.findings)["threshold"]
-    record = Record("stage2-classify", {"patches": patches_digest(cell)}, (cell.cnn,), extra={"threshold": threshold})
-    with publish(cell.findings, record) as path:
+    with publish(cell.findings, Record("stage2-classify", {"patches": patches_digest(cell)}, (cell.cnn,))) as path:
+        path.note(threshold=threshold)
         write_tsv(findings, path)
     return cell
 
@@ -225,10 +226,9 @@ def test_without_provenance_leaks_are_unknown_never_none(cell, tmp_path, read_js
         cell.cnn.write_bytes(b"another")
         findings, threshold = read_tsv(cell.findings), read_record(cell.findings)["threshold"]
         parameters = {"patches": patches_digest(cell)}
-        with publish(
-            cell.findings, Record("stage2-classify", parameters, (cell.cnn,), None, {"threshold": threshold})
-        ) as p:
-            write_tsv(findings, p)
+        with publish(cell.findings, Record("stage2-classify", parameters, (cell.cnn,))) as path:
+            path.note(threshold=threshold)
+            write_tsv(findings, path)
         sidecar(cell.cnn).unlink()
     else:
         (cell.folder / what).unlink()

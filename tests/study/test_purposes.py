@@ -14,7 +14,7 @@ from cmb_toolkit.darknet.cfg import parse_cfg
 from cmb_toolkit.darknet.project import CFG, set_net
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging.sign import SinusEvidence, VeinEvidence
-from cmb_toolkit.io.publish import Record, publish, sha256, sidecar
+from cmb_toolkit.io.publish import Record, publish, sidecar
 from cmb_toolkit.purpose import Purpose
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.made_from import patches_digest, project_digest
@@ -65,13 +65,11 @@ def make_cell(study, *, cfg=NETWORK, fold="1", roles=ROLES, **changed):
 
 def train(study, cell, content=b"weights", *, noted=True):
     """Weights as a training leaves them; those of older versions have nothing noted of what they are for."""
-    extra = {}
-    if noted:
-        extra = {"trained_for": trained_detector(study, cell).as_json()}
-    record = Record("stage1-train", {"project": project_digest(cell)}, (cell.project / CFG,), extra=extra)
+    record = Record("stage1-train", {"project": project_digest(cell)}, (cell.project / CFG,))
     with publish(cell.weights, record) as path:
         path.write_bytes(content)
-        extra |= {"sha256": sha256(path)} if noted else {}
+        if noted:
+            path.note(trained_for=trained_detector(study, cell).as_json())
     return cell.weights
 
 
@@ -257,8 +255,9 @@ def make_patches(study, cell, **changed):
 
 
 def train_classifier(study, cell, *, noted=True):
-    extra = {"trained_for": trained_classifier(study, cell).as_json()} if noted else {}
-    with publish(cell.cnn, Record("stage2-train", {"patches": patches_digest(cell)}, extra=extra)) as path:
+    with publish(cell.cnn, Record("stage2-train", {"patches": patches_digest(cell)})) as path:
+        if noted:
+            path.note(trained_for=trained_classifier(study, cell).as_json())
         path.write_bytes(b"network")
 
 

@@ -127,6 +127,15 @@ def test_the_whole_of_it(place, cmbtk):
     lr = "tiny-lr_swi+cphase-averaged_fold-1"
     assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
 
+    # a step that makes something else than before, and what follows from it
+    settings.write_text(SETTINGS, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cmb_toolkit.steps.stage2_train.REVISION", 2)
+        todo = plan(read_experiment(study.root, settings)).todo
+    assert {(job.step, job.cell) for job in todo} == {
+        (step, across.name) for step in ("stage2-train", "stage2-classify", "evaluate")
+    }
+
     # what was measured tells how long a hundred times as much will take, too
     train = "stage1-train", BOTH
     now = read_experiment(study.root, settings)
