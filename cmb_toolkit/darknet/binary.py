@@ -26,10 +26,10 @@ from .cfg import Cfg, read_cfg
 from .embedded import EmbeddedEngine
 from .engine import Engine, TrainingOptions
 from .find import Binary
-from .lock import gpu_lock
-from .process import PATIENCE_S
+from .gpu import gpu_lock
 from .project import CFG, TRAIN_LIST, read_list
 from .region import select_boxes
+from .run import PATIENCE_S
 from .samples import digest_of_samples, read_image
 from .state import TrainingState, first_weights
 from .watching import Watch

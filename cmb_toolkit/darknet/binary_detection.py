@@ -18,8 +18,8 @@ from ..model import OnProgress
 from .cfg import Cfg, read_cfg
 from .find import Binary
 from .output import Found, parse_test, parse_valid
-from .process import PATIENCE_S, running
 from .project import CFG, CLASS_NAME, set_net
+from .run import PATIENCE_S, run_darknet
 
 __all__ = ["find_boxes", "json_argv", "valid_argv"]
 
@@ -132,7 +132,7 @@ def _test(
     # a little below: its file is rounded, and a box at the threshold belongs in
     argv = json_argv(binary.path, max(threshold - 1e-6, 0.0))
     images = folder / "images.txt"
-    with running(argv, folder, stdin=images, patience_s=patience_s, environment=_KEEP_MEMORY) as darknet:
+    with run_darknet(argv, folder, stdin=images, patience_s=patience_s, environment=_KEEP_MEMORY) as darknet:
         for line in darknet.lines():
             _check_loaded(binary, line)
             boxes += _BOX.match(line) is not None
@@ -164,7 +164,7 @@ def _valid(
         listed.append(filler)
     (folder / "images.txt").write_text("".join(f"{place}\n" for place in listed), "utf-8")
     finished = False
-    with running(valid_argv(binary.path), folder, patience_s=patience_s) as darknet:
+    with run_darknet(valid_argv(binary.path), folder, patience_s=patience_s) as darknet:
         for line in darknet.lines():
             _check_loaded(binary, line)
             if line.isdecimal():

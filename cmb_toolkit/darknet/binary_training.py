@@ -16,9 +16,9 @@ from .cfg import Cfg
 from .engine import TrainingOptions
 from .find import Binary
 from .output import parse_iteration
-from .process import PATIENCE_S, running
 from .project import CFG, DATA, TRAIN_LIST, read_list, set_net
 from .restart import schedule_keys
+from .run import PATIENCE_S, run_darknet
 from .state import DivergedError, TrainingState, describe, diverged
 from .weights import NotFiniteError, Weights, write_weights
 
@@ -63,7 +63,7 @@ def run_training(
     _lay_out(project, cfg, state, _iterations_between(cfg, state, options, binary.cuda))
     done, started, looked = state.start.iteration, time.monotonic(), 0.0
     try:
-        with running(train_argv(binary.path), work, patience_s=patience_s) as darknet:
+        with run_darknet(train_argv(binary.path), work, patience_s=patience_s) as darknet:
             for line in darknet.lines():
                 step = parse_iteration(line)
                 if step is None:

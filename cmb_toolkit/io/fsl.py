@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,11 +19,12 @@ from numpy.typing import NDArray
 
 from ..errors import CmbError, DataError, MissingError
 from .nifti import Volume, read_mask, write_volume
+from .process import running
 
 __all__ = ["FslBet", "bet_argv", "find_bet"]
 
-_TIMEOUT_S = 1800.0
-_LAST_LINES = 8
+_PATIENCE_S = 1800.0
+"""A bet that says nothing for so long [s], which is all that it does, hangs."""
 
 
 @dataclass(frozen=True)
@@ -92,32 +91,13 @@ class FslBet:
                 ) from error
 
     def _run(self, argv: list[str], folder: Path) -> str:
-        """Run it to its end, or end it and its children; return the last lines that it printed."""
-        environment = {"FSLDIR": str(self.root), **os.environ, "FSLOUTPUTTYPE": "NIFTI_GZ"}
-        with (folder / "said").open("w+b") as said:
-            try:
-                process = subprocess.Popen(
-                    argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                    start_new_session=True,
-                )  # fmt: skip
-            except OSError as error:
-                raise CmbError(
-                    f"{self.program}: does not start ({error.strerror}). Repair FSL, or take --brain-mask own."
-                ) from error
-            try:
-                process.wait(_TIMEOUT_S)
-            except subprocess.TimeoutExpired as error:
-                raise CmbError(
-                    f"{self.program}: did not end in {_TIMEOUT_S / 60:.0f} minutes and was stopped. "
-                    "Give a brain mask, or take --brain-mask own."
-                ) from error
-            finally:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)  # bet is a script around bet2
-                process.wait()
-            said.seek(0)
-            lines = said.read().decode("latin-1").splitlines()[-_LAST_LINES:]
-        return "\n".join("  " + "".join(c for c in line if c.isprintable()) for line in lines) or "  (nothing)"
+        """Run it to its end; return the last lines that it printed."""
+        environment = {"FSLDIR": os.environ.get("FSLDIR", str(self.root)), "FSLOUTPUTTYPE": "NIFTI_GZ"}
+        cure = "Repair FSL, give a brain mask, or take --brain-mask own."
+        with running(argv, folder, cure=cure, environment=environment, patience_s=_PATIENCE_S) as program:
+            for _ in program.lines():
+                pass
+        return program.last_words() or "  (nothing)"
 
 
 def bet_argv(program: Path, *, fraction: float, gradient: float) -> list[str]:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from ..darknet.cfg import Cfg, read_cfg
 from ..darknet.engine import TrainingOptions, engine_to_train
-from ..darknet.lock import locked
 from ..darknet.project import CFG, TRAIN_LIST, check_project, read_list
 from ..darknet.state import first_weights
 from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
+from ..io.lock import locked
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..darknet.lock import locked
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.files import load_json
+from ..io.lock import locked
 from ..io.publish import edited, read_record, write_text
 from ..paper.cells import PlannedCell, is_scanner_fold, list_cells
 from ..paper.settings import Settings, load_settings, settings_of

@@ -6,18 +6,17 @@ import hashlib
 import importlib.util
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import CmbError, MissingError
+from ..io.process import running
 
 __all__ = [
     "Event",
@@ -35,7 +34,6 @@ _HERE = Path(__file__).parent
 _MARK = "CMBTK_EXPERIMENT"
 _GRACE_S = 10.0
 """So long a run that is interrupted may tidy up [s]."""
-_TERMS = ("event", "id", "rule", "cell", "reason", "text")
 
 
 @dataclass(frozen=True)
@@ -188,69 +186,22 @@ def events(argv: Sequence[str], added: Mapping[str, str], said: Path, hold: int 
         If it ends without success and without having told of a failed job.
     """
     told = False
-    with said.open("wb") as rest, _running(argv, added, rest.fileno(), hold) as process:
-        for line in _lines(process):
+    with (
+        said.open("wb") as rest,
+        # it begins no other command while those that run tidy up
+        running(
+            argv, Path(), cure="Install it again: pip install 'cmb_toolkit[workflow]'", stderr=rest.fileno(),
+            environment=added, hold=hold, grace_s=_GRACE_S,
+        ) as process,
+    ):  # fmt: skip
+        for line in process.lines():
             event = parse_event(line)
             if event is not None:
                 told |= event.kind in ("failed", "error")
                 yield event
-        code = process.wait()
-    if code and not told:
+    if process.code and not told:
         words = said.read_text("utf-8", "replace").strip().splitlines()[-5:]
-        raise CmbError("\n".join([f"Snakemake ended with exit code {code}.", *words]))
-
-
-@contextmanager
-def _running(
-    argv: Sequence[str], added: Mapping[str, str], rest: int, hold: int | None
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=rest, env=os.environ | dict(added),
-        start_new_session=True, pass_fds=() if hold is None else (hold,),
-    )  # fmt: skip
-    # it ends the whole group when our end of its pipe closes, however this process dies
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$0"', str(process.pid)],
-        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            _interrupt(process)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        guard.kill()
-        guard.wait()
-        for stream in (process.stdout, guard.stdin):
-            if stream is not None:
-                stream.close()
-
-
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Commands tidy up and end, Snakemake begins no other. Not SIGINT: who was started with `&` ignores it."""
-    with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired, KeyboardInterrupt):
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(_GRACE_S)
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Lines of its output until it ends; a grandchild that keeps the pipe open does not keep us."""
-    assert process.stdout is not None
-    stream = process.stdout.fileno()
-    rest = b""
-    while True:
-        if not select.select([stream], [], [], 1.0)[0]:
-            if process.poll() is not None:
-                break
-            continue
-        block = os.read(stream, 1 << 16)
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            yield line.decode("utf-8", "replace")
-        if not block:
-            break
+        raise CmbError("\n".join([f"Snakemake ended with exit code {process.code}.", *words]))
 
 
 def end_leftovers(study: Path) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.darknet import binary_training as module
-from cmb_toolkit.darknet import lock as lock_module
+from cmb_toolkit.darknet import gpu as gpu_module
 from cmb_toolkit.darknet.binary import BinaryEngine
 from cmb_toolkit.darknet.binary_detection import json_argv, valid_argv
 from cmb_toolkit.darknet.binary_training import train_argv
@@ -466,11 +466,11 @@ def test_a_full_disk_is_seen_before_and_while_it_fills(fake, project, tmp_path, 
 
 
 def test_a_gpu_trains_one_thing_at_a_time(fake, project, tmp_path, monkeypatch):
-    monkeypatch.setattr(lock_module, "_FOLDER", tmp_path)
-    with lock_module.gpu_lock(), pytest.raises(UsageError, match=r"GPU 0.*busy"):
+    monkeypatch.setattr(gpu_module, "_FOLDER", tmp_path)
+    with gpu_module.gpu_lock(), pytest.raises(UsageError, match=r"GPU 0.*busy"):
         fake("cuda").train(project, tmp_path / "a", options(tmp_path), silent)
     fake("cuda").train(project, tmp_path / "yolo.weights", options(tmp_path), silent)
-    with lock_module.gpu_lock():
+    with gpu_module.gpu_lock():
         fake().train(project, tmp_path / "yolo.weights", options(tmp_path), silent)
 
 

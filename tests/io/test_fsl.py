@@ -137,10 +137,10 @@ def test_a_program_that_does_not_start(tmp_path, magnitude):
 
 
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path, magnitude, monkeypatch):
-    monkeypatch.setattr(fsl, "_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(fsl, "_PATIENCE_S", 1.0)
     program = install(tmp_path / "fsl")
     program.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/child\nwait\n")
-    with pytest.raises(CmbError, match="did not end in"):
+    with pytest.raises(CmbError, match="said nothing for 1 s, so it hangs"):
         find_bet({"FSLDIR": str(tmp_path / "fsl")}).mask(magnitude)
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
     for _ in range(100):

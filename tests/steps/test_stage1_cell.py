@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_to_text
-from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.learning import look_figures
 from cmb_toolkit.imaging.frame import make_frame, to_image
+from cmb_toolkit.io.lock import locked
 from cmb_toolkit.io.publish import Record, publish, read_record, sha256
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.methods.yolo_watch import COLUMNS as WATCHED

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cmb_toolkit.darknet.lock import locked
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.io.lock import locked
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment

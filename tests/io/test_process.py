@@ -4,12 +4,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cmb_toolkit.darknet.process import running
 from cmb_toolkit.errors import DarknetError
+from cmb_toolkit.io.process import running
+
+run = partial(running, cure="Try again.", error=DarknetError)
 
 
 def test_lines_of_both_streams_and_the_status(tmp_path):
@@ -20,7 +23,7 @@ print("two", file=sys.stderr)
 print("no end", end="")
 sys.exit(7)
 """
-    with running([sys.executable, "-c", code], tmp_path) as program:
+    with run([sys.executable, "-c", code], tmp_path) as program:
         lines = list(program.lines())
         assert lines == ["first", "two", "no end"]
         assert program.code == 7
@@ -29,16 +32,30 @@ sys.exit(7)
 
 def test_stdin_and_folder(tmp_path):
     (tmp_path / "in.txt").write_text("hello\n")
-    with running(["cat"], tmp_path, stdin=tmp_path / "in.txt") as program:
+    with run(["cat"], tmp_path, stdin=tmp_path / "in.txt") as program:
         assert list(program.lines()) == ["hello"]
-    with running(["pwd"], tmp_path) as program:
+    with run(["pwd"], tmp_path) as program:
         assert list(program.lines()) == [str(tmp_path)]
+
+
+def test_what_a_program_leaves_behind_is_not_waited_for(tmp_path):
+    with run(["sh", "-c", "sleep 300 & echo $!"], tmp_path) as program:
+        child = int("".join(program.lines()))
+        assert program.code == 0
+    gone_by(child, 5)
+
+
+def test_where_the_block_ends_first_it_may_tidy_up(tmp_path):
+    tidy = "trap 'echo tidied > done; exit' TERM; echo x; while :; do sleep 0.05; done"
+    with run(["sh", "-c", tidy], tmp_path, grace_s=5.0) as program:
+        next(program.lines())
+    assert (tmp_path / "done").is_file()
 
 
 def test_silence_ends_it(tmp_path):
     with (
-        pytest.raises(DarknetError, match="said nothing for 0 s, so it hangs"),
-        running(
+        pytest.raises(DarknetError, match=r"said nothing for 0 s, so it hangs, and was ended\. Try again"),
+        run(
             [sys.executable, "-c", "import time; print('x', flush=True); time.sleep(60)"], tmp_path, patience_s=0.4
         ) as p,
     ):
@@ -48,7 +65,7 @@ def test_silence_ends_it(tmp_path):
 
 def test_what_was_said_while_somebody_was_busy_is_no_silence(tmp_path):
     code = "import time; print('x', flush=True); time.sleep(0.1); print('y', flush=True); time.sleep(0.5)"
-    with running([sys.executable, "-c", code], tmp_path, patience_s=0.6) as program:
+    with run([sys.executable, "-c", code], tmp_path, patience_s=0.6) as program:
         for line in program.lines():
             if line == "x":
                 time.sleep(0.8)
@@ -56,7 +73,7 @@ def test_what_was_said_while_somebody_was_busy_is_no_silence(tmp_path):
 
 
 def test_its_children_end_with_the_block(tmp_path):
-    with running(["sh", "-c", "sleep 300 & echo $!; wait"], tmp_path) as program:
+    with run(["sh", "-c", "sleep 300 & echo $!; wait"], tmp_path) as program:
         child = int(next(program.lines()))
     gone_by(child, 5)
 
@@ -66,8 +83,8 @@ def test_it_dies_with_us_however_we_die(tmp_path, how):
     code = f"""
 import sys
 from pathlib import Path
-from cmb_toolkit.darknet.process import running
-with running(["sh", "-c", "echo $$; sleep 300; echo"], Path({str(tmp_path)!r})) as program:
+from cmb_toolkit.io.process import running
+with running(["sh", "-c", "echo $$; sleep 300; echo"], Path({str(tmp_path)!r}), cure="") as program:
     for line in program.lines():
         print(line, flush=True)
 """
@@ -103,5 +120,8 @@ def test_what_cannot_be_started(tmp_path):
     (tmp_path / "x").write_text("not a program")
     (tmp_path / "x").chmod(0o755)
     for name in ("x", "y"):
-        with pytest.raises(DarknetError, match="does not start"), running([str(tmp_path / name)], tmp_path):
+        with (
+            pytest.raises(DarknetError, match=r"does not start \(.*\). Try again."),
+            run([str(tmp_path / name)], tmp_path),
+        ):
             pass
