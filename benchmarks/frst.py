@@ -22,7 +22,7 @@ import pandas as pd
 from skimage.feature import blob_dog
 
 from cmb_toolkit.evaluation.metrics import froc
-from cmb_toolkit.evaluation.rules import Rule
+from cmb_toolkit.evaluation.rules.centre import Centre
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.parallel import for_each
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES
@@ -122,7 +122,7 @@ def measure(study: Study, recipe: Recipe, chosen: argparse.Namespace) -> None:
     work = partial(candidates, study=study, recipe=recipe)
     found = for_each(work, subjects, jobs=chosen.jobs, on_progress=quiet)
     truth = read_microbleeds(study)
-    curve = froc(pd.concat([table for table, _ in found], ignore_index=True), truth, Rule("centre"), subjects)
+    curve = froc(pd.concat([table for table, _ in found], ignore_index=True), truth, Centre(), subjects)
     resolution = "+".join(sorted(set(people["resolution"])))
     print(f"{resolution}: {len(subjects)} subjects, {len(truth)} microbleeds")
     print("sensitivity %  false positives per subject")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+import cmb_toolkit
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.study.geometry import read_geometry
@@ -137,6 +138,20 @@ def two_fold_study(classified_study):
     """The same with a second cell, in which stage 1 found less."""
     _cell(classified_study, "2", [row for row in CANDIDATES if row[4] > 0.35])
     return classified_study
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Adds a line to a registry, as if it stood in the source: what reads the registry on import is imported anew."""
+
+    def add(registry, name, line):
+        monkeypatch.setitem(registry, name, line)
+        for package in ("cli", "paper", "workflow"):
+            monkeypatch.setattr(cmb_toolkit, package, getattr(cmb_toolkit, package, None), raising=False)
+        for module in [name for name in sys.modules if name.split(".")[1:2] in (["cli"], ["paper"], ["workflow"])]:
+            monkeypatch.delitem(sys.modules, module)
+
+    return add
 
 
 @pytest.fixture

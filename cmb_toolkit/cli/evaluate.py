@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import RULE
+from .options import RULE, RULES_IN_WORDS
 from .progress import progress
 from .quoting import quoted
 
@@ -18,10 +18,8 @@ from .quoting import quoted
     type=RULE,
     default="centre",
     show_default=True,
-    help="What the pictures and the lines printed here call a hit. centre: the candidate's centre lies within "
-    "--distance-mm of the microbleed. paper: its box overlaps the microbleed's 20x20 box by IoU > 0.8 on the labelled "
-    "slice. overlap: the boxes overlap at all. valdo: the rule of the VALDO challenge. All numbers are written under "
-    "each rule, apart.",
+    help="What the pictures and the lines printed here call a hit; all numbers are written under each rule, apart. "
+    + RULES_IN_WORDS,
 )
 @click.option("--distance-mm", type=float, default=3.0, show_default=True, help="Distance of the centre rule [mm].")
 @click.option(
@@ -83,7 +81,7 @@ def command(
     with progress("evaluate") as on_progress:
         folder = evaluate(
             cell,
-            rule=rule,  # type: ignore[arg-type]  # click checked the choice
+            rule=rule,
             distance_mm=distance_mm,
             count=count,
             link_mm=link_mm,

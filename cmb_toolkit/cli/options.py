@@ -6,10 +6,22 @@ import math
 
 import click
 
+from ..evaluation.rules import RULES
 from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import Grammar
 
-__all__ = ["AUTO_DISTANCE", "ECHO", "IMAGE_SIDE", "PHASE_RANGE", "PHASE_VOLUME", "REPEAT", "RULE", "Name", "NumberOr"]
+__all__ = [
+    "AUTO_DISTANCE",
+    "ECHO",
+    "IMAGE_SIDE",
+    "PHASE_RANGE",
+    "PHASE_VOLUME",
+    "REPEAT",
+    "RULE",
+    "RULES_IN_WORDS",
+    "Name",
+    "NumberOr",
+]
 
 
 class NumberOr(click.ParamType[str | float]):
@@ -60,8 +72,11 @@ IMAGE_SIDE = click.option(
     "--size", type=click.IntRange(32, LARGEST_IMAGE), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
 )
 
-RULE = click.Choice(["centre", "paper", "overlap", "valdo"])
-"""Names of the hit rules; what they mean is told in `cmb_toolkit.evaluation.rules`, too slow to import here."""
+RULE = click.Choice(list(RULES))
+"""Names of the hit rules."""
+
+RULES_IN_WORDS = "; ".join(f"{name}: {words}" for name, (_, words) in RULES.items()) + "."
+"""What each of them calls a hit."""
 
 REPEAT = click.option(
     "--repeat",

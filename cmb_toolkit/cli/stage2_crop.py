@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from .options import RULE, RULES_IN_WORDS
 from .progress import progress
 from .quoting import quoted
 
@@ -15,11 +16,10 @@ from .quoting import quoted
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--rule",
-    type=click.Choice(["centre", "paper"]),
+    type=RULE,
     default="centre",
     show_default=True,
-    help="When a candidate is a microbleed: its centre within --distance of a mark, or (paper) its box with IoU > 0.8 "
-    "on the mark's slice.",
+    help="When a candidate is a microbleed. " + RULES_IN_WORDS,
 )
 @click.option(
     "--distance",
@@ -27,7 +27,7 @@ from .quoting import quoted
     default=3.0,
     show_default=True,
     metavar="MM",
-    help="For centre [mm].",
+    help="For centre, and for --jitter [mm].",
 )
 @click.option(
     "--scale",
@@ -50,7 +50,7 @@ from .quoting import quoted
 def command(
     *,
     cell: Path,
-    rule: Literal["centre", "paper"],
+    rule: str,
     distance: float,
     scale: Literal["fixed", "paper", "slice"],
     jitter: int,

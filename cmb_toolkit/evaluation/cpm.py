@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .intervals import draw, interval, wilson
 from .metrics import froc_steps
-from .rules import Rule
+from .rules.base import Rule
 
 __all__ = ["RATES", "Cpm", "cpm"]
 

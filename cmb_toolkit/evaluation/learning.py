@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from .matching import match
 from .metrics import froc
-from .rules import Rule, match
+from .rules.centre import Centre
 
 __all__ = ["BUDGETS", "by_heart", "found_by_chance", "look_figures", "told_from_chance"]
 
@@ -52,7 +53,7 @@ def look_figures(
         distance from candidate to mark, ``error_mm`` in space and ``error_in_plane_mm`` without its part across the
         slices; NaN where none is found.
     """
-    rule = Rule("centre", distance_mm=distance_mm)
+    rule = Centre(distance_mm)
     curve = froc(candidates, truth, rule, subjects)
     within = {budget: curve[curve["fp_per_subject"] <= budget] for budget in BUDGETS}
     figures: dict[str, float] = {f"found_{budget}": int(rows["tp"].max()) for budget, rows in within.items()}

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..errors import UsageError
-from .rules import rows_by_subject
+from .matching import rows_by_subject
 
 __all__ = ["COUNTS", "merge_boxes"]
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..model import Counts
-from .rules import WITH_DUPLICATES, Matching, Rule, match, rows_by_subject, units
+from .matching import Matching, match, rows_by_subject, units
+from .rules.base import Rule
 
 __all__ = [
     "choose_threshold",
@@ -149,9 +150,8 @@ def froc_steps(
         counted = units(candidates.iloc[mine], truth.iloc[marks], rule)
         scores = values[mine[counted.first]]
         order = np.argsort(-scores, kind="stable")
-        add = _nearest_wins if rule.name == "valdo" else _one_to_one
-        steps = pd.DataFrame(add(counted.near[order]), columns=list(_STEPS))
-        if rule.name not in WITH_DUPLICATES:
+        steps = pd.DataFrame(rule.steps(counted.near[order]), columns=list(_STEPS))
+        if not rule.counts_duplicates:
             steps["fp"] += steps["duplicates"]
             steps["duplicates"] = 0
         parts.append(steps.assign(participant_id=subject, score=scores[order]))
@@ -294,43 +294,3 @@ def threshold_within(
             f"threshold of {score} yourself."
         )
     return float(within["threshold"].min())
-
-
-def _one_to_one(near: NDArray[np.float64]) -> NDArray[np.int_]:
-    """What each row adds to tp, fp and duplicates, in their order, when rows and columns are paired one to one.
-
-    A row is a hit when it makes one more pair possible. The number of pairs so reached is the greatest there is at
-    every threshold, because the sets of candidates that can be paired at once form a matroid.
-    """
-    steps = np.zeros((len(near), 3), int)
-    steps[:, 1] = 1
-    partner = np.full(near.shape[1], -1)
-    for row in np.flatnonzero((near > 0).any(axis=1)).tolist():
-        hit = _augment(near > 0, partner, row, np.zeros(len(partner), bool))
-        steps[row] = (1, 0, 0) if hit else (0, 0, 1)
-    return steps
-
-
-def _nearest_wins(near: NDArray[np.float64]) -> NDArray[np.int_]:
-    """The same for the VALDO rule, whose rows have one column each at most: the nearest row so far is the hit."""
-    steps = np.zeros((len(near), 3), int)
-    steps[:, 1] = 1
-    best, hits = np.zeros(near.shape[1]), np.zeros(near.shape[1], int)
-    for row, column in zip(*np.nonzero(near), strict=True):
-        if near[row, column] > best[column]:
-            steps[row] = (hits[column] == 0, hits[column], 0)
-            best[column], hits[column] = near[row, column], 1
-        elif near[row, column] == best[column]:
-            steps[row] = 0
-            hits[column] += 1
-    return steps
-
-
-def _augment(near: NDArray[np.bool_], partner: NDArray[np.intp], row: int, seen: NDArray[np.bool_]) -> bool:
-    """Pair `row`, moving earlier rows to other partners where that makes room (Kuhn's augmenting path)."""
-    for column in np.flatnonzero(near[row] & ~seen):
-        seen[column] = True
-        if partner[column] < 0 or _augment(near, partner, int(partner[column]), seen):
-            partner[column] = row
-            return True
-    return False

@@ -19,10 +19,11 @@ from ..model import Counts
 from .cpm import Cpm, cpm
 from .intervals import Interval, bootstrap
 from .leaks import LeakCheck
+from .matching import Matching, match
 from .merging import merge_boxes
 from .metrics import froc, per_subject
 from .patients import Average, averages, burden_classes
-from .rules import Matching, Rule, match
+from .rules.base import Rule
 from .strata import strata
 
 __all__ = ["STAGES", "CellResult", "Evaluation", "StageResult", "Threshold", "evaluate"]
@@ -42,7 +43,7 @@ class StageResult:
     counts : Counts
         tn is known for stage 2 only.
     duplicates : int
-        Candidates that are neither hits nor false positives (rules ``centre`` and ``overlap``).
+        Candidates that are neither hits nor false positives (under rules that count them apart).
     intervals : mapping
         Rate -> 95 % bootstrap interval over persons.
     cpm : Cpm or None
@@ -85,7 +86,8 @@ class Evaluation:
         duplicates.
     candidates : DataFrame
         The candidates with ``<rule>_stage1`` and ``<rule>_overall``: one of
-        :data:`cmb_toolkit.evaluation.rules.OUTCOMES`, or NaN where thrown out; with ``lesion`` where boxes were merged.
+        :data:`cmb_toolkit.evaluation.matching.OUTCOMES`, or NaN where thrown out; with ``lesion`` where boxes were
+        merged.
     microbleeds : DataFrame
         The truth with ``<rule>_stage1`` and ``<rule>_overall``: the candidate_id that found it, NaN where missed.
     froc : DataFrame
@@ -117,7 +119,7 @@ def evaluate(
     Parameters
     ----------
     candidates : DataFrame
-        Stage 1's candidates: candidate_id and the columns of :func:`cmb_toolkit.evaluation.rules.match`,
+        Stage 1's candidates: candidate_id and the columns of :func:`cmb_toolkit.evaluation.matching.match`,
         ``confidence`` and, once stage 2 has run, ``probability`` and ``kept``; ``nature`` where it is known.
     truth : DataFrame
         The microbleeds with the same geometry columns, and what is known of them.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from .rules import Rule
+from .rules.base import Rule
 
 __all__ = ["BINS", "NEAR_MM", "RIM_MM", "natures", "rim_voxels", "strata"]
 

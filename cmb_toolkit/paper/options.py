@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..evaluation.rules import RULES
 from ..model import LARGEST_IMAGE
 from ..names import Grammar
 
@@ -90,7 +91,7 @@ _MM = number(0, open_low=True)
 _SHARE = number(0, 1, open_low=True)
 _SCALE = choice("paper", "slice", "fixed")
 _ENGINE = choice("auto", "embedded", "binary")
-_RULE = choice("centre", "paper")
+_RULE = choice(*RULES)
 
 OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "split": {"folds": whole(2), "validation": number(0, 0.5)},

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..evaluation.results import STAGES, CellResult
+from ..evaluation.rules import rule_named
 from ..evaluation.summary import common_label, in_order, result_rows, result_warnings
 from ..report.screen import Block, Page
 from .audit import audit
@@ -126,7 +127,7 @@ def _text(line: Mapping[Any, Any], stage: str) -> dict[str, str]:
     if stage != "stage1":
         text |= {"prec. %": _plain(100 * line["precision"], 1), "F1 %": _plain(100 * line["f1"], 1)}
     text |= {"FPs": f"{line['fp']}", "FPavg": _plain(line["fp_per_subject"], 2)}
-    if stage == "stage1" and line["rule"] == "centre":
+    if stage == "stage1" and rule_named(line["rule"]).counts_duplicates:
         text["dupl."] = f"{line['duplicates']}"
     return text
 

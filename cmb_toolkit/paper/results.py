@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import DataError, UsageError
 from ..evaluation.results import CellResult
 from ..evaluation.results import evaluate as count
-from ..evaluation.rules import Rule
+from ..evaluation.rules import rule_named
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
@@ -163,7 +163,7 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
     if result.count == "per-box" and is_merged(cell):
         candidates = as_boxes(cell, candidates)
     slices = 1 if result.count == "per-lesion" else 0
-    judged = Rule(rule, distance_mm=_distance_mm(cell), slices=slices)  # type: ignore[arg-type]
+    judged = rule_named(rule, distance_mm=_distance_mm(cell), slices=slices)
     found = count(candidates, truth, {"validation": names}, [judged], link_mm=result.link_mm).stages
     return next(each.counts.f1 for each in found if each.stage == stage)
 

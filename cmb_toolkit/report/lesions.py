@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
-from ..evaluation.rules import Rule
+from ..evaluation.rules.base import Rule
 from .style import COLOURS, KINDS, canvas, headline, save
 
 __all__ = ["Lesion", "View", "choose_lesions", "crop", "draw_lesion", "draw_montage"]
@@ -175,7 +175,7 @@ def draw_lesion(view: View, rule: Rule, out: Path) -> Path:
     ----------
     view : View
     rule : Rule
-        Named on the picture; the centre rule's distance is the radius of the circle around the mark.
+        Named on the picture; the distance that it goes by is the radius of the circle around the mark.
     out : Path
     """
     lesion = view.lesion
@@ -273,7 +273,7 @@ def _mark(axis: Axes, view: View, rule: Rule, linewidth: float = 1.6) -> None:
         corner = (x - width / 2, y - height / 2)
         axis.add_patch(Rectangle(corner, width, height, fill=False, ec=COLOURS[lesion.kind], lw=linewidth))
     if lesion.truth is not None:
-        radius = rule.distance_mm if rule.name == "centre" else _MARK_MM
+        radius = _MARK_MM if rule.reach_mm is None else rule.reach_mm
         centre = (x - lesion.truth[0] * mm_i, y + lesion.truth[1] * mm_j)
         axis.add_patch(Circle(centre, radius, fill=False, ec="#F0E442", lw=linewidth, ls=(0, (3, 2))))
 

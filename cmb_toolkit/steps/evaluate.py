@@ -24,7 +24,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,8 @@ from ..errors import DataError, MissingError, UsageError
 from ..evaluation.merging import COUNTS
 from ..evaluation.results import CellResult, Evaluation, Threshold
 from ..evaluation.results import evaluate as count_all
-from ..evaluation.rules import RULES, Rule
+from ..evaluation.rules import RULES, rule_named
+from ..evaluation.rules.base import Rule
 from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
 from ..io.files import load_json
 from ..io.nifti import read_mask, read_volume
@@ -65,14 +66,14 @@ _MANY = 12
 _CANDIDATES = ["candidate_id", "role", "i", "j", *GEOMETRY, "confidence"]
 
 _COUNTED = {
-    "rule": "paper, centre, overlap or valdo; metrics.json has it in words",
+    "rule": "in words in metrics.json",
     "role": "test, control, ...",
     "stage": "stage1: all candidates; stage2: stage 2 by itself; overall: what stage 2 kept, against all microbleeds",
 }
 _HITS = {
     "tp": "hits",
     "fp": "false positives",
-    "duplicates": "further candidates at a microbleed (rules centre and overlap)",
+    "duplicates": "further candidates at a microbleed, under rules that count them apart",
 }
 _COLUMNS = {
     "subjects.tsv": {
@@ -111,7 +112,7 @@ _COLUMNS = {
 def evaluate(
     cell: Path,
     *,
-    rule: Literal["paper", "centre", "overlap", "valdo"] = "centre",
+    rule: str = "centre",
     distance_mm: float = 3.0,
     count: str = "per-lesion",
     link_mm: float = 3.0,
@@ -127,7 +128,8 @@ def evaluate(
     cell : Path
         A cell in which stage 1 has found candidates; stage 2 is counted where it has run.
     rule : str
-        Rule that decides what the pictures show. Numbers are made under all rules, apart.
+        One of :data:`cmb_toolkit.evaluation.rules.RULES`: it decides what the pictures show. Numbers are
+        made under all rules, apart.
     distance_mm : float
         Distance of the centre rule [mm].
     count : {"per-lesion", "per-box"}
@@ -158,7 +160,7 @@ def evaluate(
     """
     # a lesion is seen on the slices next to the labelled one, too; a box alone must lie on it
     slices = 1 if count == "per-lesion" else 0
-    rules = {name: Rule(name, distance_mm=distance_mm, slices=slices) for name in RULES}  # type: ignore[arg-type]
+    rules = {name: rule_named(name, distance_mm=distance_mm, slices=slices) for name in RULES}
     if rule not in rules or count not in COUNTS or not 0 < link_mm < float("inf"):
         raise UsageError(
             f"rule must be one of {', '.join(RULES)}, count one of {', '.join(COUNTS)}, and the linking distance above "

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..errors import MissingError
-from ..evaluation.rules import Rule
+from ..evaluation.rules import rule_named
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv
 from ..model import OnProgress
@@ -43,7 +43,7 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
     MissingError
         If no cell has anything to draw.
     """
-    Rule(rule)  # type: ignore[arg-type]  # refuses an unknown name
+    rule_named(rule)  # refuses an unknown name
     opened = Study.open(study)
     cells = opened.cells()
     sources = [path for cell in cells for path in _sources(cell) if path.is_file()]

@@ -17,7 +17,8 @@ import pandas as pd
 
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.metrics import choose_threshold, froc, threshold_within
-from ..evaluation.rules import Rule
+from ..evaluation.rules.base import Rule
+from ..evaluation.rules.centre import Centre
 from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
@@ -144,7 +145,7 @@ def frst(
         "other subjects is kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
         "same command again."
     )
-    rule = Rule("centre", distance_mm=distance_mm)
+    rule = Centre(distance_mm)
     automatic: dict[str, Any] = {}
     if threshold == "auto":
         automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}

@@ -14,7 +14,7 @@ from ..darknet.engine import engine_to_detect
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import threshold_within
-from ..evaluation.rules import Rule
+from ..evaluation.rules.centre import Centre
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
@@ -209,7 +209,7 @@ def _chosen(
             f"no validation subject has {what}, so there is no threshold to choose. Give --threshold yourself, "
             "or take more validation subjects (`cmbtk split`)."
         )
-    rule = Rule("centre", distance_mm=distance_mm)
+    rule = Centre(distance_mm)
     value = threshold_within(candidates, truth, rule, subjects, most_false=most_false)
     return value, "on the validation subjects"
 

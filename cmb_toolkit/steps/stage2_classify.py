@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import choose_threshold, threshold_within
-from ..evaluation.rules import Rule
+from ..evaluation.rules import rule_named
+from ..evaluation.rules.base import Rule
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
@@ -175,9 +176,15 @@ def _check_skill(cell: Cell, table: pd.DataFrame, probability: NDArray[np.float6
 def _too_little(study: Study, cell: Cell) -> list[str]:
     """Say what is too little to choose a threshold by."""
     subjects = cell_parameters(cell)["roles"]["validation"]
-    labelled = (read_record(cell.patches) or {})["parameters"]
-    near = hit_distance(study, labelled["distance_mm"], subjects) if labelled["rule"] == "centre" else []
+    reach = _labelled_by(cell).reach_mm
+    near = hit_distance(study, reach, subjects) if reach is not None else []
     return [*validated(study, "the threshold of stage 2", subjects), *near]
+
+
+def _labelled_by(cell: Cell) -> Rule:
+    """The rule that the patches were labelled by."""
+    labelled = (read_record(cell.patches) or {})["parameters"]
+    return rule_named(labelled["rule"], distance_mm=labelled["distance_mm"])
 
 
 def _chosen(
@@ -198,8 +205,7 @@ def _threshold(study: Study, cell: Cell, findings: pd.DataFrame, most_false: flo
     """The middle of the range of thresholds that keeps the candidates with the greatest F1 on validation, or the
     lowest threshold there with at most `most_false` false positives per subject."""
     parameters = cell_parameters(cell)
-    labelled = (read_record(cell.patches) or {})["parameters"]
-    rule = Rule(labelled["rule"], distance_mm=labelled["distance_mm"])
+    rule = _labelled_by(cell)
     subjects: Sequence[str] = parameters["roles"]["validation"]
     mine = findings[findings["role"] == "validation"]
     truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])

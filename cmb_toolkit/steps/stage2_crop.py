@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, Problems, UsageError
-from ..evaluation.rules import Rule, closeness, rows_by_subject
+from ..evaluation.matching import rows_by_subject
+from ..evaluation.rules import rule_named
+from ..evaluation.rules.base import Rule
 from ..imaging.normalise import SCALES, phase_channel, swi_channel
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, fingerprint, publish
@@ -43,7 +45,7 @@ _LEARNED_FROM = ("train", "validation")
 def stage2_crop(
     cell: Path,
     *,
-    rule: Literal["paper", "centre"] = "centre",
+    rule: str = "centre",
     distance_mm: float = 3.0,
     scale: Literal["fixed", "paper", "slice"] = "fixed",
     jitter: int = 0,
@@ -53,12 +55,12 @@ def stage2_crop(
 ) -> Path:
     """Cut the patches of a cell.
 
-    Every candidate of every subject gets a patch, labelled by the truth. Under ``centre`` a candidate is positive when
-    it is a hit, or one of the boxes is that it was put together from; all candidates of one microbleed are. One that
-    is not, but lies, or has a box, no further from a mark than `distance_mm` and the distance of two slices, has no
-    label: it shows the microbleed, one slice off say, and neither answer would be a fair one to learn. It is left out
-    of the training, and classified and counted as every other. Under ``paper`` every candidate that is no hit is
-    negative, as in the paper.
+    Every candidate of every subject gets a patch, labelled by the truth. Under a rule that goes by a distance
+    (``centre``) a candidate is positive when it is a hit, or one of the boxes is that it was put together from; all
+    candidates of one microbleed are. One that is not, but lies, or has a box, no further from a mark than
+    `distance_mm` and the distance of two slices, has no label: it shows the microbleed, one slice off say, and neither
+    answer would be a fair one to learn. It is left out of the training, and classified and counted as every other.
+    Under other rules every candidate that is no hit is negative, as in the paper.
 
     The readers' marks of training and validation subjects are added (origin ``microbleed``), so that stage 2 also
     learns from microbleeds that stage 1 missed; they are no candidates and are never classified.
@@ -67,10 +69,10 @@ def stage2_crop(
     ----------
     cell : Path
         A cell with candidates.
-    rule : {"centre", "paper"}
-        What a hit is: centre within `distance_mm` of a mark, or box of IoU > 0.8 on the mark's slice.
+    rule : str
+        What a hit is: one of :data:`cmb_toolkit.evaluation.rules.RULES`.
     distance_mm : float
-        For ``centre`` [mm].
+        For rules that go by a distance [mm], and for `jitter`.
     scale : {"fixed", "paper", "slice"}
         How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
     jitter : int
@@ -92,7 +94,7 @@ def stage2_crop(
     UsageError, MissingError, DataError, StorageError
         With a line for each subject whose patches cannot be cut; then none are written.
     """
-    hit = Rule(rule, distance_mm=distance_mm)
+    hit = rule_named(rule, distance_mm=distance_mm)
     if scale not in SCALES or jitter < 0 or seed < 0 or jobs < 1:
         raise UsageError(
             f"scale must be one of {', '.join(SCALES)}; jitter and seed 0 or more; jobs 1 or more. "
@@ -184,17 +186,17 @@ def _labels(
     cell: Cell, candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule, thickness: Mapping[str, float]
 ) -> pd.Series[Any]:
     """1 for a microbleed, 0 for none, nothing where neither should be taught."""
-    lesions = rule.name == "centre" and is_merged(cell)
+    lesions = rule.widened(0) is not None and is_merged(cell)
     seen = pd.concat([candidates, boxes_of(cell, candidates)], ignore_index=True) if lesions else candidates
     hit, near = np.zeros(len(seen), bool), np.zeros(len(seen), bool)
     rows = rows_by_subject(seen)
     for subject, marks in rows_by_subject(truth).items():
         if subject in rows:
             mine, theirs = seen.iloc[rows[subject]], truth.iloc[marks]
-            hit[rows[subject]] = (closeness(mine, theirs, rule) > 0).any(axis=1)
-            if rule.name == "centre":
-                wide = replace(rule, distance_mm=rule.distance_mm + thickness[subject])
-                near[rows[subject]] = (closeness(mine, theirs, wide) > 0).any(axis=1)
+            hit[rows[subject]] = (rule.closeness(mine, theirs) > 0).any(axis=1)
+            wide = rule.widened(thickness[subject])
+            if wide is not None:
+                near[rows[subject]] = (wide.closeness(mine, theirs) > 0).any(axis=1)
     any_of = pd.DataFrame({"hit": hit, "near": near}).groupby(seen["candidate_id"]).any()
     of_each = any_of.loc[candidates["candidate_id"]].reset_index(drop=True)
     return of_each["hit"].astype("Int64").mask(of_each["near"] & ~of_each["hit"])

@@ -30,7 +30,7 @@ _COLUMNS = {
     "sensitivity, precision, f1": "0..1 (paper, equations 3 to 5)",
     "fp_per_subject": "false positives per test subject (equation 6)",
     "..._low, ..._high": "95 % interval, bootstrap over persons tested",
-    "duplicates": "further candidates at a microbleed, neither hits nor false positives (centre rule)",
+    "duplicates": "further candidates at a microbleed, neither hits nor false positives, if the rule counts them apart",
     "controls": "scans of healthy controls, each once per fold",
     "specificity": "of stage 2 over the controls' candidates (the paper's table 7)",
 }

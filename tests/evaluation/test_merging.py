@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import UsageError
+from cmb_toolkit.evaluation.matching import match
 from cmb_toolkit.evaluation.merging import merge_boxes
 from cmb_toolkit.evaluation.metrics import counts, froc, per_subject
-from cmb_toolkit.evaluation.rules import RULES, Rule, match
+from cmb_toolkit.evaluation.rules import RULES, rule_named
 from cmb_toolkit.model import Counts
 
 
@@ -59,7 +60,7 @@ def test_false_positives_per_box_and_per_lesion():
     )
     whole = merge_boxes(found, 3.0)
     for name, per_box in (("paper", 4), ("centre", 3), ("overlap", 4), ("valdo", 4)):
-        rule = Rule(name)
+        rule = rule_named(name)
         assert counts(match(found, truth, rule), ["a"]) == Counts(1, per_box, 0, subjects=1)
         matching = match(whole, truth, rule)
         assert counts(matching, ["a"]) == Counts(1, 1, 0, subjects=1)
@@ -71,12 +72,12 @@ def test_a_lesion_is_where_any_of_its_boxes_is_and_that_box_stands_for_it():
     truth = boxes(("a", 100, 100, 31))
     whole = merge_boxes(boxes(("a", 103, 100, 30), ("a", 100, 100, 31), ("a", 103, 100, 32)), 3.0)
     for name in ("paper", "centre", "overlap"):
-        assert match(whole, truth, Rule(name)).outcome.tolist() == ["merged", "tp", "merged"]
+        assert match(whole, truth, rule_named(name)).outcome.tolist() == ["merged", "tp", "merged"]
     # the VALDO rule knows only the centroid, which is 1 mm off here
-    assert match(whole, truth, Rule("valdo")).found.tolist() == [True]
+    assert match(whole, truth, rule_named("valdo")).found.tolist() == [True]
     far = merge_boxes(boxes(*(("a", 100 + 5 * n, 100, 31) for n in range(5))), 3.0)
     assert far["lesion"].nunique() == 1
-    assert match(far, truth, Rule("valdo")).outcome.tolist() == ["fp", *["merged"] * 4]  # its middle is 5 mm away
+    assert match(far, truth, rule_named("valdo")).outcome.tolist() == ["fp", *["merged"] * 4]  # its middle is 5 mm away
 
 
 EXAMPLE = {  # of docs/evaluation.md: what four boxes are at two microbleeds
@@ -91,8 +92,8 @@ EXAMPLE = {  # of docs/evaluation.md: what four boxes are at two microbleeds
 def test_the_example_of_the_documentation(name):
     truth = boxes(("a", 100, 100, 30), ("a", 106, 100, 30))
     found = boxes(("a", 100, 100, 30), ("a", 102, 100, 30), ("a", 100, 100, 31), ("a", 140, 100, 30))
-    assert match(found, truth, Rule(name)).outcome.tolist() == EXAMPLE[name]
-    lesions = match(merge_boxes(found, 3.0), truth, Rule(name, slices=1))
+    assert match(found, truth, rule_named(name)).outcome.tolist() == EXAMPLE[name]
+    lesions = match(merge_boxes(found, 3.0), truth, rule_named(name, slices=1))
     assert lesions.outcome.tolist() == ["tp", "merged", "merged", "fp"]
     assert lesions.found.tolist() == [True, False]
 
@@ -138,9 +139,9 @@ def test_lesions_against_a_slow_reference(listed, distance, random):
 
 
 @settings(max_examples=30, deadline=None)
-@given(spots, spots, st.sampled_from(RULES), st.randoms(use_true_random=False))
+@given(spots, spots, st.sampled_from(list(RULES)), st.randoms(use_true_random=False))
 def test_the_curve_of_lesions_is_what_matching_gives(listed, marked, name, random):
-    rule = Rule(name, slices=1)
+    rule = rule_named(name, slices=1)
     found = boxes(*listed, score=[random.choice([0.1, 0.5, 0.9]) for _ in listed])
     truth, whole = boxes(*marked), merge_boxes(found, 2.5)
     matching = match(whole, truth, rule)

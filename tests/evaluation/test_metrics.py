@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.evaluation.matching import match
 from cmb_toolkit.evaluation.metrics import choose_threshold, counts, froc, per_subject, pool_froc, threshold_within
-from cmb_toolkit.evaluation.rules import RULES, Rule, match
+from cmb_toolkit.evaluation.rules import RULES, rule_named
 from cmb_toolkit.model import Counts
 
-CENTRE = Rule("centre")
+CENTRE = rule_named("centre")
 
 
 def table(listed, score=None):
@@ -72,7 +73,7 @@ def test_froc_by_hand():
     assert curve["sensitivity"].tolist() == [0, 0.5, 0.5, 1, 1]
     assert curve["fp_per_subject"].tolist() == [0, 0, 0.25, 0.25, 0.5]
     assert curve["duplicates"].tolist() == [0, 0, 1, 1, 1]
-    paper = froc(candidates, truth, Rule("paper"), ["a", "b", "c", "d"])
+    paper = froc(candidates, truth, rule_named("paper"), ["a", "b", "c", "d"])
     assert paper["fp"].tolist() == [0, 0, 2, 2, 3]  # a second box on the same lesion is a false positive
 
 
@@ -91,9 +92,9 @@ scored = st.lists(st.tuples(spots, st.sampled_from([0.1, 0.2, 0.5, 0.9])), max_s
 
 
 @settings(max_examples=25, deadline=None)
-@given(scored, st.lists(spots, max_size=5), st.sampled_from(RULES))
+@given(scored, st.lists(spots, max_size=5), st.sampled_from(list(RULES)))
 def test_every_point_of_the_curve_is_what_matching_gives(found, marked, name):
-    rule, subjects = Rule(name), ["a", "b", "c"]
+    rule, subjects = rule_named(name), ["a", "b", "c"]
     candidates, truth = table([(*spot, score) for spot, score in found], "confidence"), table(marked)
     curve = froc(candidates, truth, rule, subjects)
     assert curve["threshold"].is_monotonic_decreasing

@@ -7,10 +7,10 @@ import pytest
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.evaluation.results import CellResult, Threshold, evaluate
-from cmb_toolkit.evaluation.rules import Rule
+from cmb_toolkit.evaluation.rules import rule_named
 from cmb_toolkit.model import Counts
 
-RULES = (Rule("paper"), Rule("centre"))
+RULES = (rule_named("paper"), rule_named("centre"))
 SUBJECTS = {"test": ["a", "b", "c"], "control": ["h"]}
 
 

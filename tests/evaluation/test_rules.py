@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.evaluation.matching import OUTCOMES, match
 from cmb_toolkit.evaluation.metrics import per_subject
 from cmb_toolkit.evaluation.patients import averages
-from cmb_toolkit.evaluation.rules import OUTCOMES, RULES, Rule, match
+from cmb_toolkit.evaluation.rules import RULES, rule_named
+from cmb_toolkit.evaluation.rules.paper import Paper
 
-PAPER, CENTRE, VALDO = Rule("paper"), Rule("centre"), Rule("valdo")
+PAPER, CENTRE, VALDO = rule_named("paper"), rule_named("centre"), rule_named("valdo")
 
 
 def rows(*points, subject="sub-a", spacing=(0.5, 0.5, 2.0)):
@@ -85,13 +87,13 @@ def test_a_distance_equal_to_the_limit_still_counts(millimetres, hit):
     truth = rows((100, 100, 30))
     candidate = rows((100 + 2 * millimetres, 100, 30))
     assert match(candidate, truth, CENTRE).found.tolist() == [hit]
-    assert match(candidate, truth, Rule("centre", distance_mm=4)).found.tolist() == [True]
+    assert match(candidate, truth, rule_named("centre", distance_mm=4)).found.tolist() == [True]
 
 
 def test_candidates_of_another_subject_never_count():
     truth = rows((100, 100, 30))
     for name in RULES:
-        matching = match(rows((100, 100, 30), subject="sub-b"), truth, Rule(name))
+        matching = match(rows((100, 100, 30), subject="sub-b"), truth, rule_named(name))
         assert matching.found.tolist() == [False]
         assert matching.outcome.tolist() == ["fp"]
 
@@ -116,7 +118,7 @@ def test_the_index_of_the_tables_is_kept():
 
 @pytest.mark.parametrize("name", RULES)
 def test_nothing_against_nothing(name):
-    rule = Rule(name)
+    rule = rule_named(name)
     nothing, something = rows(), rows((1, 1, 1), (50, 1, 1))
     assert match(nothing, nothing, rule).outcome.tolist() == []
     assert match(nothing, something, rule).found.tolist() == [False, False]
@@ -190,14 +192,16 @@ def test_the_valdo_rule_against_a_slow_reference(found, marked, random):
 )
 def test_any_overlap(shift, slices, hit):
     matching = match(
-        rows((100 + shift[0], 100 + shift[1], 30 + shift[2])), rows((100, 100, 30)), Rule("overlap", slices=slices)
+        rows((100 + shift[0], 100 + shift[1], 30 + shift[2])),
+        rows((100, 100, 30)),
+        rule_named("overlap", slices=slices),
     )
     assert matching.found.tolist() == [hit]
     assert matching.outcome.tolist() == ["tp" if hit else "fp"]
 
 
 def test_further_boxes_that_overlap_are_duplicates_and_the_best_is_the_hit():
-    matching = match(rows((110, 100, 30), (101, 100, 30), (100, 100, 31)), rows((100, 100, 30)), Rule("overlap"))
+    matching = match(rows((110, 100, 30), (101, 100, 30), (100, 100, 31)), rows((100, 100, 30)), rule_named("overlap"))
     assert matching.outcome.tolist() == ["duplicate", "tp", "fp"]
 
 
@@ -212,9 +216,9 @@ def table(listed):
 
 
 @settings(max_examples=25, deadline=None)
-@given(points, points, st.sampled_from(RULES), st.randoms(use_true_random=False))
+@given(points, points, st.sampled_from(list(RULES)), st.randoms(use_true_random=False))
 def test_counts_add_up_whatever_the_order(found, marked, name, random):
-    rule, candidates, truth = Rule(name), table(found), table(marked)
+    rule, candidates, truth = rule_named(name), table(found), table(marked)
     matching = match(candidates, truth, rule)
     numbers = matching.candidates["outcome"].value_counts().reindex(OUTCOMES, fill_value=0)
     assert numbers.sum() == len(candidates)
@@ -237,20 +241,35 @@ def test_counts_add_up_whatever_the_order(found, marked, name, random):
 @settings(max_examples=30, deadline=None)
 @given(points, points)
 def test_a_wider_distance_finds_no_less_and_alarms_no_more(found, marked):
-    narrow, wide = (match(table(found), table(marked), Rule("centre", distance_mm=d)) for d in (1, 4))
+    narrow, wide = (match(table(found), table(marked), rule_named("centre", distance_mm=d)) for d in (1, 4))
     assert narrow.found.sum() <= wide.found.sum()
     assert (narrow.outcome == "fp").sum() >= (wide.outcome == "fp").sum()
 
 
 def test_rules_say_what_they_are():
-    assert Rule("paper").label == "paper rule: IoU > 0.8 on the labelled slice"
-    assert Rule("centre", distance_mm=2.5).label == "centre rule: within 2.5 mm"
-    assert Rule("overlap").label == "overlap rule: boxes overlap on the labelled slice"
-    assert Rule("overlap", slices=1).label == "overlap rule: boxes overlap on the labelled slice or up to 1 beside it"
-    assert Rule("valdo").label == "VALDO rule: nearest microbleed, nearer than 5 mm"
-    for wrong in ({"name": "voxel"}, {"slices": -1}, {"distance_mm": 0}, {"distance_mm": float("nan")}, {"iou": 1.0}):
+    assert rule_named("paper").label == "paper rule: IoU > 0.8 on the labelled slice"
+    assert rule_named("centre", distance_mm=2.5).label == "centre rule: within 2.5 mm"
+    assert rule_named("overlap").label == "overlap rule: boxes overlap on the labelled slice"
+    assert (
+        rule_named("overlap", slices=1).label
+        == "overlap rule: boxes overlap on the labelled slice or up to 1 beside it"
+    )
+    assert rule_named("valdo").label == "VALDO rule: nearest microbleed, nearer than 5 mm"
+    wrong = [
+        ("voxel", {}),
+        ("overlap", {"slices": -1}),
+        ("centre", {"distance_mm": 0}),
+        ("centre", {"distance_mm": math.nan}),
+    ]
+    for name, limits in wrong:
         with pytest.raises(UsageError):
-            Rule(**wrong)
+            rule_named(name, **limits)
+    with pytest.raises(UsageError, match=r"0\.8"):
+        Paper(iou=1.0)
+
+
+def test_every_rule_is_known_by_its_own_name():
+    assert [rule_named(name).name for name in RULES] == list(RULES)
 
 
 def test_missing_columns_and_nan_are_named():

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from cmb_toolkit.evaluation.rules import Rule
+from cmb_toolkit.evaluation.rules import rule_named
 from cmb_toolkit.evaluation.strata import natures, rim_voxels, strata
 
 
@@ -51,7 +51,7 @@ FOUND = pd.DataFrame(
 
 
 def test_counts_by_stratum():
-    table = strata(FOUND, MARKS, {"test": ["a", "b"], "control": ["h"]}, [Rule("centre")])
+    table = strata(FOUND, MARKS, {"test": ["a", "b"], "control": ["h"]}, [rule_named("centre")])
     assert (table["rule"] == "centre").all()
     lines = {
         (line.role, line.stage, line.by, line.stratum): (line.microbleeds, line.found)
@@ -87,7 +87,7 @@ def test_a_truth_that_knows_only_places_has_no_strata():
         FOUND.drop(columns="nature"),
         MARKS[["participant_id", "centre_stage1", "centre_overall"]],
         {"test": ["a"]},
-        [Rule("centre")],
+        [rule_named("centre")],
     )
     assert table.empty
     assert list(table.columns)[3:] == ["by", "stratum", "microbleeds", "found", "false_positives"]

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from cmb_toolkit.evaluation.rules import Rule
+from cmb_toolkit.evaluation.rules import rule_named
+from cmb_toolkit.evaluation.rules.centre import Centre
 from cmb_toolkit.report.lesions import FIELD_MM, Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from cmb_toolkit.report.style import KINDS
 
@@ -101,12 +102,13 @@ def test_stage_1_alone_is_chosen_by_confidence():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_of_every_kind(tmp_path, kind):
     one = lesion(kind, box=None if kind == "missed" else (20, 20), truth=None if kind == "false" else (2, -1))
-    image = imread(draw_lesion(view(one), Rule("paper" if kind == "missed" else "centre"), tmp_path / "x.png"))[..., :3]
+    rule = rule_named("paper" if kind == "missed" else "centre")
+    image = imread(draw_lesion(view(one), rule, tmp_path / "x.png"))[..., :3]
     assert 0.3 < (image.mean(axis=2) < 0.9).mean() < 0.95
 
 
 def test_equal_pictures_are_equal_files(tmp_path):
-    first, again = (draw_lesion(view(lesion("found")), Rule(), tmp_path / f"{n}.png") for n in range(2))
+    first, again = (draw_lesion(view(lesion("found")), Centre(), tmp_path / f"{n}.png") for n in range(2))
     assert first.read_bytes() == again.read_bytes()
 
 
@@ -117,7 +119,7 @@ def test_the_marks_lie_where_the_candidate_and_the_microbleed_are(tmp_path):
     one = Lesion("found", "x", "sub-001", (40.0, 40.0, 1), (8.0, 8.0), (0.0, 6.0), "")
     cut = crop(volume, one.place, (0.5, 0.5))
     shown = View(one, cut, cut, (0.5, 0.5), ((0, 1), (0, 1)))
-    image = imread(draw_lesion(shown, Rule(distance_mm=1.5), tmp_path / "x.png"))[..., :3]
+    image = imread(draw_lesion(shown, Centre(1.5), tmp_path / "x.png"))[..., :3]
     height, width, _ = image.shape
     middle = image[height // 9 : height // 2, width // 3 + 10 : 2 * width // 3]  # the SWI of the candidate's slice
     red, green, blue = middle[..., 0], middle[..., 1], middle[..., 2]
@@ -136,5 +138,5 @@ def test_a_montage_of_any_number(tmp_path, found, missed, false):
         view(lesion(kind, n)) for kind, count in zip(KINDS, (found, missed, false), strict=True) for n in range(count)
     ]
     totals = {"found": found, "missed": missed, "false": false}
-    out = draw_montage(views, Rule(), totals, "a cell", tmp_path / "montage.png")
+    out = draw_montage(views, Centre(), totals, "a cell", tmp_path / "montage.png")
     assert imread(out).shape[0] > 200
