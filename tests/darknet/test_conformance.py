@@ -6,6 +6,7 @@ CMBTK_TEST_DARKNET names), and OpenCV's importer, which nobody here wrote. Each 
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -213,14 +214,16 @@ def compare(cfg: Cfg, ours: list[Found], theirs: list[Found], threshold: float, 
 
     compared = 0
     for some, others in ((ours, theirs), (theirs, ours)):
+        like = defaultdict(list)
+        for other in others:
+            like[other.image, other.label].append(other)
         for one in some:
             if one.box.confidence < threshold + 2 * score or (corners(one.box)[:2] >= size[:2] - 1).any():
                 continue
             same = [
                 np.abs(corners(one.box) - corners(other.box)).max()
-                for other in others
-                if (other.image, other.label) == (one.image, one.label)
-                and abs(other.box.confidence - one.box.confidence) < score
+                for other in like[one.image, one.label]
+                if abs(other.box.confidence - one.box.confidence) < score
             ]
             assert min(same, default=np.inf) < px, one
             compared += 1

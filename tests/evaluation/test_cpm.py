@@ -88,7 +88,7 @@ def test_the_interval_is_that_of_resampled_subjects():
     truth = table([(name, 20 * n, 0) for name in names for n in range(int(rng.integers(0, 4)))])
     at = [(str(rng.choice(names)), float(20 * rng.integers(0, 6)), 0) for _ in range(60)]
     candidates, rule = table(at, np.round(rng.random(60), 1)), rule_named("centre")
-    draws = np.random.default_rng(7).integers(len(names), size=(30, len(names)))
+    draws = np.random.default_rng(7).integers(len(names), size=(10, len(names)))
     values = []
     for draw in draws:
         # every drawn subject becomes a person of its own
@@ -98,7 +98,7 @@ def test_the_interval_is_that_of_resampled_subjects():
         ]
         found, marks = (pd.concat(part, ignore_index=True) for part in parts)
         values.append(np.mean(slow_cpm(found, marks, rule, [f"s{n}" for n in range(len(names))])))
-    result = cpm(candidates, truth, rule, names, samples=30, seed=7)
+    result = cpm(candidates, truth, rule, names, samples=10, seed=7)
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
 
 
