@@ -85,9 +85,10 @@ demo-tables: | $(VENV)/.installed-workflow ## every table of the paper on simula
 	$(CMBTK) experiment run demo-tables --settings demo
 	$(CMBTK) experiment report demo-tables
 
-# Two workers with a thread each: TensorFlow's own threads wait spinning, and slow each other down.
+# Two workers with a thread each: TensorFlow's own threads wait spinning, and slow each other down. Byte code is kept
+# whatever the shell says: a hundred commands, each in a process of its own, need not compile the package anew.
 test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
-	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
