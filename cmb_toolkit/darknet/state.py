@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..errors import CmbError, DarknetError, DataError, UsageError
 from ..io.files import check_file, load_json, read_text
-from ..io.publish import storage_error, write_text
+from ..io.publish import replacing, storage_error, write_text
 from .cfg import Cfg
 from .restart import restarted
 from .weights import Weights, initial_weights, read_weights, write_weights
@@ -43,7 +43,6 @@ __all__ = [
     "describe",
     "diverged",
     "first_weights",
-    "writing",
 ]
 
 
@@ -216,7 +215,7 @@ class TrainingState:
         self.rows.append(row)
         if self.folder is not None:
             path = self.folder / "history.tsv"
-            with writing(path), path.open("a", encoding="utf-8") as stream:
+            with _writing(path), path.open("a", encoding="utf-8") as stream:
                 stream.write(_line(row))
         return row
 
@@ -229,16 +228,10 @@ class TrainingState:
             If the disk is full; the older checkpoint stays.
         """
         path = self._path(iteration)
-        temporary = path.with_name(f".tmp.{path.name}")
-        with writing(path):
-            try:
-                with temporary.open("wb") as stream:
-                    np.savez(stream, *optimiser, since=np.int64(self.start.since))
-                temporary.replace(path.with_suffix(".npz"))
-                write_weights(Weights(weights.layers, iteration * self._cfg.net.batch), temporary)
-                _into_place(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with replacing(path.with_suffix(".npz")) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, *optimiser, since=np.int64(self.start.since))
+        with replacing(path) as temporary:
+            write_weights(Weights(weights.layers, iteration * self._cfg.net.batch), temporary)
         self._prune(iteration)
 
     def adopt(self, path: Path) -> None:
@@ -254,9 +247,11 @@ class TrainingState:
         if left or not iteration:
             raise DataError(f"{path}: was trained on {weights.seen} images, which is no number of whole iterations.")
         target = self._path(iteration)
-        with writing(target):
+        with _writing(target):
             target.with_suffix(".npz").unlink(missing_ok=True)  # of another engine's earlier run
-            _into_place(path, target)
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+            path.replace(target)
         self._prune(iteration)
 
     def take_in(self) -> None:
@@ -328,7 +323,7 @@ def _claim(folder: Path, identity: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(note, json.dumps({"identity": identity}) + "\n")
     for left in list(folder.iterdir()):
-        if left.name.startswith(".tmp.") or not (left.is_file() or left.name == "darknet"):
+        if ".tmp." in left.name or not (left.is_file() or left.name == "darknet"):
             _remove_any(left)
 
 
@@ -372,14 +367,8 @@ def _read_buffers(path: Path) -> tuple[list[NDArray[np.float32]] | None, int]:
         return None, 0
 
 
-def _into_place(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> Iterator[None]:
     """Say of an error of the system that this file could not be written."""
     try:
         yield

@@ -21,10 +21,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import CmbError
 from ..io.files import read_text
-from ..io.publish import write_text
+from ..io.publish import replacing, write_text
 from ..model import Detection
 from .cfg import Cfg
-from .state import writing
 from .weights import Weights, read_weights, write_weights
 
 __all__ = ["SELECT", "Detect", "Judge", "Judgement", "Look", "Watch"]
@@ -209,10 +208,8 @@ class Watch:
             return
         if self.best is look:
             path = _best_file(self._folder, iteration)
-            temporary = path.with_name(f".tmp.{path.name}")
-            with writing(path):
+            with replacing(path) as temporary:
                 write_weights(weights, temporary)
-                temporary.replace(path)
         self._note(self._folder)
 
     def chosen(self, last: Weights) -> Weights:

@@ -39,6 +39,7 @@ __all__ = [
     "identity",
     "publish",
     "read_record",
+    "replacing",
     "sha256",
     "sidecar",
     "storage_error",
@@ -296,19 +297,22 @@ def publish(target: Path, record: Record) -> Iterator[Output]:
         _remove(note)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a small text file atomically, without provenance (logs, live histories).
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write a file to, which then replaces `path`: whole, and without provenance (logs, live
+    histories, checkpoints).
 
     Raises
     ------
     StorageError
-        If the disk is full or not writable; the old text stays.
+        If the disk is full or not writable; the old file stays.
     """
     temporary = _temporary(path)
     _make_folder(path.parent)
     try:
         _sweep(path)
-        temporary.write_text(text, "utf-8")
+        yield temporary
+        _sync(temporary)
         temporary.replace(path)
     except OSError as error:
         if (code := _storage_code(error, path.parent)) is not None:
@@ -316,6 +320,12 @@ def write_text(path: Path, text: str) -> None:
         raise
     finally:
         _remove(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small text file, as :func:`replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def _temporary(target: Path) -> Path:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..io.files import check_file
-from ..io.publish import storage_error
+from ..io.publish import replacing
 from ..keras_settings import keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
@@ -479,18 +478,10 @@ class _State:
         return {f"{name}_{n}": array for name, arrays in groups.items() for n, array in enumerate(arrays)}
 
     def write(self, path: Path) -> None:
-        """Replace the checkpoint atomically."""
-        temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                note = json.dumps({"key": self.key, "history": self.history})
-                np.savez(stream, allow_pickle=False, note=np.array(note), **self._arrays())
-            temporary.replace(path)
-        except OSError as error:
-            raise storage_error(path, error.errno) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Replace the checkpoint."""
+        note = json.dumps({"key": self.key, "history": self.history})
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, note=np.array(note), **self._arrays())
 
     def restore(self, path: Path, recipe: Recipe) -> None:
         """Go on from a checkpoint of the same training; leave everything as it is where there is none."""

@@ -16,7 +16,7 @@ from ..darknet.state import first_weights
 from ..darknet.watching import SELECT
 from ..errors import DataError, MissingError, UsageError
 from ..io.lock import locked
-from ..io.publish import Record, publish
+from ..io.publish import Record, publish, replacing
 from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..methods.yolo_watch import COLUMNS, watching
@@ -145,9 +145,8 @@ def stage1_train(
         title = f"{files.name}: training of the detector"
 
         def draw_live(history: pd.DataFrame) -> None:
-            live = files.live_loss.with_name(f".tmp.{files.live_loss.name}")
-            draw_training(history, watched.table, title, live)
-            live.replace(files.live_loss)
+            with replacing(files.live_loss) as live:
+                draw_training(history, watched.table, title, live)
 
         options = TrainingOptions(
             seed, weights, count_on, files.training, checkpoint_every_s, on_history=draw_live, watch=watched.watch

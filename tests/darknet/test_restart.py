@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmb_toolkit.darknet import lock as lock_module
+from cmb_toolkit.darknet import gpu as gpu_module
 from cmb_toolkit.darknet.cfg import Net, parse_cfg
 from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.project import set_net
@@ -96,7 +96,7 @@ def test_a_network_file_says_it(toy_cfg, since):
 
 def test_darknet_is_told(fake, toy_project, toy_cfg, tmp_path, monkeypatch):
     """Of weights of an earlier training, and of a snapshot of its own; the history tells the rates that were used."""
-    monkeypatch.setattr(lock_module, "_FOLDER", tmp_path)
+    monkeypatch.setattr(gpu_module, "_FOLDER", tmp_path)
     project = toy_project(cfg=toy_cfg.replace("max_batches=6", "max_batches=16"))
     net = parse_cfg((project / "yolo.cfg").read_text()).net
     write_weights(replace(initial_weights(parse_cfg(toy_cfg), 1), seen=9 * net.batch), tmp_path / "given.weights")

@@ -103,14 +103,19 @@ def test_a_history_that_was_cut_off(opened, cfg, tmp_path):
     assert (state.rows, state.start.iteration) == ([], 2)
 
 
-def test_a_full_disk(opened, cfg, tmp_path):
+def write_to_a_full_disk(weights, path):
+    with Path("/dev/full").open("w", encoding="utf-8") as stream:
+        stream.write("x")
+
+
+def test_a_full_disk(opened, cfg, tmp_path, monkeypatch):
     state = opened()
     history = tmp_path / "training" / "history.tsv"
     history.unlink()
     history.symlink_to("/dev/full")
     with pytest.raises(StorageError, match=r"history\.tsv: could not be written.*Free some space"):
         state.record(1, 1.0, 1.0)
-    (tmp_path / "training" / ".tmp.yolo_00000001.weights").symlink_to("/dev/full")
+    monkeypatch.setattr("cmb_toolkit.darknet.state.write_weights", write_to_a_full_disk)
     with pytest.raises(StorageError, match=r"yolo_00000001\.weights: could not be written"):
         state.save(1, initial_weights(cfg, 1), [np.zeros(100_000, np.float32)])
 
