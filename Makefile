@@ -90,6 +90,10 @@ demo-tables: | $(VENV)/.installed-workflow ## every table of the paper on simula
 test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
 	PYTHONDONTWRITEBYTECODE= TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-torch: $(VENV)/.installed-dev ## the tests of both networks with Keras on PyTorch, which is installed for it
+	$(BIN)/python -m pip install -q -e '.[torch]'
+	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 --dist worksteal tests/darknet tests/stage2
+
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 ``~/.keras/keras.json`` and ``KERAS_...`` variables change data types and axes of every network on an account. Weights
 and provenance would then mean something else from one account to the next, so nothing of them has an effect here but
-``KERAS_BACKEND``, which chooses what stage 2 computes with, and ``KERAS_TORCH_DEVICE``.
+``KERAS_BACKEND``, which chooses what both stages compute with, and ``KERAS_TORCH_DEVICE``.
 """
 
 from __future__ import annotations
@@ -10,35 +10,59 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from .errors import UsageError
 
-__all__ = ["BACKENDS", "keras_backend", "without_users_settings"]
+__all__ = ["BACKENDS", "backend_version", "is_there", "keras_backend", "without_users_settings"]
 
-BACKENDS: tuple[str, ...] = ("tensorflow", "jax", "torch")
+BACKENDS: tuple[str, ...] = ("tensorflow", "torch", "jax")
+"""The first that is installed is taken."""
+
+_ALSO = {"tensorflow": ("tensorflow-cpu",)}
+"""Distributions that are the same package under another name."""
 
 _OWN_CHOICE = {"KERAS_BACKEND", "KERAS_TORCH_DEVICE"}
 
 
 def keras_backend() -> str:
-    """What Keras is to compute with: TensorFlow, or what ``KERAS_BACKEND`` says.
+    """What Keras is to compute with: what ``KERAS_BACKEND`` says, or TensorFlow, or what is there in its place.
 
     Raises
     ------
     UsageError
         If it is none of :data:`BACKENDS`.
     """
-    chosen = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    chosen = os.environ.get("KERAS_BACKEND") or next(filter(is_there, BACKENDS), BACKENDS[0])
     if chosen not in BACKENDS:
         raise UsageError(f"KERAS_BACKEND is {chosen!r}: unset it, or set it to one of {', '.join(BACKENDS)}.")
     return chosen
+
+
+def is_there(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def backend_version(backend: str) -> str:
+    """Version of what Keras computes with, without importing it."""
+    for name in (backend, *_ALSO.get(backend, ())):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "of another distribution"
 
 
 @contextmanager
 def without_users_settings() -> Iterator[None]:
     """Let Keras, imported within the block, find neither the user's file nor variables; nothing is written either."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("KERAS_")}
-    os.environ["KERAS_BACKEND"] = kept.get("KERAS_BACKEND") or BACKENDS[0]
+    os.environ["KERAS_BACKEND"] = kept.get("KERAS_BACKEND") or keras_backend()
     os.environ["KERAS_HOME"] = os.devnull  # Keras looks for keras.json in it, and makes neither
     os.environ.update({name: kept[name] for name in _OWN_CHOICE & kept.keys() if kept[name]})
     try:

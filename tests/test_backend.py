@@ -50,7 +50,19 @@ def test_a_variable_that_keras_would_stumble_over_is_not_seen_by_it(monkeypatch)
 
 def test_an_unknown_backend_is_a_users_mistake(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
-    with pytest.raises(UsageError, match="one of tensorflow, jax, torch"):
+    with pytest.raises(UsageError, match="one of tensorflow, torch, jax"):
         keras_backend()
     monkeypatch.setenv("KERAS_BACKEND", "")
     assert keras_backend() == "tensorflow"
+
+
+def test_the_first_backend_that_is_installed_is_taken(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    for there, taken in (
+        ("torch jax", "torch"),
+        ("jax", "jax"),
+        ("jax torch tensorflow", "tensorflow"),
+        ("", "tensorflow"),
+    ):
+        monkeypatch.setattr("cmb_toolkit.keras_settings.is_there", there.split().__contains__)
+        assert keras_backend() == taken

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import DataError
+from ..keras_settings import backend_version, is_there, keras_backend
 from ..model import Detection, OnProgress
 from .cfg import read_cfg
 from .embedded_detection import BATCH, find_boxes
@@ -30,8 +30,9 @@ class EmbeddedEngine:
         self.note = reason and f"Embedded engine: {reason}."
 
     def describe(self) -> str:
-        """Keras and TensorFlow with their versions, without importing them."""
-        return f"embedded (keras {version('keras')}, tensorflow {_tensorflow_version()})"
+        """Keras and what it computes with, with their versions, without importing them."""
+        backend = keras_backend()
+        return f"embedded (keras {version('keras')}, {backend} {backend_version(backend)})"
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
         """Train; with checkpoints of its own it ends with the same weights as if it had not been killed."""
@@ -77,20 +78,4 @@ class EmbeddedEngine:
 
 def lacks() -> str:
     """Which package that the engine needs is not installed; empty if all are. Nothing is imported."""
-    return next((name for name in ("keras", "tensorflow") if not _is_there(name)), "")
-
-
-def _is_there(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _tensorflow_version() -> str:
-    for package in ("tensorflow", "tensorflow-cpu"):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "of another distribution"
+    return next((name for name in ("keras", keras_backend()) if not is_there(name)), "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,9 @@ __all__ = ["BATCH", "find_boxes"]
 
 BATCH = 8
 """Images that a network takes at once."""
+
+_READING = 8
+"""Threads that read images, at most."""
 
 
 def find_boxes(
@@ -67,18 +72,16 @@ def _batches(
 ) -> Iterator[tuple[Sequence[str], NDArray[np.uint8]]]:
     """Names and images of every batch; the last one is filled up with black images."""
 
-    def load(names: Sequence[str]) -> NDArray[np.uint8]:
-        batch = np.zeros((size, cfg.net.height, cfg.net.width, 3), np.uint8)
-        for place, name in enumerate(names):
-            batch[place] = read_image(project / name, cfg.net.height, cfg.net.width)
-        return batch
+    def read(name: str) -> NDArray[np.uint8]:
+        return read_image(project / name, cfg.net.height, cfg.net.width)
 
-    parts = [images[start : start + size] for start in range(0, len(images), size)]
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(load, parts[0]) if parts else None
-        for n, names in enumerate(parts):
-            assert following is not None
-            batch = following.result()
-            if n + 1 < len(parts):
-                following = pool.submit(load, parts[n + 1])
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(max(1, min(_READING, cores // 2))) as pool:
+        ahead: deque[Future[NDArray[np.uint8]]] = deque(pool.submit(read, name) for name in images[: 2 * size])
+        for start in range(0, len(images), size):
+            names = images[start : start + size]
+            batch = np.zeros((size, cfg.net.height, cfg.net.width, 3), np.uint8)
+            for place in range(len(names)):
+                batch[place] = ahead.popleft().result()
+            ahead.extend(pool.submit(read, name) for name in images[start + 2 * size : start + 3 * size])
             yield names, batch

@@ -3,7 +3,8 @@
 ``embedded`` is the network in Keras; ``binary`` is a Darknet on this machine. ``auto`` takes the binary where it does
 the job rightly, and the embedded engine where it does not: no build of Darknet for CPUs trains YOLOv2 rightly (the
 original's region layer has no backward pass there; AlexeyAB's leaves batch norm's betas at their start and never sets
-the gradient of the reorg layer back to zero).
+the gradient of the reorg layer back to zero), and none draws its images anew. So a network with ``draw=1`` is trained
+by the embedded engine wherever Keras computes on a GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pandas as pd
 
+from ..device import on_gpu
 from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .cfg import Cfg
@@ -147,12 +149,23 @@ def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
     MissingError, DarknetError
         If the binary is not there or does not run here.
     """
-    return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), lambda binary: binary.trains_wrongly(cfg))
+
+    def should_not(binary: Binary) -> str:
+        return binary.trains_wrongly(cfg) or _draws_none(cfg)
+
+    return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), should_not)
 
 
 def engine_to_detect(name: str, darknet: Path | None, threshold: float, nms: float) -> Engine:
     """Choose what detects, with a least confidence and a greatest overlap; see :func:`engine_to_train`."""
     return _choose(name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow())
+
+
+def _draws_none(cfg: Cfg) -> str:
+    """Why a Darknet is second choice, where the embedded engine is as fast and does what the cfg asks for."""
+    if cfg.net.draw is not None and on_gpu():
+        return "it shows the listed images as they are; with draw=1 they are drawn anew, here on the GPU as well"
+    return ""
 
 
 Objection: TypeAlias = "Callable[[Binary], str]"

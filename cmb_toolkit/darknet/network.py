@@ -13,99 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .batch_norm import BN_EPSILON, BatchNormalization
 from .cfg import Cfg, Convolutional, Maxpool, Reorg, Route
-from .tensors import keras, tf
+from .tensors import compiled, keras, ops
 from .weights import ConvWeights, Weights
 
-__all__ = ["BN_EPSILON", "BN_MOMENTUM", "BatchNormalization", "Network", "detector", "folded"]
-
-BN_EPSILON = 1e-5
-"""Added to the variance under the root, as AlexeyAB's Darknet does (the original adds 1e-6 after the root)."""
-
-BN_MOMENTUM = 0.9
-"""What a minibatch leaves of the rolling statistics (AlexeyAB's CPU code; 0.99 on its GPU lags in short trainings)."""
+__all__ = ["Network", "detector", "folded"]
 
 _LEAK = 0.1
-
-
-@keras.saving.register_keras_serializable("cmb_toolkit")
-class BatchNormalization(keras.layers.Layer):  # type: ignore[misc]
-    """Batch norm over all but the last axis, with Darknet's training arithmetic.
-
-    In training it normalises with the minibatch's mean and *unbiased* variance (Keras uses the biased one), keeps
-    those in the rolling statistics, and its backward pass divides by N as Darknet's does. Betas are learned, as on
-    Darknet's GPU; AlexeyAB's CPU build leaves them at their start by mistake.
-    """
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        one = (int(shape[-1] or 0),)
-        self.gamma = self.add_weight(shape=one, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=one, initializer="zeros", name="beta")
-        self.mean = self.add_weight(shape=one, initializer="zeros", trainable=False, name="mean")
-        self.variance = self.add_weight(shape=one, initializer="zeros", trainable=False, name="variance")
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        if not training:
-            scale = self.gamma * keras.ops.rsqrt(self.variance + BN_EPSILON)
-            return x * scale + (self.beta - self.mean * scale)
-        y, mean, variance = _normalise(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
-        self.mean.assign(BN_MOMENTUM * self.mean + (1 - BN_MOMENTUM) * mean)
-        self.variance.assign(BN_MOMENTUM * self.variance + (1 - BN_MOMENTUM) * variance)
-        return y
-
-
-_Normalised = tuple[Any, Any, Any, Callable[[Any], tuple[Any, Any, Any]]]
-"""y, mean, unbiased variance, and the gradients by x, gamma and beta for a gradient by y."""
-
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _normalise(x: Any, gamma: Any, beta: Any) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-    """Batch norm with the unbiased variance: (y, mean, variance), with Darknet's gradient."""
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    y, mean, variance, gradients = (_normalise_plainly if on_gpu else _normalise_fused)(x, gamma, beta)
-    return (y, mean, variance), lambda dy, _mean, _variance: gradients(dy)
-
-
-def _normalise_fused(x: Any, gamma: Any, beta: Any) -> _Normalised:
-    """With TensorFlow's fused kernels for CPUs: a third of the memory traffic. cuDNN keeps other things in between.
-
-    The fused kernel divides by sqrt(b + e), b the biased variance. With c = N / (N - 1), e = eps / c and gamma /
-    sqrt(c) that is gamma / sqrt(c b + eps), Darknet's. Its gradient kernel, given the unbiased variance and eps,
-    computes Darknet's backward pass.
-    """
-    count = int(np.prod(x.shape[:-1]))
-    c = count / max(count - 1, 1)
-    empty = tf.zeros([0])
-    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=gamma / np.float32(np.sqrt(c)), offset=beta, mean=empty, variance=empty,
-        epsilon=BN_EPSILON / c, is_training=True,
-    )  # fmt: skip
-
-    def gradients(dy: Any) -> tuple[Any, Any, Any]:
-        dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=dy, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance, reserve_space_3=empty,
-            epsilon=BN_EPSILON, is_training=True,
-        )  # fmt: skip
-        return dx, dgamma, dbeta
-
-    return y, mean, variance, gradients
-
-
-def _normalise_plainly(x: Any, gamma: Any, beta: Any) -> _Normalised:
-    """The same written out, right on every device."""
-    axes = (0, 1, 2)
-    count = int(np.prod(x.shape[:-1]))
-    mean = tf.reduce_mean(x, axes)
-    centred = x - mean
-    variance = tf.reduce_sum(centred**2, axes) / max(count - 1, 1)
-    r = tf.math.rsqrt(variance + BN_EPSILON)
-
-    def gradients(dy: Any) -> tuple[Any, Any, Any]:
-        dbeta = tf.reduce_sum(dy, axes)
-        along = tf.reduce_sum(dy * centred, axes)
-        return gamma * r * (dy - dbeta / count - centred * (r**2 * along / count)), along * r, dbeta
-
-    return centred * (r * gamma) + beta, mean, variance, gradients
 
 
 def _maxpool(layer: Maxpool, x: Any) -> Any:
@@ -116,19 +31,19 @@ def _maxpool(layer: Maxpool, x: Any) -> Any:
         ends.append(max((out - 1) * layer.stride + layer.size - side - front, 0))
     if front or any(ends):
         pads = ((0, 0), (front, ends[0]), (front, ends[1]), (0, 0))
-        x = keras.ops.pad(x, pads, constant_values=np.float32(-np.inf))
-    return keras.ops.max_pool(x, layer.size, layer.stride, padding="valid")
+        x = ops.pad(x, pads, constant_values=np.float32(-np.inf))
+    return ops.max_pool(x, layer.size, layer.stride, padding="valid")
 
 
 def _reorg(layer: Reorg, x: Any) -> Any:
     """Darknet's permutation: the (c, h, w) buffer is read as (c/s^2, h s, w s) before it is taken apart."""
     s = layer.stride
     _, h, w, c = x.shape
-    x = keras.ops.transpose(x, (0, 3, 1, 2))
-    x = keras.ops.reshape(x, (-1, c // s**2, h, s, w, s))
-    x = keras.ops.transpose(x, (0, 3, 5, 1, 2, 4))
-    x = keras.ops.reshape(x, (-1, c * s**2, h // s, w // s))
-    return keras.ops.transpose(x, (0, 2, 3, 1))
+    x = ops.transpose(x, (0, 3, 1, 2))
+    x = ops.reshape(x, (-1, c // s**2, h, s, w, s))
+    x = ops.transpose(x, (0, 3, 5, 1, 2, 4))
+    x = ops.reshape(x, (-1, c * s**2, h // s, w // s))
+    return ops.transpose(x, (0, 2, 3, 1))
 
 
 def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convolutional, Any], Any]) -> keras.Model:
@@ -210,12 +125,12 @@ class Network:
         """The current weights in Darknet's layout."""
         layers = []
         for conv, norm in zip(self._conv, self._norm, strict=True):
-            kernel = np.ascontiguousarray(np.transpose(conv.kernel.numpy(), (3, 2, 0, 1)))
+            kernel = np.ascontiguousarray(np.transpose(_numbers(conv.kernel), (3, 2, 0, 1)))
             if norm is None:
-                layers.append(ConvWeights(conv.bias.numpy(), kernel))
+                layers.append(ConvWeights(_numbers(conv.bias), kernel))
             else:
-                arrays = (norm.gamma.numpy(), norm.mean.numpy(), norm.variance.numpy())
-                layers.append(ConvWeights(norm.beta.numpy(), kernel, *arrays))
+                arrays = (_numbers(norm.gamma), _numbers(norm.mean), _numbers(norm.variance))
+                layers.append(ConvWeights(_numbers(norm.beta), kernel, *arrays))
         return Weights(tuple(layers), seen)
 
     def set_weights(self, weights: Weights) -> None:
@@ -229,6 +144,10 @@ class Network:
                 norm.gamma.assign(layer.scales)
                 norm.mean.assign(layer.mean)
                 norm.variance.assign(layer.variance)
+
+
+def _numbers(variable: Any) -> NDArray[np.float32]:
+    return np.array(ops.convert_to_numpy(variable), np.float32)
 
 
 def folded(layer: ConvWeights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -268,10 +187,5 @@ def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uin
         kernel, bias = folded(arrays)
         conv.kernel.assign(kernel)
         conv.bias.assign(bias)
-    shape = (batch, cfg.net.height, cfg.net.width, cfg.net.channels)
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)  # type: ignore[untyped-decorator]
-    def run(images: Any) -> Any:
-        return model(tf.cast(images, tf.float32) / 255, training=False)
-
-    return lambda images: run(tf.convert_to_tensor(images)).numpy()
+    run = compiled(lambda images: model(ops.cast(images, "float32") / 255, training=False))
+    return lambda images: np.asarray(ops.convert_to_numpy(run(images)), np.float32)

@@ -1,4 +1,4 @@
-"""YOLOv2's region layer: what the network's output means (NumPy) and how wrong it is (TensorFlow).
+"""YOLOv2's region layer: what the network's output means (NumPy) and how wrong it is (Keras).
 
 Output of the network: (batch, rows, columns, num * (5 + classes)), for every anchor tx, ty, tw, th, objectness and
 the classes. In cell (row j, column i) of a grid of W x H cells and for an anchor of (aw, ah) cells the box has its
@@ -8,7 +8,7 @@ image; its confidence is sigmoid(objectness) times the softmax of the classes (R
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from ..boxes import nms
 from ..model import Box
 from .cfg import Region
-
-if TYPE_CHECKING:
-    from .tensors import tf
 
 __all__ = ["WARM_UP_IMAGES", "decode", "region_delta", "select_boxes"]
 
@@ -100,7 +97,7 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * (1 + np.tanh(x / 2))
 
 
-def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: Region) -> tf.Tensor:
+def region_delta(output: Any, truths: Any, seen: Any, region: Region) -> Any:
     """Minus the gradient of the region loss by the network's output, as AlexeyAB's Darknet computes it.
 
     Darknet defines the loss by this delta alone, and prints the sum of its squares; feed its negative into the
@@ -120,92 +117,94 @@ def region_delta(output: tf.Tensor, truths: tf.Tensor, seen: tf.Tensor, region: 
     -------
     tensor of the output's shape
     """
-    from .tensors import tf
+    from .tensors import ops
 
     n, rows, columns, _ = output.shape
     num, features = len(region.anchors), 5 + region.classes
-    grid = tf.constant([columns, rows], tf.float32)
-    anchors = tf.constant(region.anchors, tf.float32)
-    t = tf.reshape(output, (n, rows, columns, num, features))
+    grid = ops.convert_to_tensor([columns, rows], "float32")
+    anchors = ops.convert_to_tensor(region.anchors, "float32")
+    t = ops.reshape(output, (n, rows, columns, num, features))
     delta = _background_delta(t, truths, seen, region)
     boxes = truths.shape[1]
     if not boxes:
-        return tf.reshape(delta, output.shape)
+        return ops.reshape(delta, output.shape)
 
     # 3. Every truth's cell and its responsible anchor.
     there = truths[..., 2] > 0
     centre, size = truths[..., :2], truths[..., 2:4]
-    cell = tf.minimum(tf.cast(centre * grid, tf.int32), tf.constant([columns - 1, rows - 1]))
-    image = tf.tile(tf.range(n)[:, None], (1, boxes))
-    here = tf.gather_nd(t, tf.stack([image, cell[..., 1], cell[..., 0]], axis=-1))  # (n, boxes, num, features)
-    shape = anchors / grid if region.bias_match else tf.exp(here[..., 2:4]) * anchors / grid
-    origin = tf.zeros((2,))
-    anchor = tf.argmax(_iou(origin, shape, origin, size[..., None, :]), axis=-1, output_type=tf.int32)
-    mine = tf.gather(here, anchor, batch_dims=2)
-    values = _truth_delta(mine, tf.gather(anchors, anchor) / grid, truths, (tf.cast(cell, tf.float32), grid), region)
+    cell = ops.minimum(ops.cast(centre * grid, "int32"), ops.convert_to_tensor([columns - 1, rows - 1], "int32"))
+    at = (ops.arange(n)[:, None] * rows + cell[..., 1]) * columns + cell[..., 0]
+    here = ops.take(ops.reshape(t, (-1, num, features)), at, axis=0)  # (n, boxes, num, features)
+    shape = anchors / grid if region.bias_match else ops.exp(here[..., 2:4]) * anchors / grid
+    origin = ops.zeros((2,))
+    anchor = ops.cast(ops.argmax(_iou(origin, shape, origin, size[..., None, :]), axis=-1), "int32")
+    mine = ops.take_along_axis(here, anchor[..., None, None], axis=2)[:, :, 0]
+    own = ops.take(anchors, anchor, axis=0) / grid
+    values = _truth_delta(mine, own, truths, (ops.cast(cell, "float32"), grid), region)
 
     # The last truth of a cell and anchor wins; the others, and empty places, go to one row more, cut off again.
     cells = n * rows * columns * num
-    row = ((image * rows + cell[..., 1]) * columns + cell[..., 0]) * num + anchor
-    later = tf.constant(np.triu(np.ones((boxes, boxes), bool), 1))
-    beaten = tf.reduce_any((row[:, :, None] == row[:, None, :]) & later & there[:, None, :], axis=-1)
-    row = tf.where(there & ~beaten, row, cells)
-    flat = tf.concat([tf.reshape(delta, (cells, features)), tf.zeros((1, features))], axis=0)
-    flat = tf.tensor_scatter_nd_update(flat, tf.reshape(row, (-1, 1)), tf.reshape(values, (-1, features)))
-    return tf.reshape(flat[:cells], output.shape)
+    row = at * num + anchor
+    later = ops.convert_to_tensor(np.triu(np.ones((boxes, boxes), bool), 1))
+    beaten = ops.any((row[:, :, None] == row[:, None, :]) & later & there[:, None, :], axis=-1)
+    row = ops.where(there & ~beaten, row, cells)
+    flat = ops.concatenate([ops.reshape(delta, (cells, features)), ops.zeros((1, features))], axis=0)
+    flat = ops.scatter_update(flat, ops.reshape(row, (-1, 1)), ops.reshape(values, (-1, features)))
+    return ops.reshape(flat[:cells], output.shape)
 
 
 def _background_delta(t: Any, truths: Any, seen: Any, region: Region) -> Any:
     """What every cell and anchor gets: no object where no truth overlaps enough, and the warm-up."""
-    from .tensors import tf
+    from .tensors import ops
 
     n, rows, columns, num, _ = t.shape
-    grid = tf.constant([columns, rows], tf.float32)
-    s = tf.sigmoid(t[..., :2])
-    objectness = tf.sigmoid(t[..., 4])
-    best = tf.zeros_like(objectness)
+    grid = ops.convert_to_tensor([columns, rows], "float32")
+    s = ops.sigmoid(t[..., :2])
+    objectness = ops.sigmoid(t[..., 4])
+    best = ops.zeros_like(objectness)
     if truths.shape[1]:
         cell = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)[:, :, None, :]
-        centre = (tf.constant(cell, tf.float32) + s) / grid
-        size = tf.exp(t[..., 2:4]) * tf.constant(region.anchors, tf.float32) / grid
+        centre = (ops.convert_to_tensor(cell, "float32") + s) / grid
+        size = ops.exp(t[..., 2:4]) * ops.convert_to_tensor(region.anchors, "float32") / grid
         every = truths[:, None, None, None]
         overlap = _iou(centre[..., None, :], size[..., None, :], every[..., :2], every[..., 2:4])
-        best = tf.reduce_max(tf.where(every[..., 2] > 0, overlap, 0.0), axis=-1)
+        best = ops.max(ops.where(every[..., 2] > 0, overlap, 0.0), axis=-1)
     # 1. No object.
     slope = objectness * (1 - objectness)
-    d_object = tf.where(best > region.thresh, 0.0, -region.noobject_scale * objectness * slope)
+    d_object = ops.where(best > region.thresh, 0.0, -region.noobject_scale * objectness * slope)
     # 2. Warm-up: towards the cell's centre and the anchor's own size.
-    warm = tf.cast(seen < WARM_UP_IMAGES, tf.float32) * 0.01
+    warm = ops.cast(seen < WARM_UP_IMAGES, "float32") * 0.01
     d_centre = warm * (0.5 - s) * s * (1 - s)
     d_size = -warm * t[..., 2:4]
-    d_class = tf.zeros((n, rows, columns, num, region.classes))
-    return tf.concat([d_centre, d_size, d_object[..., None], d_class], axis=-1)
+    d_class = ops.zeros((n, rows, columns, num, region.classes))
+    return ops.concatenate([d_centre, d_size, d_object[..., None], d_class], axis=-1)
 
 
 def _truth_delta(mine: Any, anchor: Any, truths: Any, place: tuple[Any, Any], region: Region) -> Any:
     """What the responsible anchors get: `mine` is their output, `anchor` their relative size, `place` cell and grid."""
-    from .tensors import tf
+    from .tensors import ops
 
     cell, grid = place
-    s, objectness = tf.sigmoid(mine[..., :2]), tf.sigmoid(mine[..., 4])
+    s, objectness = ops.sigmoid(mine[..., :2]), ops.sigmoid(mine[..., 4])
     centre, size = truths[..., :2], truths[..., 2:4]
-    target = tf.ones_like(objectness)
+    target = ops.ones_like(objectness)
     if region.rescore:
-        target = _iou((cell + s) / grid, tf.exp(mine[..., 2:4]) * anchor, centre, size)
-    wanted = tf.math.log(tf.maximum(size, 1e-12) / anchor)
+        target = _iou((cell + s) / grid, ops.exp(mine[..., 2:4]) * anchor, centre, size)
+    wanted = ops.log(ops.maximum(size, 1e-12) / anchor)
     d_centre = region.coord_scale * (centre * grid - cell - s) * s * (1 - s)
     d_size = region.coord_scale * (wanted - mine[..., 2:4])
     d_object = region.object_scale * (target - objectness) * objectness * (1 - objectness)
-    hot = tf.one_hot(tf.cast(truths[..., 4], tf.int32), region.classes)
-    d_class = region.class_scale * (hot - tf.nn.softmax(mine[..., 5:]))
-    return tf.concat([d_centre, d_size, d_object[..., None], d_class], axis=-1)
+    hot = ops.one_hot(ops.cast(truths[..., 4], "int32"), region.classes)
+    probability = ops.softmax(mine[..., 5:]) if region.classes > 1 else ops.ones_like(mine[..., 5:])
+    d_class = region.class_scale * (hot - probability)
+    return ops.concatenate([d_centre, d_size, d_object[..., None], d_class], axis=-1)
 
 
 def _iou(centre_a: Any, size_a: Any, centre_b: Any, size_b: Any) -> Any:
-    from .tensors import tf
+    from .tensors import ops
 
-    low = tf.maximum(centre_a - size_a / 2, centre_b - size_b / 2)
-    high = tf.minimum(centre_a + size_a / 2, centre_b + size_b / 2)
-    overlap = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
-    union = tf.reduce_prod(size_a, axis=-1) + tf.reduce_prod(size_b, axis=-1) - overlap
-    return tf.math.divide_no_nan(overlap, union)
+    low = ops.maximum(centre_a - size_a / 2, centre_b - size_b / 2)
+    high = ops.minimum(centre_a + size_a / 2, centre_b + size_b / 2)
+    overlap = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
+    union = ops.prod(size_a, axis=-1) + ops.prod(size_b, axis=-1) - overlap
+    return ops.divide_no_nan(overlap, union)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +30,7 @@ HardPlace: TypeAlias = tuple[int, float, float]
 _AGAIN = "Run `cmbtk prepare-yolo` for this cell again."
 _LARGEST_IMAGE, _LARGEST_LABEL = 1 << 28, 1 << 20
 _CACHE_BYTES = 4 << 30
-_AHEAD = 4
+_DRAWING = 8
 
 Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
@@ -165,12 +166,15 @@ class Samples:
 
     def batches(self, first: int, last: int, seed: int) -> Iterator[Batch]:
         """The batches of iterations `first` to `last`, made ahead in the background."""
-        workers = 1 if is_plain(self.cfg) and self.cfg.net.draw is None and self._cache is not None else 2
+        drawn = self.cfg.net.draw is not None
+        workers = 1 if is_plain(self.cfg) and not drawn and self._cache is not None else 2
+        if drawn:  # a GPU takes them faster than two threads draw
+            workers = max(workers, min(_DRAWING, len(os.sched_getaffinity(0)) // 2))
         with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
             ahead: deque[Future[Batch]] = deque()
             try:
                 for iteration in range(first, last + 1):
-                    while len(ahead) < _AHEAD and (following := iteration + len(ahead)) <= last:
+                    while len(ahead) < 2 * workers and (following := iteration + len(ahead)) <= last:
                         ahead.append(pool.submit(self.batch, following, seed))
                     yield ahead.popleft().result()
             finally:

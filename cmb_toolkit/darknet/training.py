@@ -64,7 +64,7 @@ class Trainer:
 
     def __init__(self, cfg: Cfg, weights: Weights) -> None:
         from .network import Network
-        from .tensors import tf
+        from .tensors import compiled, zeros
 
         self.cfg = cfg
         self.network = Network(cfg, weights)
@@ -72,8 +72,8 @@ class Trainer:
         self._variables = [*kernels, *others]
         self._decays = [True] * len(kernels) + [cfg.net.adam] * len(others)
         copies = 3 if cfg.net.adam else 1  # Adam: gradient, first and second moment
-        self._state = [[tf.Variable(tf.zeros(v.shape)) for v in self._variables] for _ in range(copies)]
-        self._update = tf.function(self._sgd if not cfg.net.adam else self._adam, autograph=False)
+        self._state = [[zeros(v.shape) for v in self._variables] for _ in range(copies)]
+        self._update = compiled(self._adam if cfg.net.adam else self._sgd)
         self._accumulators: dict[tuple[int, int], Any] = {}
         self._outputs: Any = None
 
@@ -94,76 +94,77 @@ class Trainer:
         float
             Darknet's loss: the sum of the squared deltas per image.
         """
-        from .tensors import tf
+        from .tensors import compiled
 
         net = self.cfg.net
         size = (images.shape[1], images.shape[2])
         if size not in self._accumulators:
-            self._accumulators[size] = tf.function(self._accumulate, autograph=False)
+            self._accumulators[size] = compiled(self._accumulate)
         accumulate = self._accumulators[size]
         seen = (iteration - 1) * net.batch
         loss = 0.0
         for start in range(0, net.batch, net.minibatch):
             part = slice(start, start + net.minibatch)
             seen += net.minibatch
-            loss += float(accumulate(tf.constant(images[part]), tf.constant(truths[part]), tf.constant(seen, tf.int64)))
-        self._update(tf.constant(net.rate(iteration), tf.float32), tf.constant(iteration, tf.float32))
+            loss += float(accumulate(images[part], truths[part], np.int32(seen)))
+        self._update(np.float32(net.rate(iteration)), np.float32(iteration))
         return loss / net.batch
 
     def detect(
         self, project: Path, images: Sequence[str], *, threshold: float, nms: float, most: int | None = None
     ) -> list[Detection]:
         """Find boxes with the network as it is now, as :meth:`cmb_toolkit.darknet.engine.Engine.detect` does."""
-        from .tensors import tf
+        from .tensors import compiled, ops
 
         if self._outputs is None:
             model = self.network.model()
-            self._outputs = tf.function(lambda x: model(tf.cast(x, tf.float32) / 255, training=False), autograph=False)
+            self._outputs = compiled(lambda x: model(ops.cast(x, "float32") / 255, training=False))
 
         def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            output: NDArray[np.float32] = self._outputs(tf.constant(batch)).numpy()
-            return output
+            return np.asarray(ops.convert_to_numpy(self._outputs(batch)), np.float32)
 
         return find_boxes(run, self.cfg, project, images, threshold=threshold, nms=nms, most=most, batch=BATCH)
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
         from .region import region_delta
-        from .tensors import tf
+        from .tensors import gradients, ops
 
         model = self.network.model((images.shape[1], images.shape[2]))
-        x = tf.cast(images, tf.float32) / 255
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in self._variables])
-            output = model(x, training=True)
-        delta = region_delta(output, truths, seen, self.cfg.region)
-        gradients = tape.gradient(output, [v.value for v in self._variables], output_gradients=-delta)
-        for buffer, gradient in zip(self._state[0], gradients, strict=True):
+        x = ops.cast(images, "float32") / 255
+        minus_delta, found = gradients(
+            lambda: model(x, training=True),
+            self._variables,
+            lambda output: -region_delta(output, truths, seen, self.cfg.region),
+        )
+        for buffer, gradient in zip(self._state[0], found, strict=True):
             buffer.assign_sub(gradient)
-        return tf.reduce_sum(delta**2)
+        return ops.sum(minus_delta**2)
 
     def _sgd(self, rate: Any, iteration: Any) -> None:
         net = self.cfg.net
         for variable, decays, buffer in zip(self._variables, self._decays, self._state[0], strict=True):
-            u = buffer - net.decay * net.batch * variable if decays else buffer.value()
+            u = buffer - net.decay * net.batch * variable if decays else buffer.value
             variable.assign_add(rate / net.batch * u)
             buffer.assign(net.momentum * u)
 
     def _adam(self, rate: Any, iteration: Any) -> None:
-        from .tensors import tf
+        from .tensors import ops
 
         net = self.cfg.net
-        correction = 1 - tf.pow(net.b1, iteration), 1 - tf.pow(net.b2, iteration)
+        correction = 1 - ops.power(net.b1, iteration), 1 - ops.power(net.b2, iteration)
         for variable, d, m, v in zip(self._variables, *self._state, strict=True):
             u = d - net.decay * net.batch * variable
             m.assign(net.b1 * m + (1 - net.b1) * u)
             v.assign(net.b2 * v + (1 - net.b2) * u**2)
-            variable.assign_add(rate * (m / correction[0]) / (tf.sqrt(v / correction[1]) + net.eps))
-            d.assign(tf.zeros_like(d))
+            variable.assign_add(rate * (m / correction[0]) / (ops.sqrt(v / correction[1]) + net.eps))
+            d.assign(ops.zeros_like(d))
 
     def optimiser_state(self) -> list[NDArray[np.float32]]:
         """What must be kept beside the weights to go on later."""
+        from .tensors import ops
+
         groups = self._state if not self.cfg.net.adam else self._state[1:]
-        return [buffer.numpy() for group in groups for buffer in group]
+        return [np.array(ops.convert_to_numpy(buffer)) for group in groups for buffer in group]
 
     def set_optimiser_state(self, arrays: Sequence[NDArray[np.float32]]) -> None:
         groups = self._state if not self.cfg.net.adam else self._state[1:]

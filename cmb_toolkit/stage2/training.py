@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, UsageError
 from ..io.files import check_file
 from ..io.publish import replacing
-from ..keras_settings import keras_backend
+from ..keras_settings import backend_version, keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
@@ -156,7 +156,7 @@ class Recipe:
 def engine() -> str:
     """What trains and predicts, for the provenance; does not import it."""
     backend = keras_backend()
-    return f"keras {version('keras')} ({backend} {version(backend)})"
+    return f"keras {version('keras')} ({backend} {backend_version(backend)})"
 
 
 def class_weight(labels: NDArray[np.intp], recipe: Recipe) -> float:

@@ -90,7 +90,7 @@ def stage2_train(
     UsageError, MissingError, DataError, StorageError
         Among others a DataError if it learned nothing with any of the seeds; no network is written then.
     """
-    from ..stage2.device import on_gpu
+    from ..device import on_gpu
     from ..stage2.schedule import scheduled
     from ..stage2.training import engine
 
@@ -195,7 +195,7 @@ def _learned_from(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _announcement(network: str, recipe: Recipe, training: NDArray[np.intp], validation: NDArray[np.intp]) -> str:
     """What is trained, on what, and how long that will take."""
-    from ..stage2.device import on_gpu
+    from ..device import on_gpu
     from ..stage2.schedule import duration
 
     device: Literal["CPU", "GPU"] = "GPU" if on_gpu() else "CPU"

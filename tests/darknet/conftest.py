@@ -102,8 +102,8 @@ def lively_weights():
     """
 
     def make(cfg: Cfg, seed: int = 0, spread: float = 2.0, gain: float = 1.0) -> Weights:
-        from cmb_toolkit.darknet.network import BN_MOMENTUM, Network
-        from cmb_toolkit.darknet.tensors import tf
+        from cmb_toolkit.darknet.batch_norm import BN_MOMENTUM
+        from cmb_toolkit.darknet.network import Network
 
         random = np.random.default_rng(seed)
         first = initial_weights(cfg, seed)
@@ -117,7 +117,7 @@ def lively_weights():
                 layers.append(replace(layer, biases=biases, scales=scales, weights=layer.weights * np.float32(gain)))
         network = Network(cfg, Weights(tuple(layers)))
         images = random.uniform(0, 1, (2, cfg.net.height, cfg.net.width, 3)).astype(np.float32)
-        network.model()(tf.constant(images), training=True)
+        network.model()(images, training=True)
         share = np.float32(1 - BN_MOMENTUM)  # of the statistics after one minibatch, from zero
         settled: list[ConvWeights] = []
         for layer in network.get_weights().layers:

@@ -1,7 +1,7 @@
 import pytest
 
+from cmb_toolkit.device import on_gpu
 from cmb_toolkit.errors import UsageError
-from cmb_toolkit.stage2.device import on_gpu
 from cmb_toolkit.stage2.schedule import duration, scheduled
 from cmb_toolkit.stage2.training import Recipe
 

@@ -1,4 +1,4 @@
-"""Whether stage 2 is computed on a GPU, asked without a long import where there can be none."""
+"""Whether Keras computes on a GPU, asked without a long import where there can be none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def on_gpu(devices: Path = Path("/dev")) -> bool:
     may = sys.platform == "darwin" or any(path for name in _DEVICES for path in devices.glob(name))
     if not may or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
         return False
-    from ..backend import ops
+    from .backend import ops
 
     where = str(ops.convert_to_tensor([0.0]).device).lower()
     return any(word in where for word in _WORDS)
