@@ -27,7 +27,7 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
     default="auto",
     show_default=True,
     help="What is trained and for how long, where the options below do not say it. paper: network paper, 200 epochs of "
-    "24 copies (days on a CPU). short: 20 epochs (of other networks than small 12), copies 6 1, augment in-plane. "
+    "24 copies (days on a CPU). short: 20 epochs (of other networks than small 12), copies 6 1, augment drawn. "
     "auto: short, and on a CPU the network small.",
 )
 @click.option(
@@ -69,11 +69,12 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 )
 @click.option(
     "--augment",
-    type=click.Choice(["paper", "in-plane", "none"]),
+    type=click.Choice(["paper", "in-plane", "drawn", "none"]),
     default=None,
     show_default="by --schedule",
     help="Symmetries that patches are shown in. paper: the square's 8 in all three directions, 24. in-plane: the 16 "
-    "that keep the slice direction, for slices thicker than voxels are wide.",
+    "that keep the slice direction, for slices thicker than voxels are wide. drawn: these, each time moved by a "
+    "voxel and with other grey values.",
 )
 @click.option(
     "--copies",

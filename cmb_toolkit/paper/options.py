@@ -164,7 +164,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "warm-up": whole(0),
         "decay": choice("none", "cosine"),
         "class-weight": _CLASS_WEIGHT,
-        "augment": choice("paper", "in-plane", "none"),
+        "augment": choice("paper", "in-plane", "drawn", "none"),
         "copies": COPIES,
         "select": choice("loss", "auc"),
         "patience": whole(0),

@@ -19,9 +19,10 @@ from ..errors import UsageError
 
 __all__ = ["AUGMENTATIONS", "epoch", "joint_index", "symmetries", "transform"]
 
-AUGMENTATIONS: tuple[str, ...] = ("paper", "in-plane", "none")
+AUGMENTATIONS: tuple[str, ...] = ("paper", "in-plane", "drawn", "none")
 """``paper``: 24 copies as above. ``in-plane``: the 16 symmetries that keep the slice axis, which is what a volume with
-thick slices has (8 of the square, upright and upside down). ``none``: the patch as it is."""
+thick slices has (8 of the square, upright and upside down). ``drawn``: these, each time moved and with other grey
+values (:mod:`.drawing`). ``none``: the patch as it is."""
 
 _PLANES = ((0, 1), (1, 2), (0, 2))  # of the axial, sagittal and coronal direction
 
@@ -49,7 +50,7 @@ def symmetries(name: str, size: int = 16) -> NDArray[np.int32]:
     cube = np.arange(size**3, dtype=np.int32).reshape(size, size, size)
     if name == "none":
         return cube[None]
-    if name == "in-plane":
+    if name in ("in-plane", "drawn"):
         return np.stack([turned[:, :, ::step] for step in (1, -1) for turned in _of_square(cube, (0, 1))])
     if name == "paper":
         return np.stack([turned for plane in _PLANES for turned in _of_square(cube, plane)])

@@ -50,7 +50,7 @@ def scheduled(name: str, network: str | None, gpu: Callable[[], bool], **asked: 
         raise UsageError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
     if network is None:
         network = "small" if name == "auto" and not gpu() else "paper"
-    short = {"epochs": _EPOCHS.get(network, 12), "copies": (6, 1), "augmentation": "in-plane"}
+    short = {"epochs": _EPOCHS.get(network, 12), "copies": (6, 1), "augmentation": "drawn"}
     said = {option: value for option, value in asked.items() if value is not None}
     return network, Recipe(**{"warm_up": WARM_UP.get(network, 0), **({} if name == "paper" else short), **said})
 

@@ -31,6 +31,7 @@ from ..keras_settings import backend_version, keras_backend
 from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
+from .drawing import vary
 from .skill import auc, no_skill, spread
 
 __all__ = [
@@ -299,6 +300,8 @@ def train(
         for step in range(steps):
             now = slice(step * recipe.batch, (step + 1) * recipe.batch)
             batch = transform(patches[which[now]], index, turn[now])
+            if recipe.augmentation == "drawn":
+                batch = vary(batch, rng)
             model.optimizer.learning_rate = recipe.rate(number * steps + step, steps)
             of_step = model.train_on_batch(  # which forgets the steps before it
                 batch[..., None],

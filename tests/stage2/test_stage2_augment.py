@@ -11,7 +11,9 @@ def distinct(index):
     return len({cube.tobytes() for cube in index})
 
 
-@pytest.mark.parametrize(("name", "total", "different"), [("paper", 24, 19), ("in-plane", 16, 16), ("none", 1, 1)])
+@pytest.mark.parametrize(
+    ("name", "total", "different"), [("paper", 24, 19), ("in-plane", 16, 16), ("drawn", 16, 16), ("none", 1, 1)]
+)
 def test_numbers_of_copies(name, total, different):
     index = symmetries(name, 4)
     assert index.shape == (total, 4, 4, 4)
@@ -79,5 +81,5 @@ def test_copies_are_in_different_symmetries_while_there_are_enough(copies, symme
 
 
 def test_unknown_augmentation():
-    with pytest.raises(UsageError, match=r"mirror.*paper, in-plane, none"):
+    with pytest.raises(UsageError, match=r"mirror.*paper, in-plane, drawn, none"):
         symmetries("mirror")

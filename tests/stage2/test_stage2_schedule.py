@@ -23,7 +23,7 @@ def never():
 def test_the_short_schedule_fits_the_machine(name, network, gpu, trained, epochs):
     chosen, recipe = scheduled(name, network, gpu)
     assert chosen == trained
-    assert (recipe.epochs, recipe.copies, recipe.augmentation) == (epochs, (6, 1), "in-plane")
+    assert (recipe.epochs, recipe.copies, recipe.augmentation) == (epochs, (6, 1), "drawn")
     assert recipe.warm_up == (0 if trained == "small" else 100)
 
 

@@ -15,7 +15,7 @@ from cmb_toolkit.stage2.training import (
     train_until_skilled,
 )
 
-QUICK = Recipe(epochs=4, batch=10, augmentation="in-plane", copies=(2, 1))
+QUICK = Recipe(epochs=4, batch=10, augmentation="drawn", copies=(2, 1))
 
 
 class KilledError(Exception):

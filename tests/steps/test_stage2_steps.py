@@ -342,7 +342,7 @@ def test_by_default_what_is_trained_fits_the_machine_and_is_said(cell, monkeypat
     )
     parameters = read_record(cell.cnn)["parameters"]
     assert [parameters[name] for name in ("network", "epochs", "copies", "augmentation", "learning_rate")] == [
-        "small", 1, [6, 1], "in-plane", 0.001,
+        "small", 1, [6, 1], "drawn", 0.001,
     ]  # fmt: skip
 
 
