@@ -27,7 +27,7 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
     default="auto",
     show_default=True,
     help="What is trained and for how long, where the options below do not say it. paper: network paper, 200 epochs of "
-    "24 copies (days on a CPU). short: 20 epochs (of other networks than small 12), copies 6 1, augment drawn. "
+    "24 copies (days on a CPU). short: 20 epochs (of other networks than small 15), copies 6 1, augment drawn. "
     "auto: short, and on a CPU the network small.",
 )
 @click.option(
@@ -43,7 +43,13 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
     "--epochs", type=click.IntRange(1), default=None, show_default="by --schedule", help="Passes over the patches."
 )
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Patches a step.")
-@click.option("--learning-rate", type=float, default=None, show_default="0.001, the paper's", help="Adam's.")
+@click.option(
+    "--learning-rate",
+    type=float,
+    default=None,
+    show_default="0.001, the paper's; short: 0.0005, but of small",
+    help="Adam's.",
+)
 @click.option(
     "--warm-up",
     type=click.IntRange(0),
@@ -55,8 +61,8 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 @click.option(
     "--decay",
     type=click.Choice(["none", "cosine"]),
-    default="none",
-    show_default=True,
+    default=None,
+    show_default="none; short: cosine, but of small",
     help="How the learning rate falls; cosine: to 0 at the last epoch.",
 )
 @click.option(
@@ -111,7 +117,7 @@ def command(
     batch: int,
     learning_rate: float | None,
     warm_up: int | None,
-    decay: str,
+    decay: str | None,
     class_weight: str | float,
     augment: str | None,
     copies: tuple[int, int] | None,

@@ -17,8 +17,11 @@ __all__ = ["SCHEDULES", "duration", "scheduled"]
 SCHEDULES: tuple[str, ...] = ("auto", "short", "paper")
 """``auto``: the short one; on a CPU of the small network, on a GPU of the paper's."""
 
-_EPOCHS = {"small": 20}
-"""Of the short schedule; other networks learn in fewer."""
+_SHORT: dict[str, Any] = {"epochs": 15, "copies": (6, 1), "augmentation": "drawn"}
+_RATE: dict[str, Any] = {"learning_rate": 5e-4, "decay": "cosine"}
+_SHORT_OF = {"small": {"epochs": 20}, "paper": _RATE, "channel": _RATE}
+"""The short schedule, and what differs for a network: the large ones learn in fewer epochs, with every seed at this
+rate (docs/stage2.md)."""
 
 _A_SECOND: dict[Literal["CPU", "GPU"], dict[str, float]] = {
     "CPU": {"small": 500.0, "paper": 12.0},
@@ -50,7 +53,7 @@ def scheduled(name: str, network: str | None, gpu: Callable[[], bool], **asked: 
         raise UsageError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
     if network is None:
         network = "small" if name == "auto" and not gpu() else "paper"
-    short = {"epochs": _EPOCHS.get(network, 12), "copies": (6, 1), "augmentation": "drawn"}
+    short = _SHORT | _SHORT_OF.get(network, {})
     said = {option: value for option, value in asked.items() if value is not None}
     return network, Recipe(**{"warm_up": WARM_UP.get(network, 0), **({} if name == "paper" else short), **said})
 

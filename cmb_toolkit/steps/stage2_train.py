@@ -49,7 +49,7 @@ def stage2_train(
     patience: int = 0,
     seed: int = 0,
     warm_up: int | None = None,
-    decay: str = "none",
+    decay: str | None = None,
     restart: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,

@@ -14,9 +14,9 @@ def never():
     ("name", "network", "gpu", "trained", "epochs"),
     [
         ("auto", None, lambda: False, "small", 20),
-        ("auto", None, lambda: True, "paper", 12),
-        ("auto", "channel", never, "channel", 12),
-        ("short", None, never, "paper", 12),
+        ("auto", None, lambda: True, "paper", 15),
+        ("auto", "channel", never, "channel", 15),
+        ("short", None, never, "paper", 15),
         ("short", "small", never, "small", 20),
     ],
 )
@@ -24,7 +24,10 @@ def test_the_short_schedule_fits_the_machine(name, network, gpu, trained, epochs
     chosen, recipe = scheduled(name, network, gpu)
     assert chosen == trained
     assert (recipe.epochs, recipe.copies, recipe.augmentation) == (epochs, (6, 1), "drawn")
-    assert recipe.warm_up == (0 if trained == "small" else 100)
+    small = trained == "small"
+    assert (recipe.warm_up, recipe.learning_rate, recipe.decay) == (
+        (0, 1e-3, "none") if small else (100, 5e-4, "cosine")
+    )
 
 
 def test_the_papers_schedule_is_the_papers_on_any_machine():
@@ -38,6 +41,7 @@ def test_what_is_asked_for_wins():
         "augmentation": "none",
         "warm_up": 7,
         "learning_rate": 0.01,
+        "decay": "none",
         "patience": None,
     }
     for name in ("short", "paper"):
