@@ -17,7 +17,7 @@ from cmb_toolkit.io.publish import Record
 from cmb_toolkit.io.sheets import read_sheet
 from cmb_toolkit.paper.settings import Settings, load_settings
 from cmb_toolkit.steps.stage2_crop import stage2_crop
-from cmb_toolkit.study.cohort import cell_parameters
+from cmb_toolkit.study.cell import read_setup
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.lineage import check_cell
 from cmb_toolkit.study.results import read_result
@@ -265,15 +265,15 @@ def _mutate_record(random: Random, originals: Path, folder: Path) -> Mutant:
             if reader == "current":
                 return Record("x", {}, (study.participants,)).is_current(target)
             if reader == "parameters":
-                return cell_parameters(cell)
+                return read_setup(cell)
             if reader == "leaks":
                 return check_cell(study, cell, ["sub-001"])
         return stage2_crop(cell.folder)
 
     def wrong(found: Any) -> str:
         if reader == "parameters":
-            roles = found["roles"]
-            fits = all(isinstance(names, list) and all(isinstance(n, str) for n in names) for names in roles.values())
+            roles = found.roles
+            fits = all(isinstance(names, tuple) and all(isinstance(n, str) for n in names) for names in roles.values())
             return "" if fits else f"roles {str(roles)[:80]}"
         return ""
 

@@ -17,7 +17,7 @@ from cmb_toolkit.steps.import_ import import_table
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.split import split
 from cmb_toolkit.steps.stage2_crop import stage2_crop
-from cmb_toolkit.study.cohort import cell_parameters
+from cmb_toolkit.study.cell import read_setup
 from cmb_toolkit.study.geometry import read_geometry
 from cmb_toolkit.study.layout import Cell, Study
 
@@ -106,7 +106,7 @@ def _write_preprocessed(study: Study, subject: str, random: np.random.Generator)
 
 def _write_candidates(study: Study, cell: Cell) -> None:
     """What stage 1 would have found and stage 2 said of it: each mark, one beside it and one elsewhere."""
-    roles = cell_parameters(cell)["roles"]
+    roles = read_setup(cell).roles
     role_of = {subject: role for role, names in roles.items() for subject in names}
     rows = []
     marks = read_tsv(study.microbleeds)

@@ -167,6 +167,7 @@ def command(
     """
     from ..io.publish import read_record
     from ..steps.prepare_yolo import prepare_yolo
+    from ..study.cell import read_setup
     from ..study.layout import Study
 
     with progress("Slices") as on_progress:
@@ -193,18 +194,19 @@ def command(
         )
     _, cell = Study.of_cell(folder)
     record = read_record(cell.project) or {}
-    roles, images = record["parameters"]["roles"], record["images"]
+    images = record["images"]
     microbleeds, slices = record["microbleeds"], record["training_slices"]
-    copies = record["parameters"]["augment"]
     people = ", ".join(
-        f"{len(names)} {role} ({microbleeds[role]} microbleeds)" for role, names in roles.items() if names
+        f"{len(names)} {role} ({microbleeds[role]} microbleeds)"
+        for role, names in read_setup(cell).roles.items()
+        if names
     )
     click.echo(f"Subjects  {people}")
     click.echo(f"Image     {size} x {size} px of {input}; {', '.join(record['frames'])}")
     if images["train"]:
         click.echo(
             f"Training  {images['train']} images: {slices['with microbleeds']} slices with microbleeds, "
-            f"{slices['without']} without{', each in 8 copies' if copies else ''}"
+            f"{slices['without']} without{', each in 8 copies' if images['train'] > sum(slices.values()) else ''}"
         )
     else:
         click.echo("Training  none: there is no training subject, the project can only detect")

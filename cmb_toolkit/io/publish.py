@@ -176,7 +176,7 @@ def read_record(target: Path) -> dict[str, Any] | None:
 
 
 def identity(target: Path, missing: str) -> str:
-    """Digest of what a published folder was made from, the same after it was made again.
+    """Digest of what an output was made from, the same after it was made again.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def identity(target: Path, missing: str) -> str:
     MissingError
     """
     record = read_record(target)
-    if record is None or not target.is_dir():
+    if record is None or not target.exists():
         raise MissingError(missing)
     # versions stood here before revisions did, and 0.1.0 in all of them: what was trained then stays known
     made_from = [f"0.{_revision(record)}.0", record["parameters"], [source["sha256"] for source in record["sources"]]]

@@ -22,7 +22,8 @@ from ..model import Detection
 from ..slices import split_stem
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
-from ..study.cohort import cell_parameters, read_microbleeds, read_participants
+from ..study.cell import read_setup
+from ..study.cohort import read_microbleeds, read_participants
 from ..study.evidence import validated
 from ..study.geometry import Geometry, read_geometry
 from ..study.layout import Cell, Study
@@ -173,16 +174,16 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
     try:
         marks = read_microbleeds(study)
         people = read_participants(study)
-        made = cell_parameters(cell)
+        setup = read_setup(cell)
         images: dict[str, list[str]] = defaultdict(list)
         for image in read_list(cell.project / SLICES_LIST):
             images[split_stem(Path(image).stem)[0]].append(image)
-        scans = {role: _scans(made["roles"][role], images, marks, people) for role in ("validation", "train")}
+        scans = {role: _scans(setup.roles[role], images, marks, people) for role in ("validation", "train")}
         images_learned = cfg.net.max_batches * cfg.net.batch * cfg.training_flops / cfg.flops
         most = min(_MOST_SLICES, int(_SHARE / 2 * _PASSES * images_learned / points))
         sample = _sample(scans["validation"], scans["train"], most)
         geometry = {
-            subject: read_geometry(study, subject, size=made["size"], mode=made["mode"])
+            subject: read_geometry(study, subject, size=setup.size, mode=setup.mode)
             for names in sample.values()
             for subject in names
         }

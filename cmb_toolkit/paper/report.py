@@ -26,7 +26,8 @@ from ..io.tables import read_tsv
 from ..model import OnProgress
 from ..report.page import Picture, Section, html_page
 from ..report.table import Table, plain_table
-from ..study.cohort import cell_parameters, read_microbleeds, read_participants
+from ..study.cell import read_setup
+from ..study.cohort import read_microbleeds, read_participants
 from ..study.curves import draw_group_froc
 from ..study.layout import Cell, Study
 from ..study.results import evaluated_cells
@@ -211,8 +212,8 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
         for name, ours in results.resolutions.items()
     }
     some = next((cell for mine in cells.values() for cell in mine), None)
-    parameters = cell_parameters(some) if some else {}
-    scenes = Scenes(study, int(parameters.get("size", 448)), str(parameters.get("mode", "auto")))
+    setup = read_setup(some) if some else None
+    scenes = Scenes(study, setup.size, setup.mode) if setup else Scenes(study)
     drawings: dict[int | str, Callable[[Path], str]] = {
         2: lambda out: _draw_masks(scenes, results, out),
         3: lambda out: _draw_channels(study, scenes, results, cells, out),

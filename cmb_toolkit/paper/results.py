@@ -11,10 +11,10 @@ from ..errors import DataError, UsageError
 from ..evaluation.results import CellResult
 from ..evaluation.results import evaluate as count
 from ..evaluation.rules import rule_named
-from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
-from ..study.cohort import cell_parameters, read_folds, read_microbleeds, read_participants
+from ..study.cell import hit_distance_mm, looked_at, read_setup, work_on
+from ..study.cohort import read_folds, read_microbleeds, read_participants
 from ..study.layout import Cell, Study
 from ..study.results import read_result
 from ..study.truth import truth_table
@@ -151,26 +151,21 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
     counted = result.find(rule, "validation", stage)
     if counted is not None:
         return counted.counts.f1
-    parameters = cell_parameters(cell)
-    names = parameters["roles"].get("validation", [])
-    looked_at = (read_record(cell.candidates) or {}).get("parameters", {}).get("roles", ["validation"])
-    if not names or "validation" not in looked_at:
+    setup = read_setup(cell)
+    names = setup.roles["validation"]
+    known = looked_at(cell)
+    if not names or "validation" not in (known or ["validation"]):
         return math.nan
     more = ["probability", "kept"] if stage == "overall" else []
     table = cell.findings if more else cell.candidates
     candidates = read_tsv(table, ["candidate_id", *GEOMETRY, "confidence", *more])
-    truth = truth_table(study, names, size=parameters["size"], mode=parameters["mode"])
+    truth = truth_table(study, names, size=setup.size, mode=setup.mode)
     if result.count == "per-box" and is_merged(cell):
         candidates = as_boxes(cell, candidates)
     slices = 1 if result.count == "per-lesion" else 0
-    judged = rule_named(rule, distance_mm=_distance_mm(cell), slices=slices)
+    judged = rule_named(rule, distance_mm=hit_distance_mm(cell), slices=slices)
     found = count(candidates, truth, {"validation": names}, [judged], link_mm=result.link_mm).stages
     return next(each.counts.f1 for each in found if each.stage == stage)
-
-
-def _distance_mm(cell: Cell) -> float:
-    record = read_record(cell.evaluation) or {}
-    return float(record.get("parameters", {}).get("distance_mm", 3.0))
 
 
 def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.DataFrame:
@@ -179,11 +174,9 @@ def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.Dat
     for cell, result in results:
         looked_at = [cell.candidates]
         if result.input == FRST:  # found once for all folds, subject by subject
-            names = [name for names in cell_parameters(cell)["roles"].values() for name in names]
+            names = [name for names in read_setup(cell).roles.values() for name in names]
             looked_at = [study.symmetry(name) for name in names]
         for stage, tables in (("stage1", looked_at), ("stage2", [cell.findings])):
-            for table in tables:
-                work = (read_record(table) or {}).get("work")
-                if work:
-                    rows.append((cell.name, stage, work["seconds"], work["subjects"], work["machine"]))
+            works = filter(None, map(work_on, tables))
+            rows += [(cell.name, stage, each["seconds"], each["subjects"], each["machine"]) for each in works]
     return pd.DataFrame(rows, columns=["cell", "stage", "seconds", "subjects", "machine"])

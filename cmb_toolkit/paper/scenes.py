@@ -15,10 +15,11 @@ from ..errors import CmbError
 from ..imaging.normalise import complement, minmax
 from ..io.nifti import Volume, read_mask, read_volume
 from ..io.tables import read_tsv
-from ..model import BOX_SIZE
+from ..model import BOX_SIZE, IMAGE_SIZE
 from ..stage1.composite import average_slices
-from ..study.cohort import cell_parameters, read_microbleeds, read_participants
-from ..study.geometry import read_geometry
+from ..study.cell import read_setup
+from ..study.cohort import read_microbleeds, read_participants
+from ..study.geometry import Mode, read_geometry
 from ..study.layout import Cell, Study
 from ..study.places import located
 from .pictures import Box, Profile, Scene
@@ -52,9 +53,9 @@ class Scenes:
         Side of the network image [px] and how planes become images, for the size of a microbleed's box.
     """
 
-    def __init__(self, study: Study, size: int, mode: str) -> None:
+    def __init__(self, study: Study, size: int = IMAGE_SIZE, mode: Mode = "auto") -> None:
         self._study = study
-        self._geometry = {"size": size, "mode": mode}
+        self._size, self._mode = size, mode
         self._people = read_participants(study)
         self._marks = read_microbleeds(study)
         self._volume = lru_cache(maxsize=6)(read_volume)
@@ -112,7 +113,7 @@ class Scenes:
                 candidates, left_on=f"{rule}_stage1", right_on="candidate_id", suffixes=("", "_candidate")
             )
             found.append(hits.assign(cell=cell.name))
-            tested = cell_parameters(cell)["roles"]["test"]
+            tested = read_setup(cell).roles["test"]
             lost = marks[f"{rule}_stage1"].isna() & marks["participant_id"].isin(tested)
             missed.append(marks[lost].assign(cell=cell.name))
             false.append(candidates[candidates[f"{rule}_stage1"] == "fp"].assign(cell=cell.name))
@@ -188,7 +189,7 @@ class Scenes:
         return Profile((i - line) * spacing, along, title)
 
     def _candidate(self, row: Mapping[Any, Any], kind: str) -> Box:
-        frame = read_geometry(self._study, str(row["participant_id"]), **self._geometry).frame  # type: ignore[arg-type]
+        frame = read_geometry(self._study, str(row["participant_id"]), size=self._size, mode=self._mode).frame
         width = (row["right"] - row["left"]) / frame.scale_column
         return Box(float(row["i"]), float(row["j"]), width, (row["bottom"] - row["top"]) / frame.scale_row, kind)
 
@@ -196,7 +197,7 @@ class Scenes:
         return Box(float(row["i"]), float(row["j"]), *self._box_voxels(str(row["participant_id"])), "truth")
 
     def _box_voxels(self, subject: str) -> tuple[float, float]:
-        frame = read_geometry(self._study, subject, **self._geometry).frame  # type: ignore[arg-type]
+        frame = read_geometry(self._study, subject, size=self._size, mode=self._mode).frame
         return BOX_SIZE / frame.scale_column, BOX_SIZE / frame.scale_row
 
     def _marks_on(self, subject: str, k: int) -> list[dict[Any, Any]]:

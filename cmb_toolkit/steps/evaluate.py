@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.merging import COUNTS
-from ..evaluation.results import CellResult, Evaluation, Threshold
+from ..evaluation.results import CellResult, Evaluation
 from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, rule_named
 from ..evaluation.rules.base import Rule
@@ -46,7 +46,8 @@ from ..model import ROLES, OnProgress
 from ..parallel import for_each
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
-from ..study.cohort import cell_parameters, read_participants, unread_in
+from ..study.cell import Setup, looked_at, read_setup, thresholds
+from ..study.cohort import read_participants, unread_in
 from ..study.evidence import hit_distance
 from ..study.geometry import read_geometry
 from ..study.joined import said_of
@@ -169,11 +170,11 @@ def evaluate(
     if most_false < 0 or not roles or not set(roles) <= set(ROLES):
         raise UsageError(f"roles must be some of {', '.join(ROLES)}, and the number of pictures 0 or more.")
     study, files = Study.of_cell(cell)
-    parameters = cell_parameters(files)
+    setup = read_setup(files)
     if not files.candidates.is_file():
         raise MissingError(f"{files.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
     nobody = set(unread_in(study))
-    asked = {role: list(parameters["roles"][role]) for role in roles}
+    asked = {role: list(setup.roles[role]) for role in roles}
     uncounted = sorted(subject for names in asked.values() for subject in names if subject in nobody)
     asked = {role: [subject for subject in names if subject not in nobody] for role, names in asked.items()}
     subjects = {role: names for role, names in asked.items() if names}
@@ -191,7 +192,7 @@ def evaluate(
     for made in (files.candidates, *([files.cnn, files.findings] if classified else [])):
         warned.again(made)
     warned.add(*hit_distance(study, distance_mm, everybody))
-    warned.add(*changed_in_cell(study, files), *said_of(read_participants(study), parameters["roles"]["train"]))
+    warned.add(*changed_in_cell(study, files), *said_of(read_participants(study), setup.roles["train"]))
     if uncounted:
         warned.add(f"{_unread(uncounted)}, and they are not counted")
     record = Record(
@@ -225,8 +226,7 @@ def evaluate(
     merged = is_merged(files)
     if merged and count == "per-box":
         candidates = as_boxes(files, candidates)
-    geometry = {"size": parameters["size"], "mode": parameters["mode"]}
-    truth = truth_table(study, everybody, **geometry)
+    truth = truth_table(study, everybody, size=setup.size, mode=setup.mode)
     if listed:
         candidates["nature"] = _natures(study, candidates, listed)
     link = link_mm if count == "per-lesion" and not merged else None
@@ -234,13 +234,13 @@ def evaluate(
     evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link, persons=persons)
     result = CellResult(
         cell=files.name,
-        resolution=str(parameters["resolution"]),
-        input=str(parameters["input"]),
-        fold=str(parameters["fold"]),
-        repeat=int(parameters.get("repeat", 1)),
+        resolution=setup.resolution,
+        input=setup.input,
+        fold=setup.fold,
+        repeat=setup.repeat,
         simulated=_simulated(study),
         rules={name: f"{each.label}; {_counted(count, link)}" for name, each in rules.items()},
-        thresholds=_thresholds(files, classified),
+        thresholds=thresholds(files),
         stages=evaluation.stages,
         count=count,
         link_mm=link,
@@ -250,7 +250,7 @@ def evaluate(
     )
     if not counted:
         _write_numbers(files, record, result, evaluation)
-    _draw(study, files, evaluation, rules[rule], drawing, geometry=geometry, on_progress=on_progress)
+    _draw(study, files, evaluation, rules[rule], drawing, setup=setup, on_progress=on_progress)
     return files.evaluation
 
 
@@ -260,12 +260,11 @@ def _unread(names: Sequence[str]) -> str:
 
 def _check_looked_at(cell: Cell, roles: Sequence[str]) -> None:
     """Refuse roles on which stage 1 was not run: their microbleeds would all count as missed."""
-    record = read_record(cell.candidates)
-    looked_at = roles if record is None else record["parameters"].get("roles", roles)
+    known = looked_at(cell) or roles
     for role in roles:
-        if role not in looked_at:
+        if role not in known:
             raise DataError(
-                f"{cell.candidates}: stage 1 was not run on the {role} subjects, only on {', '.join(looked_at)}. "
+                f"{cell.candidates}: stage 1 was not run on the {role} subjects, only on {', '.join(known)}. "
                 f"Run `cmbtk stage1-detect` with the role {role} as well, or choose other roles here."
             )
 
@@ -372,11 +371,11 @@ def _draw(
     rule: Rule,
     record: Record,
     *,
-    geometry: dict[str, Any],
+    setup: Setup,
     on_progress: OnProgress,
 ) -> None:
     """Draw the pictures, several subjects at a time where that is worth its start, and the page of all."""
-    boxed = _with_box_sizes(study, evaluation.candidates, geometry)
+    boxed = _with_box_sizes(study, evaluation.candidates, setup)
     most_false = int(record.parameters["most_false"])
     lesions, false = choose_lesions(boxed, evaluation.microbleeds, rule.name, most_false=most_false)
     groups = [
@@ -408,10 +407,10 @@ def _draw_group(study: Study, rule: Rule, folder: Path, lesions: Sequence[Lesion
     return views
 
 
-def _with_box_sizes(study: Study, candidates: pd.DataFrame, geometry: dict[str, Any]) -> pd.DataFrame:
+def _with_box_sizes(study: Study, candidates: pd.DataFrame, setup: Setup) -> pd.DataFrame:
     """The candidates with ``width`` and ``height`` of their boxes in voxels."""
     frames = {
-        subject: read_geometry(study, str(subject), **geometry).frame
+        subject: read_geometry(study, str(subject), size=setup.size, mode=setup.mode).frame
         for subject in candidates["participant_id"].unique()
     }
     across = candidates["participant_id"].map({subject: frame.scale_column for subject, frame in frames.items()})
@@ -441,16 +440,6 @@ def _window(volume: NDArray[np.float32], low: float, high: float) -> tuple[float
         return 0.0, 1.0
     darkest, brightest = np.percentile(inside, [low, high])
     return float(min(darkest, 0)), float(brightest)
-
-
-def _thresholds(cell: Cell, classified: bool) -> dict[str, Threshold]:
-    """The thresholds in force, as the steps that applied them noted."""
-    thresholds = {}
-    for stage, table in (("stage1", cell.candidates), *([("stage2", cell.findings)] if classified else [])):
-        note = (read_record(table) or {}).get("threshold")
-        if note:
-            thresholds[stage] = Threshold(float(note["value"]), str(note["chosen"]))
-    return thresholds
 
 
 def _simulated(study: Study) -> bool:

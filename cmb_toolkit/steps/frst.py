@@ -29,6 +29,7 @@ from ..parallel import for_each
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.label_boxes import microbleed_boxes
 from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
+from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolution, read_microbleeds, read_participants, roles_in
 from ..study.evidence import hit_distance, validated
 from ..study.geometry import Geometry, Mode, read_geometry
@@ -123,7 +124,7 @@ def frst(
     participants = read_participants(opened)
     resolution = choose_resolution(participants, resolution)
     fold_of = roles_in(opened, fold, participants[participants["resolution"] == resolution])
-    roles: dict[str, list[str]] = {role: sorted(getattr(fold_of, role)) for role in ROLES}
+    roles = {role: tuple(sorted(getattr(fold_of, role))) for role in ROLES}
     role_of = {subject: role for role, names in roles.items() for subject in names}
     if threshold == "auto" and not roles["validation"]:
         raise UsageError(f"fold {fold} has no validation subjects to choose a threshold on: give --threshold.")
@@ -167,9 +168,12 @@ def frst(
         sources=(*found, *([opened.microbleeds] if automatic else [])),
         revision=REVISION,
     )
-    target = opened.cell(resolution, INPUT, fold, repeat).candidates
+    cell = opened.cell(resolution, INPUT, fold, repeat)
+    target = cell.candidates
+    setup = Setup((resolution,), "frst", INPUT, fold, size, mode, roles, repeat)
     warned = Warned(on_note)
     if record.is_current(target):
+        write_setup(cell, setup)
         warned.again(target)
         return target
     table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
@@ -190,6 +194,7 @@ def frst(
             candidates={role: int((table["role"] == role).sum()) for role in ROLES},
         )
         write_tsv(table, out)
+    write_setup(cell, setup)
     return target
 
 

@@ -36,6 +36,7 @@ from ..slices import slice_stem
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
 from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
+from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolutions, read_participants, roles_in
 from ..study.geometry import Mode, read_geometry
 from ..study.joined import joined
@@ -151,10 +152,8 @@ def prepare_yolo(
     opened = Study.open(study)
     participants = read_participants(opened)
     chosen = choose_resolutions(participants, resolutions)
-    resolution = "+".join(chosen)
     roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
     subjects = [subject for role in ROLES for subject in getattr(roles, role)]
-    cfg_file = network_path(cfg)
     network = network_text(cfg, size=size, max_batches=max_batches, net=net)
     choice = _choice(network, input, scale, background, label_reach, negatives, augment, seed)
     problems = Problems()
@@ -185,7 +184,7 @@ def prepare_yolo(
     fitted: dict[str, Any] = {}
     if anchors == "labels":
         network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], choice.augment, seed)
-    cell = opened.cell(resolution, input, fold, repeat)
+    cell = opened.cell("+".join(chosen), input, fold, repeat)
     images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
     train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
     valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
@@ -201,17 +200,19 @@ def prepare_yolo(
         "simulated": sorted(set(joined(participants)) & set(roles.train)),
         "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
     }
+    who = {role: tuple(sorted(getattr(roles, role))) for role in ROLES}
+    setup = Setup(tuple(chosen), "yolo", input, fold, size, mode, who, repeat, scale, background, seed)
     record = Record(
         step=_STEP,
         parameters={
-            "resolution": resolution,
+            "resolution": setup.resolution,
             **({"resolutions": chosen} if len(chosen) > 1 else {}),
             "input": input,
             "fold": fold,
             **({"repeat": repeat} if repeat > 1 else {}),
             "size": size,
             "mode": mode,
-            "cfg": cfg if cfg in CFGS else cfg_file.name,
+            "cfg": cfg if cfg in CFGS else network_path(cfg).name,
             "max_batches": max_batches,
             "net": dict(net or {}),
             "anchors": anchors,
@@ -221,15 +222,16 @@ def prepare_yolo(
             "augment": choice.augment,
             "label_reach": choice.label_reach,
             "seed": seed,
-            "roles": {role: sorted(getattr(roles, role)) for role in ROLES},
+            "roles": who,
             "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
         },
-        sources=(cfg_file,),
+        sources=(network_path(cfg),),
         revision=REVISION,
     )
     if record.is_current(cell.project):
         if changed := edited_in_project(cell):
             raise DataError(_changed(cell.project, changed))
+        write_setup(cell, setup)
         return cell.folder
     if roles.train and not train:
         raise DataError(
@@ -247,6 +249,7 @@ def prepare_yolo(
         )
         check_project(folder, training=bool(train))
         folder.note(**noted, contents=fingerprints_of_project(folder))
+    write_setup(cell, setup)
     return cell.folder
 
 

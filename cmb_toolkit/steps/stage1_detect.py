@@ -23,7 +23,8 @@ from ..model import ROLES, OnProgress
 from ..slices import split_stem
 from ..stage1.candidates import PLACED, candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
-from ..study.cohort import cell_parameters, read_microbleeds
+from ..study.cell import read_setup
+from ..study.cohort import read_microbleeds
 from ..study.evidence import hit_distance, validated
 from ..study.geometry import read_geometry
 from ..study.layout import Study
@@ -99,11 +100,11 @@ def stage1_detect(
     """
     _check(threshold, most_false, nms, merge, roles)
     study, files = Study.of_cell(cell)
-    parameters, project = cell_parameters(files), project_digest(files)
+    setup, project = read_setup(files), project_digest(files)
     trained = weights or files.weights
     if not trained.is_file():
         raise MissingError(f"{trained}: weights not found. Run `cmbtk stage1-train {cell}` first.")
-    role_of = {subject: role for role in roles for subject in parameters["roles"][role]}
+    role_of = {subject: role for role in roles for subject in setup.roles[role]}
     if not role_of:
         raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
     warned = Warned(on_note)
@@ -134,9 +135,7 @@ def stage1_detect(
         return files.candidates
     check_project(files.project, training=False)
     images = [image for image in read_list(files.project / SLICES_LIST) if split_stem(Path(image).stem)[0] in role_of]
-    geometry = {
-        subject: read_geometry(study, subject, size=parameters["size"], mode=parameters["mode"]) for subject in role_of
-    }
+    geometry = {subject: read_geometry(study, subject, size=setup.size, mode=setup.mode) for subject in role_of}
     if chosen.note:
         on_note(chosen.note)
     timed = stopwatch()
@@ -154,7 +153,7 @@ def stage1_detect(
     value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
     if threshold == "auto":
         choose = partial(_by_itself, warned=warned) if by_default else _chosen
-        subjects = parameters["roles"]["validation"]
+        subjects = setup.roles["validation"]
         value, origin = choose(
             candidate_table(in_volume(boxes[boxes["role"] == "validation"])),
             read_microbleeds(study),
@@ -174,7 +173,7 @@ def stage1_detect(
         "slices": len(images),
         "boxes": len(boxes),
         "candidates": {role: int((table["role"] == role).sum()) for role in roles},
-        "subjects": {role: len(parameters["roles"][role]) for role in roles},
+        "subjects": {role: len(setup.roles[role]) for role in roles},
     }
     for target, frame in ((files.detections, placed[list(PLACED)]), (files.candidates, table)):
         with publish(target, record) as out:

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.metrics import choose_threshold, threshold_within
-from ..evaluation.rules import rule_named
-from ..evaluation.rules.base import Rule
-from ..io.publish import Record, publish, read_record
+from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
 from ..model import OnProgress
-from ..study.cohort import cell_parameters
+from ..study.cell import labelled_by, read_setup
 from ..study.evidence import hit_distance, validated
 from ..study.layout import Cell, Study
 from ..study.made_from import changed_in_cell, check_patches, patches_digest
@@ -119,7 +117,7 @@ def stage2_classify(
     probability = predict(model, patches, batch=batch, on_progress=on_progress)
     _check_skill(files, table, probability)
     probability = probability[: len(candidates)]
-    work = timed(sum(len(cell_parameters(files)["roles"][role]) for role in candidates["role"].unique()))
+    work = timed(sum(len(read_setup(files).roles[role]) for role in candidates["role"].unique()))
     # as many digits as the table keeps, so that kept and probability agree there
     findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
     if threshold == "validation":
@@ -175,16 +173,10 @@ def _check_skill(cell: Cell, table: pd.DataFrame, probability: NDArray[np.float6
 
 def _too_little(study: Study, cell: Cell) -> list[str]:
     """Say what is too little to choose a threshold by."""
-    subjects = cell_parameters(cell)["roles"]["validation"]
-    reach = _labelled_by(cell).reach_mm
+    subjects = read_setup(cell).roles["validation"]
+    reach = labelled_by(cell).reach_mm
     near = hit_distance(study, reach, subjects) if reach is not None else []
     return [*validated(study, "the threshold of stage 2", subjects), *near]
-
-
-def _labelled_by(cell: Cell) -> Rule:
-    """The rule that the patches were labelled by."""
-    labelled = (read_record(cell.patches) or {})["parameters"]
-    return rule_named(labelled["rule"], distance_mm=labelled["distance_mm"])
 
 
 def _chosen(
@@ -204,11 +196,10 @@ def _chosen(
 def _threshold(study: Study, cell: Cell, findings: pd.DataFrame, most_false: float | None) -> float:
     """The middle of the range of thresholds that keeps the candidates with the greatest F1 on validation, or the
     lowest threshold there with at most `most_false` false positives per subject."""
-    parameters = cell_parameters(cell)
-    rule = _labelled_by(cell)
-    subjects: Sequence[str] = parameters["roles"]["validation"]
+    setup, rule = read_setup(cell), labelled_by(cell)
+    subjects: Sequence[str] = setup.roles["validation"]
     mine = findings[findings["role"] == "validation"]
-    truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])
+    truth = truth_table(study, subjects, size=setup.size, mode=setup.mode)
     if most_false is not None:
         return threshold_within(mine, truth, rule, subjects, "probability", most_false=most_false)
     upper = choose_threshold(mine, truth, rule, subjects, "probability")

@@ -26,7 +26,7 @@ from ..model import OnProgress
 from ..parallel import for_each
 from ..stage2.patches import PATCH_SIZE, beside, cut
 from ..study.boxes import boxes_of, is_merged
-from ..study.cohort import cell_parameters
+from ..study.cell import read_setup
 from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.made_from import check_patches
@@ -101,14 +101,14 @@ def stage2_crop(
             f"Found {scale}, {jitter}, {seed}, {jobs}."
         )
     study, files = Study.of_cell(cell)
-    parameters = cell_parameters(files)
-    candidates = _read_candidates(files, parameters["roles"])
-    learned_from = [subject for role in _LEARNED_FROM for subject in parameters["roles"][role]]
+    setup = read_setup(files)
+    candidates = _read_candidates(files, setup.roles)
+    learned_from = [subject for role in _LEARNED_FROM for subject in setup.roles[role]]
     subjects = sorted({*candidates["participant_id"], *learned_from})
-    truth = truth_table(study, subjects, size=parameters["size"], mode=parameters["mode"])
+    truth = truth_table(study, subjects, size=setup.size, mode=setup.mode)
     thickness = {subject: _thickness(study, subject) for subject in candidates["participant_id"].unique()}
     table = candidates.assign(label=_labels(files, candidates, truth, hit, thickness), origin="candidate")
-    marks = _marks(truth, parameters["roles"])
+    marks = _marks(truth, setup.roles)
     jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
     table = pd.concat([table, marks, *jittered], ignore_index=True)
     tasks = _tasks(study, table)
@@ -121,7 +121,7 @@ def stage2_crop(
             "jitter": jitter,
             "seed": seed,
             "size": PATCH_SIZE,
-            "roles": {role: list(names) for role, names in parameters["roles"].items()},
+            "roles": {role: list(names) for role, names in setup.roles.items()},
         },
         sources=(
             files.candidates,

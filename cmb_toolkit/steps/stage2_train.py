@@ -19,7 +19,7 @@ from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..machine import cores, in_words
 from ..model import OnProgress
-from ..study.cohort import cell_parameters
+from ..study.cell import read_setup
 from ..study.evidence import validated
 from ..study.layout import Study
 from ..study.made_from import check_patches, patches_digest
@@ -124,7 +124,7 @@ def stage2_train(
     table, patches = read_patches(files.patches)
     training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
     warned = Warned(on_note)
-    warned.add(*validated(study, "the epoch of stage 2", cell_parameters(files)["roles"]["validation"]))
+    warned.add(*validated(study, "the epoch of stage 2", read_setup(files).roles["validation"]))
     trained_for = trained_classifier(study, files).as_json()
     on_note(_announcement(network, recipe, training[1], validation[1]))
     # only now, after everything was checked: importing Keras takes seconds

@@ -1,26 +1,23 @@
-"""Who is in a study: its participants, their marks, their roles in a fold, and what a cell was made from."""
+"""Who is in a study: its participants, their marks, and their roles in a fold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
-from ..errors import DataError, MissingError, Problems, UsageError
-from ..io.publish import read_record, sidecar
+from ..errors import DataError, Problems, UsageError
 from ..io.tables import read_tsv
 from ..model import EXCLUDED, ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
 from .joined import held_out, joined, wrong_marks
-from .layout import Cell, Study
+from .layout import Study
 from .persons import split_persons, unread, with_persons, wrong_persons
 
 __all__ = [
     "NO_FOLD",
     "PARTICIPANT_COLUMNS",
     "VOLUMES",
-    "cell_parameters",
     "choose_resolution",
     "choose_resolutions",
     "read_fold",
@@ -274,29 +271,3 @@ def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
         )
     known = set(subjects)
     return Fold(name, **{role: tuple(s for s in getattr(fold, role) if s in known) for role in (*ROLES, EXCLUDED)})
-
-
-def cell_parameters(cell: Cell) -> dict[str, Any]:
-    """What a cell was made for: resolution, input, fold, size, mode, roles, ...
-
-    `cmbtk prepare-yolo` notes it beside the Darknet project; a cell of `cmbtk frst` has none and notes it beside its
-    candidates.
-
-    Raises
-    ------
-    MissingError
-        If the cell has neither.
-    """
-    for target, step in ((cell.project, "prepare-yolo"), (cell.candidates, "frst")):
-        record = read_record(target)
-        if record is not None and record["step"] == step and target.exists():
-            parameters: dict[str, Any] = record["parameters"]
-            if any(parameters.get(name) is None for name in ("resolution", "input", "fold", "size", "mode", "roles")):
-                raise DataError(
-                    f"{sidecar(target)}: does not say what the cell was made for. Run `cmbtk {step}` for it again."
-                )
-            return parameters
-    raise MissingError(
-        f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "
-        "(or `cmbtk frst`, which needs none)."
-    )

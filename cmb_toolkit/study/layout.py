@@ -49,6 +49,11 @@ class Cell:
         return self.folder.name
 
     @property
+    def setup(self) -> Path:
+        """What the cell is: method, input, resolutions, fold, roles."""
+        return self.folder / "cell.json"
+
+    @property
     def project(self) -> Path:
         """The self-contained Darknet project folder."""
         return self.folder / "darknet"

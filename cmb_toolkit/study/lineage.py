@@ -15,7 +15,8 @@ from ..evaluation.leaks import LeakCheck, Use, check_leaks
 from ..io.publish import read_record, sha256, sidecar
 from ..io.tables import read_tsv
 from ..slices import split_stem
-from .cohort import cell_parameters, read_participants
+from .cell import read_setup
+from .cohort import read_participants
 from .layout import Cell, Study
 from .made_from import patches_digest, project_digest
 from .patches import TABLE
@@ -62,7 +63,7 @@ def _uses(cell: Cell, prefix: str = "") -> Iterator[Use]:
     def name(path: Path) -> str:
         return prefix + str(path.relative_to(cell.folder))
 
-    roles = cell_parameters(cell)["roles"]
+    roles = read_setup(cell).roles
     for role, purpose in _LEARNED_FROM.items():
         yield Use(name(sidecar(cell.project)), purpose, tuple(roles[role]))
     for images, purpose in ((TRAIN_LIST, "training of stage 1"), (VALID_LIST, "validation of stage 1")):

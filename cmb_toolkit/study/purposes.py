@@ -14,9 +14,8 @@ from ..darknet.cfg import read_cfg
 from ..darknet.project import CFG
 from ..errors import CmbError, DataError, MissingError
 from ..io.publish import read_record, sha256
-from ..model import IMAGE_SIZE
 from ..purpose import PHASE, Purpose, contradictions, doubts, together
-from .cohort import cell_parameters
+from .cell import read_setup
 from .geometry import read_geometry
 from .layout import Cell, Study
 from .made_from import patches_digest, project_digest
@@ -38,22 +37,19 @@ def of_images(study: Study, cell: Cell, subjects: Iterable[str]) -> dict[str, Pu
     MissingError, DataError
         If the cell has no project.
     """
-    made, cfg = cell_parameters(cell), read_cfg(cell.project / CFG)
-    shown = made.get("input")
-    size, mode = made.get("size", IMAGE_SIZE), made.get("mode", "auto")
-    has_phase = shown is not None and "phase" in shown
+    setup, cfg = read_setup(cell), read_cfg(cell.project / CFG)
     found = {}
     for subject in subjects:
         found[subject] = Purpose(
             network=cfg.fingerprint,
-            input=shown,
+            input=setup.input,
             channels=cfg.net.channels,
             size=cfg.net.width,
-            scale=made.get("scale"),
-            background=made.get("background") if shown is not None and "cphase" in shown else None,
-            phase=PHASE if has_phase else None,
+            scale=setup.scale,
+            background=setup.background if "cphase" in setup.input else None,
+            phase=PHASE if "phase" in setup.input else None,
             swi=_polarity(study, subject),
-            **_geometry(study, subject, size=size, mode=mode),
+            **_geometry(study, subject, size=setup.size, mode=setup.mode),
         )
     return found
 
@@ -84,7 +80,7 @@ def of_patches(study: Study, cell: Cell, subjects: Iterable[str]) -> dict[str, P
 
 def trained_detector(study: Study, cell: Cell) -> Purpose:
     """What a training on a cell's project as it is now trains for."""
-    return together(of_images(study, cell, cell_parameters(cell)["roles"]["train"]).values())
+    return together(of_images(study, cell, read_setup(cell).roles["train"]).values())
 
 
 def trained_classifier(study: Study, cell: Cell) -> Purpose:

@@ -23,7 +23,7 @@ from cmb_toolkit.slices import split_stem
 from cmb_toolkit.stage1.augment import VARIANTS
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.stage1_train import stage1_train
-from cmb_toolkit.study.cohort import cell_parameters
+from cmb_toolkit.study.cell import read_setup
 from cmb_toolkit.study.geometry import read_geometry
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.made_from import changed_in_cell, edited_in_project
@@ -132,9 +132,9 @@ def test_a_whole_project(study):
     for subject, k in chosen - positive:
         assert all(abs(k - mark[2]) >= 2 for mark in MARKS[subject])
         assert k < SHAPES[subject][2] - 1  # the last slice holds no brain
-    parameters = cell_parameters(study.cell_named(cell.name))
-    assert (parameters["resolution"], parameters["fold"], parameters["size"]) == ("tiny", "1", SIZE)
-    assert parameters["cfg"] == "small"
+    setup = read_setup(study.cell_named(cell.name))
+    assert (setup.resolution, setup.method, setup.fold, setup.size) == ("tiny", "yolo", "1", SIZE)
+    assert read_record(cell / "darknet")["parameters"]["cfg"] == "small"
     assert str(study.root) not in (cell / "darknet.json").read_text()
 
 
@@ -313,8 +313,8 @@ def test_without_folds_all_subjects_are_detected_on(study):
     write_tsv(participants, study.participants)
     cell = prepare(study, fold="none")
     assert cell.name == "tiny_swi+cphase-averaged_fold-none"
-    roles = cell_parameters(study.cell_named(cell.name))["roles"]
-    assert roles == {"train": [], "validation": [], "test": ["sub-002", "sub-003", "sub-004"], "control": ["sub-001"]}
+    roles = read_setup(study.cell_named(cell.name)).roles
+    assert roles == {"train": (), "validation": (), "test": ("sub-002", "sub-003", "sub-004"), "control": ("sub-001",)}
     assert len(stems(cell, "slices.txt")) == sum(shape[2] for shape in SHAPES.values())
     result = run(study.root, "--fold", "none", "--size", SIZE, "--jobs", 1)
     assert "only detect" in result.output
@@ -363,7 +363,7 @@ def test_one_detector_for_two_resolutions(study):
     cell = prepare(study, resolutions=["HR", "LR", "HR"])
     assert cell.name == "HR+LR_swi+cphase-averaged_fold-1"
     assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(ROLES)
-    assert cell_parameters(Study.of_cell(cell)[1])["resolutions"] == ["HR", "LR"]
+    assert read_setup(Study.of_cell(cell)[1]).resolutions == ("HR", "LR")
     both = image(cell, "sub-003_slice-004")
     alone = prepare(study, resolutions=["LR"], fold="none")
     assert (image(alone, "sub-003_slice-004") == both).all()
