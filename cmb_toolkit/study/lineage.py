@@ -22,7 +22,7 @@ from .made_from import patches_digest, project_digest
 from .patches import TABLE
 from .persons import person_of
 
-__all__ = ["check_cell"]
+__all__ = ["check_cell", "learned_from"]
 
 _LEARNED_FROM = {"train": "training", "validation": "thresholds and the choice of the model"}
 
@@ -49,12 +49,24 @@ def check_cell(study: Study, cell: Cell, tested: Iterable[str]) -> LeakCheck:
         from another project or other patches than the cell holds now, so that its records say nothing about it.
     """
     _check_chain(cell)
-    foreign, unknown = _foreign_weights(study, cell)
-    uses = [*_uses(cell), *foreign]
+    uses, unknown = learned_from(study, cell)
     participants = read_participants(study)
     persons = {subject: person_of(subject) for use in uses for subject in use.subjects}
     persons |= dict(zip(participants["participant_id"], participants["person_id"], strict=True))
-    return check_leaks(tested, uses, [*unknown, *_without_provenance(cell)], persons)
+    return check_leaks(tested, uses, unknown, persons)
+
+
+def learned_from(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
+    """Who a cell was learned from, by its own records and those of other weights used in it; and of what that is not
+    known.
+
+    Raises
+    ------
+    MissingError, DataError
+        If it is no cell, or its tables cannot be read.
+    """
+    foreign, unknown = _foreign_weights(study, cell)
+    return [*_uses(cell), *foreign], [*unknown, *_without_provenance(cell)]
 
 
 def _uses(cell: Cell, prefix: str = "") -> Iterator[Use]:
