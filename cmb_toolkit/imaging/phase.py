@@ -19,6 +19,7 @@ __all__ = [
     "PhaseScale",
     "alternating_slices",
     "phase_scale",
+    "polar",
     "to_radians",
     "without_alternation",
 ]
@@ -312,3 +313,19 @@ def without_alternation(radians: Float) -> Float:
     odd = result[:, :, 1::2]
     result[:, :, 1::2] = np.where(odd > 0, odd - np.float32(np.pi), odd + np.float32(np.pi))
     return result
+
+
+def polar(real: NDArray[np.float32], imaginary: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Magnitude and phase [rad] of a real and an imaginary part.
+
+    Raises
+    ------
+    DataError
+        If neither has a negative value: then the scaling that makes them signed was lost.
+    """
+    if min(real.min(), imaginary.min()) >= 0:
+        raise DataError(
+            "no value is negative, so they are no real and imaginary part, or their scaling was lost. Export them "
+            "again with signed values."
+        )
+    return np.hypot(real, imaginary), np.arctan2(imaginary, real)

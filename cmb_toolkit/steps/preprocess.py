@@ -6,21 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problems, UsageError
-from ..imaging.bet import bet
-from ..imaging.brain import BRAIN_ML, find_brain, too_large, volume_ml
-from ..imaging.highpass import gaussian_highpass, homodyne_highpass
-from ..imaging.phase import alternating_slices, phase_scale, to_radians, without_alternation
-from ..imaging.sign import SinusEvidence, sinus_evidence, vein_evidence
-from ..imaging.slow_phase import slow_phase
-from ..imaging.swi import extreme_phase, minip, phase_mask, swi
-from ..imaging.unwrap import unwrap_laplacian, unwrap_path
-from ..io.fsl import find_bet
+from ..imaging.clean import Acquired, UnusableError, clean
+from ..io.fsl import FslBet, find_bet
 from ..io.nifti import Volume, read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
@@ -28,8 +20,8 @@ from ..parallel import for_each
 from ..study.cohort import read_participants
 from ..study.layout import Study
 from ..study.nameless import without_names
-from ..study.phase_sign import disagreeing, settled_sign
-from ..study.scan import Images, Scan, Settings, acquisition, check_files, read_images, scan_of
+from ..study.phase_sign import disagreeing
+from ..study.scan import Scan, Settings, acquisition, check_files, read_images, scan_of
 from ..study.scan_limits import method_doubts
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
@@ -38,8 +30,6 @@ REVISION = 1
 
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
-
-_MAX_INVALID = 0.25  # share of the brain that may be NaN before a scan is refused
 
 
 @dataclass(frozen=True)
@@ -251,25 +241,21 @@ def _record(scan: Scan, settings: Settings) -> Record:
     """What is about to be done to a scan."""
     return Record(
         step="preprocess",
-        parameters={
-            **asdict(settings),
-            "phase_range": _range(scan, settings),
-            "phase_sign": _sign(scan, settings),
-            "echo": scan.echo or settings.echo,
-            "phase_volume": scan.phase_volume or settings.phase_volume,
-            "echo_time_ms": scan.echo_time_ms,
-        },
+        parameters={**asdict(_recipe_of(scan, settings)), "echo_time_ms": scan.echo_time_ms},
         sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
         revision=REVISION,
     )
 
 
-def _range(scan: Scan, settings: Settings) -> str | float | None:
-    return settings.phase_range if settings.phase_range is not None else scan.phase_range
-
-
-def _sign(scan: Scan, settings: Settings) -> int | Literal["auto"]:
-    return scan.phase_sign if scan.phase_sign is not None else settings.phase_sign
+def _recipe_of(scan: Scan, settings: Settings) -> Settings:
+    """The settings with what is known of this scan alone."""
+    return replace(
+        settings,
+        phase_range=settings.phase_range if settings.phase_range is not None else scan.phase_range,
+        phase_sign=settings.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
+        echo=scan.echo or settings.echo,
+        phase_volume=scan.phase_volume or settings.phase_volume,
+    )
 
 
 def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
@@ -299,216 +285,47 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
 
 
 def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Settings) -> _Findings:
-    """Read a scan, compute, write its outputs into `folder`."""
-    findings = _Findings()
+    """Read a scan, clean it, write its outputs into `folder`."""
     images = read_images(scan, settings)
-    phase, structure = images.phase, images.structure
-    findings.warnings += images.warnings
-    findings.warnings += method_doubts(scan, structure.zooms, scan.echo or settings.echo)
-    wrapped, is_wrapped = _radians(phase, _range(scan, settings), findings)
-    mask = _brain(scan, images, settings, findings)
-    steps = _filtered(phase, wrapped, is_wrapped, structure, mask, settings, findings)
-    sign = _settled_sign(scan, phase, steps, structure, mask, settings, findings)
-    steps = {name: np.float32(sign) * data for name, data in steps.items()}
-
-    polarity = 1 if settings.swi_polarity == "paramagnetic" else -1
-    full = np.pi
-    if settings.swi_scaling == "extreme":
-        full = extreme_phase(steps["phase"], mask, polarity=polarity)
-    weight = np.where(mask, phase_mask(steps["phase"], polarity=polarity, full=full), 0)
-    weighted = np.where(mask, images.swi.data if images.swi else swi(structure.data, weight, settings.swi_power), 0)
-    outputs: dict[str, NDArray[Any]] = {
-        "phase": steps["phase"],
-        "swi": weighted,
-        "minip": minip(weighted, settings.minip_slices, mask),
-    }
-    if images.magnitude:
-        outputs["magnitude"] = np.where(mask, images.magnitude.data, 0)
-    if settings.save_steps:
-        outputs |= steps | {"phasemask": weight}
-    for role, data in outputs.items():
-        write_volume(folder / names[role], data, structure, np.dtype(settings.output_type))
-    write_volume(folder / names["mask"], mask, structure, np.uint8)
-    return findings
-
-
-def _filtered(
-    phase: Volume,
-    wrapped: NDArray[np.float32],
-    is_wrapped: bool,
-    structure: Volume,
-    mask: NDArray[np.bool_],
-    settings: Settings,
-    findings: _Findings,
-) -> dict[str, NDArray[np.float32]]:
-    """The phase in the file's own sign: ``wrapped``, ``unwrapped`` where it is, and ``phase``, the high-passed one."""
-    matters = settings.highpass == "gaussian" or settings.fix_ge_phase  # the homodyne filter is blind to it
-    if is_wrapped and not settings.phase_is_filtered and matters and alternating_slices(wrapped, mask):
-        found = "the phase jumps by about pi from slice to slice, as some GE reconstructions make it"
-        remedy = "it was undone" if settings.fix_ge_phase else "undo it with --fix-ge-phase"
-        findings.warnings.append(f"{phase.path.name}: {found}; {remedy}")
-        if settings.fix_ge_phase:
-            wrapped = without_alternation(wrapped)
-    steps = {"wrapped": wrapped}
-    varies = slow_phase(wrapped, structure.data, mask, structure.zooms)
-    if settings.phase_is_filtered:
-        if varies.is_unfiltered:
-            findings.warnings.append(
-                f"{phase.path.name}: the phase of half of the brain's surroundings, averaged over centimetres, is "
-                f"beyond {varies.slow:.2f} rad, where filtered phase is near 0; leave out --phase-is-filtered if it was"
-                " not filtered"
-            )
-        return steps | {"phase": np.where(mask, np.clip(wrapped, -np.pi, np.pi), 0).astype(np.float32)}
-    if varies.is_filtered:
-        findings.warnings.append(
-            f"{phase.path.name}: the phase looks high-passed already (averaged over centimetres, half of the brain is "
-            f"within {varies.slow:.2f} rad of 0), and filtering it again lowers microbleeds; say --phase-is-filtered if"
-            " it was"
-        )
-    if settings.highpass == "homodyne":
-        return steps | {"phase": homodyne_highpass(structure.data, wrapped, mask, structure.zooms)}
-    unwrapped = wrapped
-    if is_wrapped and settings.unwrap == "laplacian":
-        unwrapped = unwrap_laplacian(wrapped, mask, structure.zooms)
-    elif is_wrapped:
-        unwrapped = unwrap_path(wrapped, mask)
-    filtered = gaussian_highpass(unwrapped, mask, structure.zooms, magnitude=structure.data)
-    return steps | {"unwrapped": np.where(mask, unwrapped, 0).astype(np.float32), "phase": filtered}
-
-
-def _settled_sign(
-    scan: Scan,
-    phase: Volume,
-    steps: Mapping[str, NDArray[np.float32]],
-    structure: Volume,
-    mask: NDArray[np.bool_],
-    settings: Settings,
-    findings: _Findings,
-) -> int:
-    """The sign that was given, with a warning where what is seen contradicts it; or the one that is seen."""
-    sign = _sign(scan, settings)
-    brain = mask
-    if scan.mask is None and settings.brain_mask == "none":
-        brain = mask & _for_witnesses(structure, mask, settings)
-    veins, unwrapped = steps["phase"], steps.get("unwrapped")
-    if settings.unwrap == "laplacian" and not settings.phase_is_filtered:
-        # Laplacian unwrapping distorts dipoles on coarse voxels, so the veins are asked on the homodyne phase
-        veins = homodyne_highpass(structure.data, steps["wrapped"], brain, structure.zooms)
-    if unwrapped is None and sign == "auto" and not settings.phase_is_filtered:
-        unwrapped = unwrap_path(steps["wrapped"], brain)
-    settled = settled_sign(
-        phase.path,
-        sign,
-        in_table=scan.phase_sign is not None,
-        veins=vein_evidence(veins, structure.data, brain, structure.zooms),
-        sinuses=SinusEvidence()
-        if unwrapped is None
-        else sinus_evidence(unwrapped, structure.data, brain, structure.zooms),
+    grid = images.structure
+    warnings = [*images.warnings, *method_doubts(scan, grid.zooms, scan.echo or settings.echo)]
+    called = {role: volume.path for role, volume in images.sources.items()}
+    called |= {"phase": images.phase.path, "structure": grid.path}
+    acquired = Acquired(
+        images.phase.data,
+        images.magnitude.data if images.magnitude else None,
+        grid.zooms,
+        images.swi.data if images.swi else None,
+        {role: volume.invalid for role, volume in images.sources.items() if volume.invalid is not None},
+        images.phase.complex,
     )
-    findings.sign, findings.phase_sign = settled.sign, settled.why
-    if settled.warning:
-        findings.warnings.append(settled.warning)
-    return settled.sign
-
-
-def _for_witnesses(structure: Volume, mask: NDArray[np.bool_], settings: Settings) -> NDArray[np.bool_]:
-    """Where to look for veins and sinuses if every voxel with signal is taken: scalp and neck know nothing of them."""
+    mask = read_mask(scan.mask, grid) if scan.mask else None
+    known = scan.phase_sign is not None
     try:
-        return find_brain(
-            lambda fraction: bet(structure.data, structure.zooms, fraction=fraction).mask,
-            structure.zooms,
-            settings.bet_fraction,
-        ).mask
-    except DataError:  # no head in it: a crop
-        return mask
-
-
-def _radians(phase: Volume, given: str | float | None, findings: _Findings) -> tuple[NDArray[np.float32], bool]:
-    if phase.complex:
-        findings.phase_unit = "radians, of complex values"
-        return phase.data, True
-    valid = phase.data if phase.invalid is None else phase.data[~phase.invalid]
-    try:
-        scale = phase_scale(valid, given)
-    except DataError as error:
-        raise DataError(f"{phase.path}: {error}") from error
-    findings.phase_unit = scale.unit
-    findings.warnings += [f"{phase.path.name}: {warning}" for warning in scale.warnings]
-    return to_radians(phase.data, scale), scale.wrapped
-
-
-def _brain(scan: Scan, images: Images, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
-    """The mask: the user's, BET's, or every voxel with signal; never where a file holds NaN."""
-    structure = images.structure
-    if scan.mask:
-        mask, findings.brain_mask = read_mask(scan.mask, structure), "given"
-    elif settings.brain_mask == "none":
-        mask, findings.brain_mask = structure.data > 0, "all voxels with signal"
-    else:
-        mask = _extracted(structure, settings, findings)
-    if (scan.mask or settings.brain_mask == "none") and too_large(mask, structure.zooms):
-        what = "the mask that was given holds" if scan.mask else "all voxels with signal are"
-        findings.warnings.append(
-            f"{what} {volume_ml(mask, structure.zooms):.0f} ml, more than any brain ({BRAIN_ML[1]:.0f} ml): there is "
-            "skull, neck or air in it, whose phase is noise; find the brain with --brain-mask own, or give another mask"
+        done = clean(
+            acquired,
+            _recipe_of(scan, settings),
+            mask,
+            sign_is_known=known,
+            extract=None if scan.mask else _other(settings, grid),
         )
-    whole = mask
-    for volume in images.sources:
-        if volume.invalid is None:
-            continue
-        share = float(volume.invalid[whole].mean()) if whole.any() else 0.0
-        if share > _MAX_INVALID and (scan.mask or settings.brain_mask != "none"):
-            raise DataError(
-                f"{volume.path}: {share:.0%} of the brain is NaN or infinite. Convert or export the scan again."
-            )
-        if share > 0:
-            findings.warnings.append(f"{volume.path.name}: {share:.2%} of the brain is NaN and was left out")
-            mask = mask & ~volume.invalid
-    if not mask.any():
-        raise DataError(f"{structure.path}: no voxel is left in the brain mask. Give another mask.")
-    findings.brain_ml = round(volume_ml(mask, structure.zooms), 1)
-    return mask
+    except UnusableError as error:
+        raise DataError(f"{called[error.image]}: {error}") from error
+    warnings += [f"{called[image].name}: {text}" if image else text for image, text in done.notes]
+    outputs = done.volumes | (done.steps if settings.save_steps else {})
+    for role, data in outputs.items():
+        write_volume(folder / names[role], data, grid, np.dtype(settings.output_type))
+    write_volume(folder / names["mask"], done.mask, grid, np.uint8)
+    return _Findings(done.brain_ml, done.brain_mask, done.phase_unit, done.phase_sign, done.sign, warnings)
 
 
-def _extracted(structure: Volume, settings: Settings, findings: _Findings) -> NDArray[np.bool_]:
-    """The brain as the toolkit's own BET finds it, or FSL's, at a fraction where its volume can be a brain's."""
-    folded: dict[float, float] = {}
+def _other(settings: Settings, image: Volume) -> tuple[str, Callable[[float], NDArray[np.bool_]]] | None:
+    """Another program that finds the brain, where it is asked for."""
+    if settings.brain_mask != "fsl":
+        return None
+    program = find_bet()
+    return program.describe(), partial(_mask_of, program, image, settings.bet_gradient)
 
-    def own(fraction: float) -> NDArray[np.bool_]:
-        try:
-            found = bet(structure.data, structure.zooms, fraction=fraction, gradient=settings.bet_gradient)
-        except DataError as error:
-            raise DataError(f"{structure.path}: {error}") from error
-        folded[fraction] = found.folded if found.uncertain else 0.0
-        return found.mask
 
-    def of_fsl(fraction: float) -> NDArray[np.bool_]:
-        return program.mask(structure, fraction=fraction, gradient=settings.bet_gradient)
-
-    extract: Callable[[float], NDArray[np.bool_]] = own
-    findings.brain_mask = "own BET"
-    if settings.brain_mask == "fsl":
-        program = find_bet()
-        extract, findings.brain_mask = of_fsl, program.describe()
-    asked = settings.bet_fraction
-    brain = find_brain(extract, structure.zooms, asked)
-    if folded.get(brain.fraction):
-        findings.warnings.append(
-            f"the surface of the brain still folds in {folded[brain.fraction]:.1%} of its points: look at the mask"
-        )
-    if brain.asked_ml is not None:
-        findings.brain_mask += f", fraction {brain.fraction:g}"
-        findings.warnings.append(
-            f"the brain mask at --bet-fraction {asked:g} holds {brain.asked_ml:.0f} ml, which is hardly a brain; taken "
-            f"was --bet-fraction {brain.fraction:g} with {brain.volume_ml:.0f} ml, around which the mask stays alike: "
-            "look at the mask"
-        )
-    if brain.doubt:
-        way = "larger" if brain.doubt == "large" else "smaller"
-        other = "smaller" if brain.doubt == "large" else "larger"
-        findings.warnings.append(
-            f"the brain mask holds {brain.volume_ml:.0f} ml, too {brain.doubt} or unsteady (a brain has "
-            f"{BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f}), and no other --bet-fraction gave a better one: look at it, and "
-            f"give a mask, or try a {way} --bet-fraction (it gives a {other} brain)"
-        )
-    return brain.mask
+def _mask_of(program: FslBet, image: Volume, gradient: float, fraction: float) -> NDArray[np.bool_]:
+    return program.mask(image, fraction=fraction, gradient=gradient)

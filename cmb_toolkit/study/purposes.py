@@ -13,13 +13,13 @@ import numpy as np
 from ..darknet.cfg import read_cfg
 from ..darknet.project import CFG
 from ..errors import CmbError, DataError, MissingError
+from ..imaging.settled_sign import LOOKS_WRONG
 from ..io.publish import read_record, sha256
 from ..purpose import PHASE, Purpose, contradictions, doubts, together
 from .cell import read_setup
 from .geometry import read_geometry
 from .layout import Cell, Study
 from .made_from import patches_digest, project_digest
-from .phase_sign import LOOKS_WRONG
 
 __all__ = ["check_classifier", "check_detector", "of_images", "of_patches", "trained_classifier", "trained_detector"]
 

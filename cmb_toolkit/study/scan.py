@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
+from ..imaging.phase import polar
+from ..imaging.recipe import Recipe
 from ..io.bids import echo_time_ms, part_of, read_acquisition
 from ..io.foreign import describe_folder
 from ..io.nifti import Volume, check_same_grid, read_grid, read_volume
@@ -36,77 +38,25 @@ _PARTS = {"mag": "magnitude", "phase": "phase", "real": "real", "imag": "imagina
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How scans are preprocessed, alike for all of them.
+class Settings(Recipe):
+    """How scans are preprocessed, alike for all of them; what is known of one alone comes first.
 
     Attributes
     ----------
-    unwrap : {"path", "laplacian"}
-        Exact unwrapping along a path, or the smoother Laplacian one.
-    highpass : {"gaussian", "homodyne"}
-        Gaussian high-pass of the unwrapped phase (2.5 mm), or the classic homodyne filter (0.25 cycles/mm), which
-        needs no unwrapping.
-    brain_mask : {"own", "fsl", "none"}
-        Who finds the brain: the toolkit's own BET, FSL's ``bet`` where it is installed, or nobody: every voxel with
-        signal is taken (crops and volumes without a skull).
-    bet_fraction : float
-        Fractional intensity threshold of either BET, 0..1.
-    bet_gradient : float
-        Added to it from the lower (-) to the upper (+) end of the head, -1..1: positive gives a larger brain below.
-    swi_power : int
-        How many times the phase mask is multiplied.
-    swi_polarity : {"paramagnetic", "diamagnetic"}
-        What the SWI darkens: blood, or calcification.
-    swi_scaling : {"pi", "extreme"}
-        Phase at which the mask reaches 0: pi (Haacke), or the scan's own 99.9th percentile.
-    minip_slices : int
-        Slices projected into one.
     echo : int or None
         Which volume of 4-D files, from 1.
     phase_volume : int or None
         The same for the phase alone, where it lies in another volume than the magnitude.
-    phase_range : "radians", float or None
-        Unit of all phases: file units of one full cycle. None: what participants.tsv says, or recognised.
-    phase_is_filtered : bool
-        The phase was unwrapped and high-passed before (for example a scanner's SWI phase).
-    phase_sign : {1, -1, "auto"}
-        Of scans whose sign is not known; ``auto`` asks veins and sinuses, scan by scan, and refuses where they do not
-        tell or contradict each other.
-    fix_ge_phase : bool
-        Undo a jump of pi from every slice to the next in the scans that have it.
     output_type : {"float32", "int16"}
         As what volumes are stored; int16 as multiples of a step, see :func:`cmb_toolkit.io.nifti.write_volume`.
     save_steps : bool
         Write the phase in radians, the unwrapped phase and the phase mask as well.
     """
 
-    unwrap: Literal["path", "laplacian"] = "path"
-    highpass: Literal["gaussian", "homodyne"] = "gaussian"
-    brain_mask: Literal["own", "fsl", "none"] = "own"
-    bet_fraction: float = 0.5
-    bet_gradient: float = 0.0
-    swi_power: int = 4
-    swi_polarity: Literal["paramagnetic", "diamagnetic"] = "paramagnetic"
-    swi_scaling: Literal["pi", "extreme"] = "pi"
-    minip_slices: int = 5
     echo: int | None = None
     phase_volume: int | None = None
-    phase_range: str | float | None = None
-    phase_is_filtered: bool = False
-    phase_sign: Literal[1, -1, "auto"] = 1
-    fix_ge_phase: bool = False
     output_type: Literal["float32", "int16"] = "float32"
     save_steps: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.bet_fraction < 1:
-            raise UsageError(f"--bet-fraction {self.bet_fraction:g}: expected a number between 0 and 1.")
-        if not -1 <= self.bet_gradient <= 1:
-            raise UsageError(f"--bet-gradient {self.bet_gradient:g}: expected a number from -1 to 1.")
-        if self.swi_power < 1:
-            raise UsageError(f"--swi-power {self.swi_power}: expected 1 or more (the paper takes 4).")
-        if self.minip_slices < 1:
-            raise UsageError(f"--minip-slices {self.minip_slices}: expected 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -304,15 +254,15 @@ class Images:
     phase : Volume
         In the file's own unit and sign; the angle [rad] where the file was complex.
     magnitude, swi : Volume or None
-    sources : tuple of Volume
-        All that were read, with their notes and what is not finite in them.
+    sources : dict of Volume
+        All that were read, by role, with their notes and what is not finite in them.
     warnings : tuple of str
     """
 
     phase: Volume
     magnitude: Volume | None
     swi: Volume | None
-    sources: tuple[Volume, ...]
+    sources: dict[str, Volume]
     warnings: tuple[str, ...]
 
     @property
@@ -334,19 +284,20 @@ def read_images(scan: Scan, settings: Settings) -> Images:
     which = {role: volume_of(scan, role, settings.echo, settings.phase_volume) for role in scan.files}
     swi = read_volume(scan.swi) if scan.swi else None
     if scan.real and scan.imaginary:
-        parts = (read_volume(scan.real, echo=which["real"]), read_volume(scan.imaginary, echo=which["imaginary"]))
+        parts = {role: read_volume(scan.files[role], echo=which[role]) for role in ("real", "imaginary")}
         magnitude: Volume | None
-        magnitude, phase = complex_parts(*parts)
-        sources: tuple[Volume | None, ...] = (*parts, swi)
+        magnitude, phase = complex_parts(*parts.values())
+        sources: dict[str, Volume | None] = {**parts, "swi": swi}
     else:
         assert scan.phase is not None
         magnitude = read_volume(scan.magnitude, echo=which["magnitude"], part="magnitude") if scan.magnitude else None
         phase = read_volume(scan.phase, echo=which["phase"], part="phase")
-        sources = (magnitude, swi, phase)
-    read = tuple(volume for volume in sources if volume is not None)
-    for volume in read[1:]:
-        check_same_grid(read[0], volume)
-    warnings = [f"{volume.path.name}: {note}" for volume in read for note in volume.notes]
+        sources = {"magnitude": magnitude, "swi": swi, "phase": phase}
+    read = {role: volume for role, volume in sources.items() if volume is not None}
+    first, *others = read.values()
+    for volume in others:
+        check_same_grid(first, volume)
+    warnings = [f"{volume.path.name}: {note}" for volume in read.values() for note in volume.notes]
     if (settings.echo or settings.phase_volume) and any(which[role] is None for role in which.keys() & _PARTS.values()):
         warnings.append(
             "a file holds one volume, which was taken: --echo and --phase-volume choose where there are more"
@@ -373,13 +324,10 @@ def complex_parts(real: Volume, imaginary: Volume) -> tuple[Volume, Volume]:
         If their grids disagree, or neither has a negative value: then the scaling that makes them signed was lost.
     """
     check_same_grid(real, imaginary)
-    if min(real.data.min(), imaginary.data.min()) >= 0:
-        raise DataError(
-            f"{real.path} and {imaginary.path}: no value is negative, so they are no real and imaginary part, or their "
-            "scaling was lost. Export them again with signed values."
-        )
-    magnitude = np.hypot(real.data, imaginary.data)
-    phase = np.arctan2(imaginary.data, real.data)
+    try:
+        magnitude, phase = polar(real.data, imaginary.data)
+    except DataError as error:
+        raise DataError(f"{real.path} and {imaginary.path}: {error}") from error
     return replace(real, data=magnitude, complex=True), replace(real, data=phase, complex=True)
 
 

@@ -13,12 +13,12 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import parse_cfg
 from cmb_toolkit.darknet.project import CFG, set_net
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.imaging.settled_sign import settled_sign
 from cmb_toolkit.imaging.sign import SinusEvidence, VeinEvidence
 from cmb_toolkit.io.publish import Record, publish, sidecar
 from cmb_toolkit.purpose import Purpose
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.made_from import patches_digest, project_digest
-from cmb_toolkit.study.phase_sign import settled_sign
 from cmb_toolkit.study.purposes import check_classifier, check_detector, of_images, trained_classifier, trained_detector
 
 NETWORK = """[net]
@@ -150,7 +150,6 @@ def test_a_phase_that_looks_reversed_is_warned_of(study):
     weights = train(study, make_cell(study))
     path = sidecar(study.subject("sub-004"))
     settled = settled_sign(
-        Path("phase.nii.gz"),
         1,
         in_table=False,
         veins=VeinEvidence(1000, 40, -1.0),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.imaging.settled_sign import settled_sign
 from cmb_toolkit.imaging.sign import SinusEvidence, VeinEvidence
-from cmb_toolkit.study.phase_sign import disagreeing, settled_sign
+from cmb_toolkit.study.phase_sign import disagreeing
 
-PHASE = Path("scans/pha.nii.gz")
 VEINS = {1: VeinEvidence(1372, 1043, 0.48), 0: VeinEvidence(20, 11, 0.35), -1: VeinEvidence(1372, 329, -0.48)}
 SINUSES = {1: SinusEvidence(64, 62, 2.7, 576.0), 0: SinusEvidence(), -1: SinusEvidence(64, 2, -2.7, 576.0)}
 
 
 def settled(asked, veins, sinuses, *, in_table=False):
-    return settled_sign(PHASE, asked, in_table=in_table, veins=VEINS[veins], sinuses=SINUSES[sinuses])
+    return settled_sign(asked, in_table=in_table, veins=VEINS[veins], sinuses=SINUSES[sinuses])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_too_little_is_refused_with_true_counts():
     ):
         settled("auto", 0, 0)
     with pytest.raises(DataError, match="no dark vessel-like voxels"):
-        settled_sign(PHASE, "auto", in_table=False, veins=VeinEvidence(), sinuses=SinusEvidence())
+        settled_sign("auto", in_table=False, veins=VeinEvidence(), sinuses=SinusEvidence())
 
 
 def test_given_and_assumed_are_told_apart():
