@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ..detectors import finders
 from ..errors import CmbError
 from ..names import FOLD
 from .options import Name
@@ -23,7 +24,7 @@ _SHORT = {
     "prepare-yolo": "prepare",
     "stage1-train": "train-1",
     "stage1-detect": "detect",
-    "frst": "frst  ",
+    **{command: f"{command:<6}" for command in finders()},
     "stage2-crop": "crop  ",
     "stage2-train": "train-2",
     "stage2-classify": "classify",

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from .. import __version__
+from ..detectors import DETECTORS, finders
 from ..errors import CmbError, DataError, MissingError
 from ..names import visible
 from .streams import broken_stream, close_streams, open_streams, say
@@ -34,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "stage1-train": ("Stage 1: candidates", "stage1_train", "Train the YOLOv2 detector of a fold."),
     "stage1-detect": ("Stage 1: candidates", "stage1_detect", "Find candidates on every slice."),
-    "frst": ("Stage 1: candidates", "frst", "Find candidates without a detector: what is round and dark."),
+    **{command: ("Stage 1: candidates", "find", DETECTORS[method].words) for command, method in finders().items()},
     "stage2-crop": ("Stage 2: false positives out", "stage2_crop", "Cut SWI and phase patches around the candidates."),
     "stage2-train": ("Stage 2: false positives out", "stage2_train", "Train the 3D-CNN of a fold."),
     "stage2-classify": (
@@ -61,7 +62,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"cmb_toolkit.cli.{COMMANDS[cmd_name][1]}")
-        command: click.Command = module.command
+        command: click.Command = module.command if cmd_name not in finders() else module.command_of(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,18 +7,15 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from ..detectors import DETECTORS, Detector, method_of
 from ..errors import DataError
 from ..evaluation.folds import SCANNER_FOLD, scanner_folds
 from ..model import INPUTS
 from ..study.layout import cell_name
 from .settings import BOTH, ROLES, TABLES, Settings
 
-__all__ = ["FRST", "PlannedCell", "is_scanner_fold", "list_cells"]
+__all__ = ["PlannedCell", "is_scanner_fold", "list_cells"]
 
-FRST = "frst"
-"""Stands for the input in the name of a cell whose candidates come from the radial symmetry transform."""
-
-_STAGE1 = ("prepare-yolo", "stage1-train", "stage1-detect")
 _STAGE2 = ("stage2-crop", "stage2-train", "stage2-classify")
 
 
@@ -33,7 +30,7 @@ class PlannedCell:
     resolutions : tuple of str
         What they are called in the study.
     input : str
-        One of :data:`cmb_toolkit.model.INPUTS`, or :data:`FRST`.
+        One of :data:`cmb_toolkit.model.INPUTS`, or the name of a method that needs no images.
     fold : str
     stages : int
         1, or 2 where stage 2 is trained as well.
@@ -57,10 +54,14 @@ class PlannedCell:
         return cell_name("+".join(self.resolutions), self.input, self.fold, self.repeat)
 
     @property
+    def detector(self) -> Detector:
+        """The method that finds its candidates."""
+        return DETECTORS[method_of(self.input)]
+
+    @property
     def steps(self) -> tuple[str, ...]:
         """Its steps, in order."""
-        first = ("frst",) if self.input == FRST else _STAGE1
-        return (*first, *(_STAGE2 if self.stages == 2 else ()), "evaluate")
+        return (*self.detector.steps, *(_STAGE2 if self.stages == 2 else ()), "evaluate")
 
 
 def list_cells(
@@ -119,7 +120,9 @@ def list_cells(
                 else:
                     cells.append(_cell(have, role, settings.input, chosen, 2, table))
         elif table == 9:
-            cells += [_cell(have, role, FRST, fold, 2, table) for role in have for fold in folds]
+            cells += [
+                _cell(have, role, rival, fold, 2, table) for rival in settings.rivals for role in have for fold in folds
+            ]
     united = _united(cells)
     repeats = range(2, settings.repeats + 1)
     return [*united, *(replace(cell, repeat=repeat) for repeat in repeats for cell in united)], notes

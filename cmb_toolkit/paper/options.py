@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..detectors import finders
 from ..evaluation.rules import RULES
 from ..model import LARGEST_IMAGE
 from ..names import Grammar
@@ -93,6 +94,16 @@ _SCALE = choice("paper", "slice", "fixed")
 _ENGINE = choice("auto", "embedded", "binary")
 _RULE = choice(*RULES)
 
+_FINDING = {
+    "threshold": number(0, open_low=True, word="auto"),
+    "sensitivity": _SHARE,
+    "most-false": _MM,
+    "distance": _MM,
+    "separation": _MM,
+    "size": whole(32, LARGEST_IMAGE),
+    "mode": choice("auto", "crop", "resize"),
+}
+
 OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "split": {"folds": whole(2), "validation": number(0, 0.5)},
     "preprocess": {
@@ -143,17 +154,8 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "engine": _ENGINE,
         "darknet": TEXT,
     },
-    "frst": {
-        "threshold": number(0, open_low=True, word="auto"),
-        "sensitivity": _SHARE,
-        "most-false": _MM,
-        "distance": _MM,
-        "separation": _MM,
-        "radius": RADII,
-        "margin": number(0),
-        "size": whole(32, LARGEST_IMAGE),
-        "mode": choice("auto", "crop", "resize"),
-    },
+    **dict.fromkeys(finders(), _FINDING),
+    "frst": {**_FINDING, "radius": RADII, "margin": number(0)},
     "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
     "stage2-train": {
         "schedule": choice("auto", "short", "paper"),

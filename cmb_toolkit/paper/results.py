@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ..detectors import DETECTORS, method_of
 from ..errors import DataError, UsageError
 from ..evaluation.results import CellResult
 from ..evaluation.results import evaluate as count
@@ -18,7 +19,6 @@ from ..study.cohort import read_folds, read_microbleeds, read_participants
 from ..study.layout import Cell, Study
 from ..study.results import read_result
 from ..study.truth import truth_table
-from .cells import FRST
 from .tables import PAPER_FOLDS, StudyResults
 
 __all__ = ["default_resolutions", "study_results"]
@@ -173,9 +173,9 @@ def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.Dat
     rows = []
     for cell, result in results:
         looked_at = [cell.candidates]
-        if result.input == FRST:  # found once for all folds, subject by subject
+        if DETECTORS[method_of(result.input)].finder:  # found once for all folds, subject by subject
             names = [name for names in read_setup(cell).roles.values() for name in names]
-            looked_at = [study.symmetry(name) for name in names]
+            looked_at = [study.found(result.input, name) for name in names]
         for stage, tables in (("stage1", looked_at), ("stage2", [cell.findings])):
             works = filter(None, map(work_on, tables))
             rows += [(cell.name, stage, each["seconds"], each["subjects"], each["machine"]) for each in works]

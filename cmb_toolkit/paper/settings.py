@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..detectors import finders
 from ..errors import CmbError, DataError
 from ..io.files import check_file, is_file, load_toml
 from ..model import INPUTS
@@ -29,6 +30,9 @@ NAMES = ("paper", "released", "demo")
 ROLES = ("HR", "LR")
 """The paper's two resolutions."""
 
+FRST = "frst"
+"""The paper's rival in Table 9, one of :data:`cmb_toolkit.detectors.DETECTORS`."""
+
 BOTH = "HR+LR"
 """The paper's Table 3: one detector for both."""
 
@@ -42,6 +46,10 @@ _EXPERIMENT: Mapping[str, Kind] = {
     "tables": Kind(
         f"a list of whole numbers from {TABLES[0]} to {TABLES[-1]}",
         lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
+    ),
+    "rivals": Kind(
+        f"a list of {', '.join(finders().values())}",
+        lambda v: isinstance(v, list) and all(name in finders().values() for name in v),
     ),
     "best-fold": choice("validation", "paper"),
     "repeats": whole(1),
@@ -76,6 +84,8 @@ class Settings:
         Scanner that Table 8 trains on; empty: the one with most patients.
     tables : tuple of int
         Tables to make cells for.
+    rivals : tuple of str
+        Methods whose candidates Table 9 holds against the detector's.
     best_fold : {"validation", "paper"}
         Fold whose networks Table 7 looks at the controls with: the best on ``validation`` subjects, or the ``paper``'s.
     repeats : int
@@ -96,6 +106,7 @@ class Settings:
     fold: str
     scanner: str
     tables: tuple[int, ...]
+    rivals: tuple[str, ...]
     best_fold: Literal["validation", "paper"]
     repeats: int
     options: Mapping[str, Mapping[str, Any]]
@@ -130,6 +141,7 @@ class Settings:
                 "fold": self.fold,
                 "scanner": self.scanner,
                 "tables": list(self.tables),
+                "rivals": list(self.rivals),
                 "best-fold": self.best_fold,
                 "repeats": self.repeats,
             },
@@ -184,6 +196,7 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
             fold=experiment["fold"],
             scanner=nfc(experiment["scanner"]),
             tables=tuple(sorted(set(experiment["tables"]))),
+            rivals=tuple(experiment.get("rivals", (FRST,))),
             best_fold=experiment["best-fold"],
             repeats=experiment["repeats"],
             options={step: content.get(step, {}) for step in OPTIONS},

@@ -19,8 +19,8 @@ from ..evaluation.results import CellResult
 from ..evaluation.summary import common_label, result_rows, result_warnings
 from ..model import INPUTS
 from ..report.table import Column, Entry, Row, Table
-from .cells import FRST
 from .published import TABLES, published_table
+from .settings import FRST
 from .slips import NOTED
 
 __all__ = ["PAPER_FOLDS", "StudyResults", "overview", "paper_tables", "scanner_of"]

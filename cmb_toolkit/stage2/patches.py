@@ -53,7 +53,7 @@ def cut(volume: NDArray[np.float32], centres: ArrayLike, size: int = PATCH_SIZE)
         raise DataError(
             f"patch centre ({', '.join(f'{x:g}' for x in points[outside][0])}) lies outside the volume of "
             f"{' x '.join(map(str, volume.shape))} voxels (0-based). Candidates and volumes do not belong together: "
-            "run `cmbtk stage1-detect` again on the present volumes."
+            "find candidates again in the present volumes."
         )
     first = nearest.astype(np.intp) - size // 2
     low = np.maximum(first, 0)

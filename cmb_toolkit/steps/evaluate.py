@@ -46,7 +46,7 @@ from ..model import ROLES, OnProgress
 from ..parallel import for_each
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
-from ..study.cell import Setup, looked_at, read_setup, thresholds
+from ..study.cell import Setup, finding, looked_at, read_setup, thresholds
 from ..study.cohort import read_participants, unread_in
 from ..study.evidence import hit_distance
 from ..study.geometry import read_geometry
@@ -172,7 +172,7 @@ def evaluate(
     study, files = Study.of_cell(cell)
     setup = read_setup(files)
     if not files.candidates.is_file():
-        raise MissingError(f"{files.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
+        raise MissingError(f"{files.candidates}: not found. Run `cmbtk {finding(files)}` on this cell first.")
     nobody = set(unread_in(study))
     asked = {role: list(setup.roles[role]) for role in roles}
     uncounted = sorted(subject for names in asked.values() for subject in names if subject in nobody)
@@ -265,7 +265,7 @@ def _check_looked_at(cell: Cell, roles: Sequence[str]) -> None:
         if role not in known:
             raise DataError(
                 f"{cell.candidates}: stage 1 was not run on the {role} subjects, only on {', '.join(known)}. "
-                f"Run `cmbtk stage1-detect` with the role {role} as well, or choose other roles here."
+                f"Run `cmbtk {finding(cell)}` with the role {role} as well, or choose other roles here."
             )
 
 
@@ -276,7 +276,7 @@ def _read_candidates(cell: Cell, role_of: Mapping[str, str], classified: bool) -
         if line["role"] != role_of[line["participant_id"]]:
             raise DataError(
                 f"{cell.candidates}: {line['participant_id']} is a {line['role']} subject there, but a "
-                f"{role_of[line['participant_id']]} subject of this cell now. Run `cmbtk stage1-detect` again."
+                f"{role_of[line['participant_id']]} subject of this cell now. Run `cmbtk {finding(cell)}` again."
             )
     if not classified:
         return candidates

@@ -17,7 +17,7 @@ from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
 from ..model import OnProgress
-from ..study.cell import labelled_by, read_setup
+from ..study.cell import finding, labelled_by, read_setup
 from ..study.evidence import hit_distance, validated
 from ..study.layout import Cell, Study
 from ..study.made_from import changed_in_cell, check_patches, patches_digest
@@ -91,7 +91,7 @@ def stage2_classify(
         raise UsageError(f"batch {batch}: must be 1 or more.")
     study, files = Study.of_cell(cell)
     digest = patches_digest(files)
-    for path, before in ((files.cnn, "stage2-train"), (files.candidates, "stage1-detect")):
+    for path, before in ((files.cnn, "stage2-train"), (files.candidates, finding(files))):
         if not path.is_file():
             raise MissingError(f"{path}: not found. Run `cmbtk {before}` on this cell first.")
     check_patches(files)

@@ -26,7 +26,7 @@ from ..model import OnProgress
 from ..parallel import for_each
 from ..stage2.patches import PATCH_SIZE, beside, cut
 from ..study.boxes import boxes_of, is_merged
-from ..study.cell import read_setup
+from ..study.cell import finding, read_setup
 from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.made_from import check_patches
@@ -160,11 +160,11 @@ class _Task:
 
 def _read_candidates(cell: Cell, roles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     if not cell.candidates.is_file():
-        raise MissingError(f"{cell.candidates}: not found. Run `cmbtk stage1-detect` on this cell first.")
+        raise MissingError(f"{cell.candidates}: not found. Run `cmbtk {finding(cell)}` on this cell first.")
     table = read_tsv(cell.candidates, _CANDIDATES)
     if table.empty:
         raise DataError(
-            f"{cell.candidates}: holds no candidate. Run `cmbtk stage1-detect` with a lower --threshold, or train "
+            f"{cell.candidates}: holds no candidate. Run `cmbtk {finding(cell)}` with a lower --threshold, or train "
             "stage 1 longer."
         )
     role_of = {subject: role for role, names in roles.items() for subject in names}
@@ -174,11 +174,11 @@ def _read_candidates(cell: Cell, roles: Mapping[str, Sequence[str]]) -> pd.DataF
         raise DataError(
             f"{cell.candidates}: {row['participant_id']} has the role {row['role']}, but "
             f"{role_of.get(row['participant_id'], 'none')} in this cell's project; a test subject must never be "
-            "trained on. Run `cmbtk stage1-detect` again."
+            f"trained on. Run `cmbtk {finding(cell)}` again."
         )
     if table["candidate_id"].duplicated().any():
         twice = table["candidate_id"][table["candidate_id"].duplicated()].iloc[0]
-        raise DataError(f"{cell.candidates}: {twice} stands twice. Run `cmbtk stage1-detect` again.")
+        raise DataError(f"{cell.candidates}: {twice} stands twice. Run `cmbtk {finding(cell)}` again.")
     return table
 
 

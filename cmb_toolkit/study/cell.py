@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ..errors import DataError, MissingError
+from ..detectors import DETECTORS, finders, method_of
+from ..errors import CmbError, DataError, MissingError
 from ..evaluation.results import Threshold
 from ..evaluation.rules import RULES, rule_named
 from ..evaluation.rules.base import Rule
@@ -23,8 +24,8 @@ from .geometry import Mode
 from .layout import Cell
 
 __all__ = [
-    "METHODS",
     "Setup",
+    "finding",
     "hit_distance_mm",
     "labelled_by",
     "looked_at",
@@ -33,9 +34,6 @@ __all__ = [
     "work_on",
     "write_setup",
 ]
-
-METHODS = {"yolo": "prepare-yolo", "frst": "frst"}
-"""Method of stage 1 -> the command that makes a cell of it."""
 
 _LARGEST = 64 << 20
 
@@ -49,7 +47,7 @@ class Setup:
     resolutions : tuple of str
         One, or several that share a detector.
     method : str
-        One of :data:`METHODS`.
+        One of :data:`cmb_toolkit.detectors.DETECTORS`.
     input : str
         What its images show, one of :data:`cmb_toolkit.model.INPUTS`; of a method without images its own name.
     fold : str
@@ -121,7 +119,7 @@ def read_setup(cell: Cell) -> Setup:
     if made is None:
         raise MissingError(
             f"{cell.project}: no finished Darknet project. Run `cmbtk prepare-yolo` for this cell first "
-            "(or `cmbtk frst`, which needs none)."
+            f"(or {' or '.join(f'`cmbtk {command}`' for command in finders())}, which needs none)."
         )
     target, method, noted = made
     known: dict[str, Any] = {name: noted.get(name) for name in ("fold", "input", "size", "mode", "roles")}
@@ -132,15 +130,25 @@ def read_setup(cell: Cell) -> Setup:
 
 def _made(cell: Cell) -> tuple[Path, str, dict[str, Any]] | None:
     """What the step that made a cell wrote last, by which method, and with which parameters."""
-    for target, method in ((cell.project, "yolo"), (cell.candidates, "frst")):
+    for method, detector in DETECTORS.items():
+        target = cell.candidates if detector.finder else cell.project
         record = read_record(target)
-        if record is not None and record["step"] == METHODS[method] and target.exists():
+        if record is not None and record["step"] == detector.command and target.exists():
             return target, method, record["parameters"]
     return None
 
 
+def finding(cell: Cell) -> str:
+    """The command that finds the candidates of a cell; the first method's where the cell does not say what it is."""
+    try:
+        method = read_setup(cell).method
+    except CmbError:
+        method = method_of("")
+    return DETECTORS[method].finds
+
+
 def _again(method: str) -> str:
-    return f"Run `cmbtk {METHODS.get(method, METHODS['yolo'])}` for it again."
+    return f"Run `cmbtk {DETECTORS.get(method, DETECTORS[method_of('')]).command}` for it again."
 
 
 def _checked(content: Any, path: Path) -> Setup:
@@ -158,7 +166,7 @@ def _checked(content: Any, path: Path) -> Setup:
     optional = (known.get("scale"), known.get("background"))
     right = (
         isinstance(known.get("method"), str)
-        and known["method"] in METHODS
+        and known["method"] in DETECTORS
         and known.get("mode") in get_args(Mode)
         and _list(known.get("resolutions")) != []
         and all(isinstance(each, str) for each in (*texts, *names))

@@ -264,9 +264,13 @@ class Study:
         """Folder of a subject's network images."""
         return self.slices(input_name) / SUBJECT.check(subject)
 
-    def symmetry(self, subject: str) -> Path:
-        """Where a subject's SWI is round and dark: local maxima of the radial symmetry, shared by all folds."""
-        return self.slices("frst") / f"{SUBJECT.check(subject)}.tsv"
+    def volume(self, subject: str, name: str) -> Path:
+        """A subject's ``magnitude``, ``phase`` or ``swi``."""
+        return {"magnitude": self.magnitude, "phase": self.phase, "swi": self.swi}[name](subject)
+
+    def found(self, method: str, subject: str) -> Path:
+        """What a method that learns nothing found in a subject, shared by all folds."""
+        return self.slices(method) / f"{SUBJECT.check(subject)}.tsv"
 
     def cell(self, resolution: str, input_name: str, fold: str, repeat: int = 1) -> Cell:
         """The cell of a (resolution, input, fold), for example ``HR_swi+cphase-averaged_fold-1``; trained again with

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from ..paper.cells import FRST, PlannedCell, is_scanner_fold
+from ..detectors import DETECTORS, finders
+from ..paper.cells import PlannedCell, is_scanner_fold
 from ..paper.options import SEEDED, words
 from ..paper.settings import Settings
 
@@ -61,13 +62,14 @@ _OUTPUTS = {
     "prepare-yolo": ("darknet/yolo.cfg", "darknet.json"),
     "stage1-train": ("yolo.weights", "yolo.json"),
     "stage1-detect": ("candidates.tsv", "candidates.json"),
-    "frst": ("candidates.tsv", "candidates.json"),
     "stage2-crop": ("patches/patches.tsv", "patches.json"),
     "stage2-train": ("cnn.keras", "cnn.json"),
     "stage2-classify": ("findings.tsv", "findings.json"),
     "evaluate": ("evaluation/metrics.json", "evaluation.json"),
 }
-"""Final file and record of each step, in the cell's folder; the Snakefile has the same."""
+"""Final file and record of each step, in the cell's folder; the Snakefile has the same. What finds without learning
+writes
+what stage1-detect does."""
 
 
 def list_jobs(
@@ -94,14 +96,14 @@ def list_jobs(
             asked = settings.step(step, cell.role)
             first = [word for name in cell.resolutions for word in ("--resolution", name)]
             repeat = ("--repeat", str(cell.repeat)) if cell.repeat > 1 else ()
-            place = {
-                "prepare-yolo": ("--fold", cell.fold, *first, "--input", cell.input, *repeat),
-                "frst": ("--fold", cell.fold, *first, *repeat),
-            }
+            image = () if cell.detector.finder else ("--input", cell.input)
+            place = {cell.detector.command: ("--fold", cell.fold, *first, *image, *repeat)}
             # slices are shared by all cells, so that the drawing of negatives is not repeated
             further = 0 if step == "prepare-yolo" else cell.repeat - 1
             options = (*place.get(step, ()), *_seeded(step, asked, settings.seed + further))
-            output, record = (f"cells/{cell.name}/{name}" for name in _OUTPUTS[step])
+            output, record = (
+                f"cells/{cell.name}/{name}" for name in _OUTPUTS["stage1-detect" if step in finders() else step]
+            )
             jobs.append(Job(step, cell.name, options, (output,), (record,)))
     return jobs
 
@@ -136,12 +138,18 @@ def job_table(
         "scans": scans,
         "options": options,
         "files": files,
-        "yolo": [cell.name for cell in cells if cell.input != FRST],
-        "frst": [cell.name for cell in cells if cell.input == FRST],
+        "made by": {
+            detector.command: [cell.name for cell in cells if cell.detector is detector]
+            for detector in DETECTORS.values()
+        },
+        "finders": list(finders()),
+        "found by": {cell.name: cell.detector.finds for cell in cells},
         "revisions": {step: revision for step in {job.step for job in jobs} if (revision := _revision(step)) > 1},
         "cluster": {job.step: settings.job(job.step) for job in jobs},
     }
 
 
 def _revision(step: str) -> int:
-    return int(importlib.import_module(f"cmb_toolkit.steps.{step.replace('-', '_')}").REVISION)
+    return int(
+        importlib.import_module(f"cmb_toolkit.steps.{'find' if step in finders() else step.replace('-', '_')}").REVISION
+    )

@@ -148,7 +148,7 @@ def test_the_table_for_snakemake_has_options_word_by_word(paper, participants, m
     table = job_table(settings, cells, jobs, people["participant_id"].tolist(), "0a1b")
     said = table["options"]["HR_swi_fold-1"]["prepare-yolo"]
     assert said[said.index("--cfg") + 1] == "/my nets/a.cfg"
-    assert set(table["yolo"]) | set(table["frst"]) == {cell.name for cell in cells}
+    assert {name for names in table["made by"].values() for name in names} == {cell.name for cell in cells}
     assert len(table["subjects"]) == 7
     assert table["revisions"] == {}, "that of a step which never changed is no reason for Snakemake to look at it again"
     monkeypatch.setattr("cmb_toolkit.steps.stage2_train.REVISION", 2)

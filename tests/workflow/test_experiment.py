@@ -159,7 +159,7 @@ def test_the_whole_of_it(place, cmbtk):
         for step in steps
         if changed["files"][cell][step] != table["files"][cell][step]
     }
-    assert different == {(cell, "prepare-yolo") for cell in changed["yolo"]}
+    assert different == {(cell, "prepare-yolo") for cell in changed["made by"]["prepare-yolo"]}
     settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
 
     # the command refuses that threshold: two lines for each cell, and the other cells stay as they are

@@ -1,7 +1,7 @@
-"""``frst``: candidates without a detector, by the 3D fast radial symmetry transform; the paper's rival (Table 9).
+"""Candidates by a method that learns nothing, such as ``frst``.
 
-Makes a cell like those of ``stage1-detect``, so that all later steps run on it. Where a subject's SWI is round and dark
-is found once, in ``slices/frst/<subject>.tsv``; the folds differ in their roles and thresholds only.
+Makes a cell like those of ``stage1-detect``, so that all later steps run on it. What looks like a microbleed in a
+subject is found once, in ``slices/<method>/<subject>.tsv``; the folds differ in their roles and thresholds only.
 """
 
 from __future__ import annotations
@@ -15,42 +15,41 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..detectors import DETECTORS
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.metrics import choose_threshold, froc, threshold_within
 from ..evaluation.rules.base import Rule
 from ..evaluation.rules.centre import Centre
-from ..io.nifti import read_mask, read_volume
+from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
+from ..methods.base import Finder
 from ..model import IMAGE_SIZE, ROLES, OnProgress
 from ..parallel import for_each
+from ..registry import load
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.label_boxes import microbleed_boxes
-from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
 from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolution, read_microbleeds, read_participants, roles_in
 from ..study.evidence import hit_distance, validated
 from ..study.geometry import Geometry, Mode, read_geometry
 from ..study.layout import Study
 
-__all__ = ["INPUT", "MOST", "frst"]
+__all__ = ["MOST", "find"]
 
 REVISION = 1
-
-INPUT = "frst"
-"""Where the name of a cell has its network's input."""
 
 MOST = 3000
 """Candidates of one subject that are kept for a threshold to be chosen, the strongest: three times as many as the
 paper's 3D-FRST left."""
 
-_STEP = "frst"
 
-
-def frst(
+def find(
     study: Path,
+    method: str,
+    finder: Finder | None = None,
     *,
     fold: str,
     resolution: str | None = None,
@@ -59,7 +58,6 @@ def frst(
     most_false: float = 1000.0,
     distance_mm: float = 3.0,
     separation_mm: float = 3.0,
-    recipe: Recipe | None = None,
     size: int = IMAGE_SIZE,
     mode: Mode = "auto",
     repeat: int = 1,
@@ -76,13 +74,17 @@ def frst(
     ----------
     study : Path
         A study whose subjects are preprocessed and divided into folds.
+    method : str
+        One of :data:`cmb_toolkit.detectors.DETECTORS` that has a finder.
+    finder : Finder, optional
+        It, with settings of its own.
     fold : str
         Name of the fold, or :data:`cmb_toolkit.study.cohort.NO_FOLD`, which has no validation subjects: the threshold
         must be given.
     resolution : str, optional
         Subjects of this resolution; by default the only one in the study.
     threshold : float or "auto"
-        Least radial symmetry of a candidate, above 0. ``auto`` takes the highest one that finds `sensitivity` of the
+        Least score of a candidate, above 0. ``auto`` takes the highest one that finds `sensitivity` of the
         *validation* subjects' microbleeds.
     sensitivity : float
         For ``auto``: share, 0..1, of those microbleeds that any of the :data:`MOST` strongest maxima hits.
@@ -93,8 +95,6 @@ def frst(
         For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
     separation_mm : float
         Of candidates of one subject closer than this [mm] only the strongest stays.
-    recipe : Recipe, optional
-        Settings of the transform.
     size, mode
         Of the network image on which the boxes are given, as for ``prepare-yolo``.
     repeat : int
@@ -116,7 +116,7 @@ def frst(
     UsageError, MissingError, DataError, StorageError
         With a line for each subject that failed.
     """
-    recipe = recipe or Recipe()
+    finder = finder or load(DETECTORS[method].finder)()
     _check(threshold, sensitivity, most_false, separation_mm, size)
     if repeat < 1:
         raise UsageError(f"repeat {repeat}: must be 1 or more.")
@@ -136,10 +136,11 @@ def frst(
                 raise MissingError(f"{opened.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
             geometry[subject] = read_geometry(opened, subject, size=size, mode=mode)
     if all(
-        _record(opened, subject, recipe, separation_mm).is_current(opened.symmetry(subject)) for subject in geometry
+        _record(opened, subject, method, finder, separation_mm).is_current(opened.found(method, subject))
+        for subject in geometry
     ):
         jobs = 1  # starting workers would take longer than looking
-    work = partial(_maxima, opened, recipe=recipe, separation_mm=separation_mm)
+    work = partial(_found, opened, method=method, finder=finder, separation_mm=separation_mm)
     found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
     problems.raise_if_any(
         f"So the candidates of fold {fold} were not written: they must lack nobody. What was found in the {len(found)} "
@@ -151,10 +152,10 @@ def frst(
     if threshold == "auto":
         automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}
     record = Record(
-        _STEP,
+        DETECTORS[method].command,
         {
             "resolution": resolution,
-            "input": INPUT,
+            "input": method,
             "fold": fold,
             **({"repeat": repeat} if repeat > 1 else {}),
             "size": size,
@@ -162,15 +163,15 @@ def frst(
             "threshold": threshold,
             **automatic,
             "separation_mm": separation_mm,
-            "recipe": asdict(recipe),
+            "recipe": asdict(finder),
             "roles": roles,
         },
         sources=(*found, *([opened.microbleeds] if automatic else [])),
         revision=REVISION,
     )
-    cell = opened.cell(resolution, INPUT, fold, repeat)
+    cell = opened.cell(resolution, method, fold, repeat)
     target = cell.candidates
-    setup = Setup((resolution,), "frst", INPUT, fold, size, mode, roles, repeat)
+    setup = Setup((resolution,), method, method, fold, size, mode, roles, repeat)
     warned = Warned(on_note)
     if record.is_current(target):
         write_setup(cell, setup)
@@ -224,25 +225,28 @@ def _check(threshold: float | str, sensitivity: float, most_false: float, separa
         raise UsageError(f"size {size} px: must be 1 or more.")
 
 
-def _record(study: Study, subject: str, recipe: Recipe, separation_mm: float) -> Record:
+def _record(study: Study, subject: str, method: str, finder: Finder, separation_mm: float) -> Record:
     return Record(
-        _STEP,
-        {"recipe": asdict(recipe), "separation_mm": separation_mm, "most": MOST},
-        (study.swi(subject), study.mask(subject)),
+        DETECTORS[method].command,
+        {"recipe": asdict(finder), "separation_mm": separation_mm, "most": MOST},
+        (*(study.volume(subject, name) for name in finder.volumes), study.mask(subject)),
         revision=REVISION,
     )
 
 
-def _maxima(study: Study, subject: str, *, recipe: Recipe, separation_mm: float) -> Path:
-    """Write the strongest maxima of a subject: voxel i, j, k and its radial symmetry."""
-    target, record = study.symmetry(subject), _record(study, subject, recipe, separation_mm)
+def _found(study: Study, subject: str, *, method: str, finder: Finder, separation_mm: float) -> Path:
+    """Write the strongest candidates of a subject: voxel i, j, k and its score."""
+    target, record = study.found(method, subject), _record(study, subject, method, finder, separation_mm)
     if record.is_current(target):
         return target
     timed = stopwatch()
-    swi = read_volume(study.swi(subject))
-    mask = read_mask(study.mask(subject), swi)
-    scores = radial_symmetry(swi.data, mask, swi.zooms, recipe)
-    voxels, values = local_maxima(scores, swi.zooms, separation_mm=separation_mm, most=MOST)
+    volumes = {name: read_volume(study.volume(subject, name)) for name in finder.volumes}
+    first, *others = volumes.values()
+    for volume in others:
+        check_same_grid(first, volume)
+    mask = read_mask(study.mask(subject), first)
+    arrays = {name: volume.data for name, volume in volumes.items()}
+    voxels, values = finder.find(arrays, mask, first.zooms, separation_mm=separation_mm, most=MOST)
     table = pd.DataFrame(voxels, columns=["i", "j", "k"]).assign(confidence=values)
     with publish(target, record) as out:
         out.note(work=timed(1))
@@ -253,7 +257,7 @@ def _maxima(study: Study, subject: str, *, recipe: Recipe, separation_mm: float)
 def _candidates(
     found: Mapping[str, Path], geometry: Mapping[str, Geometry], role_of: Mapping[str, str]
 ) -> pd.DataFrame:
-    """All maxima as stage 1 gives its candidates, each with the box that a microbleed there would have."""
+    """All that was found as stage 1 gives its candidates, each with the box that a microbleed there would have."""
     parts = []
     for subject, path in found.items():
         maxima = read_tsv(path, ["i", "j", "k", "confidence"])

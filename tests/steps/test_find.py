@@ -1,6 +1,7 @@
 """``frst`` on a study made by hand: dark balls where the marks are; then the steps that follow, on its cell."""
 
 import shutil
+from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -12,14 +13,15 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.methods.frst import Frst
 from cmb_toolkit.stage1.candidates import COLUMNS
-from cmb_toolkit.stage1.radial_symmetry import Recipe
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.frst import MOST, frst
+from cmb_toolkit.steps.find import MOST, find
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.study.layout import Study
 
+frst = partial(find, method="frst")
 SHAPE, ZOOMS, SIZE = (70, 64, 10), (0.8, 0.8, 2.0), 128
 ROLES = {
     "1": {"train": ["sub-001", "sub-002"], "validation": ["sub-003"], "test": ["sub-004"], "control": ["sub-005"]},
@@ -94,13 +96,13 @@ def test_the_cell_is_one_that_later_steps_take(study):
 
 def test_finished_work_is_not_done_twice_and_folds_share_it(study):
     first = frst(study.root, fold="1", size=SIZE)
-    maxima = study.symmetry("sub-004")
+    maxima = study.found("frst", "sub-004")
     before = maxima.stat().st_mtime_ns, first.stat().st_mtime_ns
     frst(study.root, fold="1", size=SIZE)
     second = frst(study.root, fold="2", size=SIZE)
     assert before == (maxima.stat().st_mtime_ns, first.stat().st_mtime_ns)
     assert set(read_tsv(second)["role"]) <= set(ROLES["2"])
-    frst(study.root, fold="1", size=SIZE, recipe=Recipe(strictness=1.0))
+    frst(study.root, fold="1", size=SIZE, finder=Frst(strictness=1.0))
     assert maxima.stat().st_mtime_ns > before[0]
     assert first.stat().st_mtime_ns > before[1]
 
@@ -118,7 +120,7 @@ def test_the_threshold_is_the_validation_subjects_alone(study):
 
     all_four = threshold(sensitivity=1.0)
     assert all_four["chosen"] == "on the validation subjects"
-    mine = read_tsv(study.symmetry("sub-003"), ["i", "j", "k", "confidence"])
+    mine = read_tsv(study.found("frst", "sub-003"), ["i", "j", "k", "confidence"])
     scores = [mine.loc[(mine[["i", "j", "k"]] == list(mark)).all(axis=1), "confidence"].max() for mark in MARKS[:3]]
     assert threshold(sensitivity=0.75)["value"] == pytest.approx(min(scores))
     assert threshold(sensitivity=0.5)["value"] == pytest.approx(sorted(scores)[1])
@@ -184,16 +186,16 @@ def test_one_bad_subject_stops_nobody_and_no_candidates_lack_it(study):
     assert sorted(line[:8] for line in lines) == ["sub-002:", "sub-005:"]
     assert "candidates of fold 1 were not written" in hint
     assert "in the 3 other subjects is kept" in hint
-    made = study.symmetry("sub-004").stat().st_mtime_ns
+    made = study.found("frst", "sub-004").stat().st_mtime_ns
     assert not study.cell("tiny", "frst", "1").candidates.exists()
     study.swi("sub-002").write_bytes(whole)
     shutil.copy(study.mask("sub-001"), study.mask("sub-005"))
     assert frst(study.root, fold="1", size=SIZE).is_file()
-    assert study.symmetry("sub-004").stat().st_mtime_ns == made
+    assert study.found("frst", "sub-004").stat().st_mtime_ns == made
 
 
 def test_subjects_with_the_most_candidates_that_are_kept_are_named(study, monkeypatch):
-    monkeypatch.setattr("cmb_toolkit.steps.frst.MOST", 4)
+    monkeypatch.setattr("cmb_toolkit.steps.find.MOST", 4)
     for _ in range(2):  # also where nothing is to be done
         notes = []
         path = frst(study.root, fold="1", size=SIZE, threshold=1e-6, on_note=notes.append)

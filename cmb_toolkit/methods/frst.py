@@ -1,0 +1,34 @@
+"""The 3D fast radial symmetry transform, the paper's rival (Table 9): candidates are what is round and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
+
+__all__ = ["Frst"]
+
+
+@dataclass(frozen=True)
+class Frst(Recipe):
+    """Local maxima of the radial symmetry of the SWI."""
+
+    volumes: ClassVar[tuple[str, ...]] = ("swi",)
+
+    def find(
+        self,
+        volumes: Mapping[str, NDArray[np.float32]],
+        mask: NDArray[np.bool_],
+        spacing: Sequence[float],
+        *,
+        separation_mm: float,
+        most: int,
+    ) -> tuple[NDArray[np.intp], NDArray[np.floating[Any]]]:
+        """The strongest maxima and their radial symmetry."""
+        scores = radial_symmetry(volumes["swi"], mask, spacing, self)
+        return local_maxima(scores, spacing, separation_mm=separation_mm, most=most)
