@@ -7,25 +7,22 @@ in false positives per subject.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError
 from ..model import Counts
 from .matching import Matching, match, rows_by_subject, units
 from .rules.base import Rule
 
 __all__ = [
-    "choose_threshold",
     "counts",
     "froc",
     "froc_steps",
     "per_subject",
     "pool_froc",
-    "threshold_within",
 ]
 
 
@@ -197,100 +194,3 @@ def _curve(
             **sums,
         }
     )
-
-
-def choose_threshold(
-    candidates: pd.DataFrame,
-    truth: pd.DataFrame,
-    rule: Rule,
-    subjects: Sequence[str],
-    score: str = "confidence",
-    *,
-    target_sensitivity: float | Literal["f1"] = "f1",
-    max_fp_per_subject: float | None = None,
-) -> float:
-    """Choose the score from which on candidates are kept. Give it validation subjects only.
-
-    Parameters
-    ----------
-    candidates, truth, rule, subjects, score
-        As for :func:`froc`.
-    target_sensitivity : float or 'f1'
-        The highest threshold that reaches this sensitivity (0..1; if none does, the one with the greatest
-        sensitivity at the fewest false positives), or ``f1``: the threshold with the greatest F1.
-    max_fp_per_subject : float, optional
-        Thresholds with more false positives per subject are not considered.
-
-    Returns
-    -------
-    float
-        A value that the score takes: keep ``score >= threshold``.
-
-    Raises
-    ------
-    DataError
-        If there is no microbleed or no candidate to choose by, or no threshold satisfies `max_fp_per_subject`.
-    """
-    if target_sensitivity != "f1" and not 0 < target_sensitivity <= 1:
-        raise UsageError(f"target sensitivity {target_sensitivity}: must be above 0 and at most 1, or 'f1'.")
-    if not len(truth) or not len(candidates):
-        nothing = "microbleed" if not len(truth) else "candidate"
-        raise DataError(
-            f"no {nothing} among the {len(subjects)} subjects that a threshold of {score} should be chosen on. "
-            "Give the threshold yourself, or take more validation subjects."
-        )
-    curve = froc(candidates, truth, rule, subjects, score).iloc[1:]
-    if max_fp_per_subject is not None:
-        curve = curve[curve["fp_per_subject"] <= max_fp_per_subject]
-        if curve.empty:
-            raise DataError(
-                f"no threshold of {score} has at most {max_fp_per_subject:g} false positives per subject. "
-                "Allow more, or give the threshold yourself."
-            )
-    if target_sensitivity == "f1":
-        goal = 2 * curve["tp"] / (curve["tp"] + curve["fp"] + len(truth))
-    else:
-        goal = curve["sensitivity"].clip(upper=target_sensitivity)
-    # the first of equals is the highest threshold: fewest false positives for the same gain
-    return float(curve["threshold"].to_numpy()[int(np.argmax(goal.to_numpy()))])
-
-
-def threshold_within(
-    candidates: pd.DataFrame,
-    truth: pd.DataFrame,
-    rule: Rule,
-    subjects: Sequence[str],
-    score: str = "confidence",
-    *,
-    most_false: float,
-) -> float:
-    """The lowest score with at most `most_false` false positives per subject. Give it validation subjects only.
-
-    Unlike a threshold that aims at a sensitivity, it hangs on many false positives and not on one faint microbleed.
-
-    Parameters
-    ----------
-    candidates, truth, rule, subjects, score
-        As for :func:`froc`.
-    most_false : float
-        False positives per subject.
-
-    Returns
-    -------
-    float
-        A value that the score takes: keep ``score >= threshold``.
-
-    Raises
-    ------
-    DataError
-        If no microbleed is found within the budget.
-    """
-    curve = froc(candidates, truth, rule, subjects, score).iloc[1:]
-    within = curve[curve["fp_per_subject"] <= most_false]
-    if not within["tp"].any():
-        raise DataError(
-            f"no microbleed of the {len(subjects)} validation subjects is found at {most_false:g} false positives a "
-            f"subject or fewer. Look at the loss curves, train longer, allow more false positives, or give the "
-            f"threshold of {score} yourself."
-        )
-    return float(within["threshold"].min())

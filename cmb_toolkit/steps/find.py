@@ -6,20 +6,18 @@ subject is found once, in ``slices/<method>/<subject>.tsv``; the folds differ in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from ..detectors import DETECTORS
-from ..errors import DataError, MissingError, Problems, UsageError
-from ..evaluation.metrics import choose_threshold, froc, threshold_within
-from ..evaluation.rules.base import Rule
+from ..errors import MissingError, Problems, UsageError
 from ..evaluation.rules.centre import Centre
+from ..evaluation.thresholds import choose_threshold
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
@@ -147,7 +145,6 @@ def find(
         "other subjects is kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
         "same command again."
     )
-    rule = Centre(distance_mm)
     automatic: dict[str, Any] = {}
     if threshold == "auto":
         automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}
@@ -179,7 +176,14 @@ def find(
         return target
     table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
     if threshold == "auto":
-        value = _threshold(table, read_microbleeds(opened), roles["validation"], rule, sensitivity, most_false)
+        value = choose_threshold(
+            table,
+            read_microbleeds(opened),
+            Centre(distance_mm),
+            roles["validation"],
+            sensitivity=sensitivity,
+            most_false=most_false,
+        )
         warned.add(*validated(opened, "the threshold of stage 1", roles["validation"]))
         warned.add(*hit_distance(opened, distance_mm, roles["validation"]))
     else:
@@ -272,25 +276,3 @@ def _candidates(
     frames = {subject: one.frame for subject, one in geometry.items()}
     affines = {subject: one.affine for subject, one in geometry.items()}
     return candidate_table(place_boxes(pd.concat(parts, ignore_index=True), frames, affines))
-
-
-def _threshold(
-    candidates: pd.DataFrame,
-    microbleeds: pd.DataFrame,
-    subjects: Sequence[str],
-    rule: Rule,
-    sensitivity: float,
-    most_false: float,
-) -> float:
-    """The highest threshold that finds so large a share of what can be found in these, the validation, subjects, or
-    the lowest one with at most `most_false` false positives per subject where that is higher."""
-    mine = candidates[candidates["participant_id"].isin(list(subjects))]
-    truth = microbleeds[microbleeds["participant_id"].isin(list(subjects))]
-    reachable = froc(mine, truth, rule, subjects)["sensitivity"].max() if len(truth) else np.nan
-    if not reachable > 0:
-        raise DataError(
-            f"no candidate lies on a microbleed of the {len(subjects)} validation subjects, so there is no threshold "
-            "to choose. Give --threshold yourself, or take more validation subjects (`cmbtk split`)."
-        )
-    enough = choose_threshold(mine, truth, rule, subjects, target_sensitivity=sensitivity * reachable)
-    return max(enough, threshold_within(mine, truth, rule, subjects, most_false=most_false))

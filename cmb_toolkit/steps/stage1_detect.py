@@ -13,8 +13,8 @@ import pandas as pd
 from ..darknet.engine import engine_to_detect
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import threshold_within
 from ..evaluation.rules.centre import Centre
+from ..evaluation.thresholds import choose_threshold
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
@@ -201,15 +201,7 @@ def _chosen(
     candidates: pd.DataFrame, marks: pd.DataFrame, subjects: Sequence[str], most_false: float, distance_mm: float
 ) -> tuple[float, str]:
     """The lowest threshold with at most `most_false` false positives per validation subject; how it was chosen."""
-    truth = marks[marks["participant_id"].isin(subjects)]
-    if not len(truth) or not len(candidates):
-        what = "a microbleed to find" if not len(truth) else f"a box above {FLOOR:g}"
-        raise DataError(
-            f"no validation subject has {what}, so there is no threshold to choose. Give --threshold yourself, "
-            "or take more validation subjects (`cmbtk split`)."
-        )
-    rule = Centre(distance_mm)
-    value = threshold_within(candidates, truth, rule, subjects, most_false=most_false)
+    value = choose_threshold(candidates, marks, Centre(distance_mm), subjects, most_false=most_false)
     return value, "on the validation subjects"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, UsageError
-from ..evaluation.metrics import choose_threshold, threshold_within
+from ..evaluation.thresholds import choose_threshold
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
@@ -184,24 +184,13 @@ def _chosen(
 ) -> tuple[float, str]:
     """The threshold chosen on the validation subjects and how it was chosen; where that cannot be and nobody asked for
     it, :data:`DEFAULT`, with a warning."""
+    setup, rule = read_setup(cell), labelled_by(cell)
+    subjects = setup.roles["validation"]
+    truth = truth_table(study, subjects, size=setup.size, mode=setup.mode)
     try:
-        return _threshold(study, cell, findings, most_false), BY_VALIDATION
+        return choose_threshold(findings, truth, rule, subjects, "probability", most_false=most_false), BY_VALIDATION
     except DataError as error:
         if warned is None:
             raise
         warned.add(f"the threshold is {DEFAULT:g}, for none could be chosen: {str(error).rstrip('.')}")
         return DEFAULT, "by default, as none could be chosen on validation subjects"
-
-
-def _threshold(study: Study, cell: Cell, findings: pd.DataFrame, most_false: float | None) -> float:
-    """The middle of the range of thresholds that keeps the candidates with the greatest F1 on validation, or the
-    lowest threshold there with at most `most_false` false positives per subject."""
-    setup, rule = read_setup(cell), labelled_by(cell)
-    subjects: Sequence[str] = setup.roles["validation"]
-    mine = findings[findings["role"] == "validation"]
-    truth = truth_table(study, subjects, size=setup.size, mode=setup.mode)
-    if most_false is not None:
-        return threshold_within(mine, truth, rule, subjects, "probability", most_false=most_false)
-    upper = choose_threshold(mine, truth, rule, subjects, "probability")
-    below = mine["probability"][mine["probability"] < upper]
-    return float(f"{(upper + (below.max() if len(below) else 0.0)) / 2:.6g}")

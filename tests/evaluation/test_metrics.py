@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.errors import DataError
 from cmb_toolkit.evaluation.matching import match
-from cmb_toolkit.evaluation.metrics import choose_threshold, counts, froc, per_subject, pool_froc, threshold_within
+from cmb_toolkit.evaluation.metrics import counts, froc, per_subject, pool_froc
 from cmb_toolkit.evaluation.rules import RULES, rule_named
+from cmb_toolkit.evaluation.thresholds import choose_threshold
 from cmb_toolkit.model import Counts
 
 CENTRE = rule_named("centre")
@@ -133,34 +134,34 @@ TRUTH = table([("a", 0, 0, 0), ("b", 0, 0, 0), ("c", 0, 0, 0), ("c", 50, 50, 1)]
 @pytest.mark.parametrize(
     ("wanted", "threshold"),
     [
-        ({"target_sensitivity": 0.25}, 0.9),
-        ({"target_sensitivity": 0.5}, 0.7),
-        ({"target_sensitivity": 0.6}, 0.4),
-        ({"target_sensitivity": 1.0}, 0.4),  # out of reach: the most there is, at the fewest false positives
-        ({"target_sensitivity": 1.0, "max_fp_per_subject": 0.5}, 0.7),
-        ({"target_sensitivity": "f1"}, 0.4),  # 2*3/(3+3+4) = .600 beats .571 at 0.7
-        ({"target_sensitivity": "f1", "max_fp_per_subject": 0}, 0.9),
+        ({"sensitivity": 1 / 3}, 0.9),
+        ({"sensitivity": 2 / 3}, 0.7),
+        ({"sensitivity": 0.8}, 0.4),
+        ({"sensitivity": 1.0}, 0.4),  # of what can be found: the fourth has no candidate
+        ({"sensitivity": 1.0, "most_false": 0.5}, 0.7),
+        ({"sensitivity": 0.1, "most_false": 0.5}, 0.9),
+        ({}, 0.35),  # 2*3/(3+3+4) = .600 at 0.4 beats .571 at 0.7; nothing lies between 0.3 and 0.4
     ],
 )
 def test_thresholds_are_chosen_by_hand_made_cases(wanted, threshold):
     assert choose_threshold(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"], **wanted) == threshold
+    strange = pd.concat([CANDIDATES, CANDIDATES.assign(participant_id="d", confidence=0.99)], ignore_index=True)
+    assert choose_threshold(strange, TRUTH, CENTRE, ["a", "b", "c"], **wanted) == threshold, "others do not count"
 
 
 def test_a_threshold_that_cannot_be_chosen_says_why():
-    with pytest.raises(DataError, match="no microbleed among the 2 subjects"):
+    with pytest.raises(DataError, match="no validation subject has a microbleed to find"):
         choose_threshold(CANDIDATES.iloc[:2], TRUTH.iloc[:0], CENTRE, ["a", "b"])
-    with pytest.raises(DataError, match="no candidate among"):
+    with pytest.raises(DataError, match="no validation subject has a candidate"):
         choose_threshold(CANDIDATES.iloc[:0], TRUTH, CENTRE, ["a", "b", "c"])
-    with pytest.raises(DataError, match=r"no threshold of confidence has at most 0\.1"):
-        choose_threshold(CANDIDATES.iloc[1:], TRUTH, CENTRE, ["a", "b", "c"], max_fp_per_subject=0.1)
-    with pytest.raises(UsageError, match="target sensitivity 85"):
-        choose_threshold(CANDIDATES, TRUTH, CENTRE, ["a", "b", "c"], target_sensitivity=85)
+    with pytest.raises(DataError, match="no candidate lies on a microbleed of the 3 validation subjects"):
+        choose_threshold(CANDIDATES.iloc[1:2], TRUTH, CENTRE, ["a", "b", "c"], sensitivity=0.5)
 
 
 @pytest.mark.parametrize("most_false", [0.1, 0.5, 1, 2, 100])
 def test_the_lowest_threshold_within_a_budget_of_false_positives(most_false):
     subjects = ["a", "b", "c"]
-    chosen = threshold_within(CANDIDATES, TRUTH, CENTRE, subjects, most_false=most_false)
+    chosen = choose_threshold(CANDIDATES, TRUTH, CENTRE, subjects, most_false=most_false)
 
     def false(threshold):
         kept = CANDIDATES[CANDIDATES["confidence"] >= threshold]
@@ -173,7 +174,7 @@ def test_the_lowest_threshold_within_a_budget_of_false_positives(most_false):
 
 def test_a_budget_within_which_nothing_is_found_says_so():
     with pytest.raises(DataError, match=r"no microbleed of the 3 validation subjects is found at 0\.1 false"):
-        threshold_within(CANDIDATES.iloc[1:2], TRUTH.iloc[:0], CENTRE, ["a", "b", "c"], most_false=0.1)
+        choose_threshold(CANDIDATES.iloc[1:2], TRUTH, CENTRE, ["a", "b", "c"], most_false=0.1)
 
 
 def test_pooled_curves_stand_at_one_threshold():
