@@ -13,15 +13,29 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.synchronize import Event as EventClass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from .errors import CmbError, Problems, StorageError
 from .model import OnProgress
 
-__all__ = ["for_each"]
+__all__ = ["for_each", "workers"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def workers(memory_gb: float = 2.0) -> int:
+    """How many worker processes there are processors and memory for.
+
+    Parameters
+    ----------
+    memory_gb : float
+        What one of them needs at most [GB].
+    """
+    facts = Path("/proc/meminfo").read_text("utf-8")
+    free = int(facts.partition("MemAvailable:")[2].split()[0]) * 1024 / 1e9
+    return max(1, min(len(os.sched_getaffinity(0)), int(free / memory_gb)))
 
 
 def for_each(

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from cmb_toolkit.errors import CmbError, DataError, MissingError, Problems, StorageError
-from cmb_toolkit.parallel import for_each
+from cmb_toolkit.parallel import for_each, workers
 
 
 def quiet(done, total, what):
@@ -96,3 +96,9 @@ def test_an_item_that_is_too_large_for_the_memory_is_one_of_those_that_fail():
 def test_a_killed_worker_is_told():
     with pytest.raises(CmbError, match=r"worker process was ended from outside.*--jobs"):
         for_each(os._exit, [7, 7], jobs=2, on_progress=lambda *r: None)
+
+
+def test_as_many_workers_as_processors_and_memory_allow(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64))
+    assert workers(memory_gb=1e-6) == 64
+    assert workers(memory_gb=1e6) == 1

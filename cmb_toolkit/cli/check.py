@@ -10,7 +10,7 @@ import click
 
 from ..errors import UsageError
 from ..names import visible
-from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
+from .options import ECHO, JOBS, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 from .quoting import quoted
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 
 
-@click.command(short_help="Look at a study or volumes and say what is wrong.")
+@click.command()
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--magnitude", type=click.Path(path_type=Path), help="One scan without a study: its magnitude.")
 @click.option("--phase", type=click.Path(path_type=Path), help="One scan without a study: its phase.")
@@ -38,7 +38,7 @@ _WIDTH = 80
     help="Draw every mark on its slice, for a look by eye: into FILE.png, or without a name (behind STUDY) into the "
     "study's figures/marks.png.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
+@JOBS
 @click.pass_context
 def command(
     ctx: click.Context,

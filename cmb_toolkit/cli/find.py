@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 
 from ..detectors import DETECTORS, finders
 from ..names import FOLD, RESOLUTION
-from .options import AUTO_DISTANCE, IMAGE_SIDE, REPEAT, Name, NumberOr
+from .options import AUTO_DISTANCE, IMAGE_SIDE, JOBS, REPEAT, Name, NumberOr
 from .progress import progress
 from .quoting import quoted
 
@@ -69,13 +68,7 @@ _COMMON: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         help="How planes become images, as for prepare-yolo; boxes are given on these.",
     ),
     REPEAT,
-    click.option(
-        "--jobs",
-        type=click.IntRange(1),
-        default=lambda: os.cpu_count() or 1,
-        show_default="all processors",
-        help="Subjects worked on at once; one of HR takes 1 GB.",
-    ),
+    JOBS,
 )
 """What every such method is asked."""
 

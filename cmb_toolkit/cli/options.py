@@ -14,6 +14,7 @@ __all__ = [
     "AUTO_DISTANCE",
     "ECHO",
     "IMAGE_SIDE",
+    "JOBS",
     "PHASE_RANGE",
     "PHASE_VOLUME",
     "REPEAT",
@@ -98,6 +99,22 @@ PHASE_VOLUME = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="The same for the phase alone, where 4-D files hold magnitude and phase one after the other.",
+)
+
+
+def _jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    from ..parallel import workers
+
+    # how much memory a simulated subject needs is known only when its resolution is
+    return value if value or ctx.info_name == "simulate" else workers()
+
+
+JOBS = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    callback=_jobs,
+    help="Subjects at a time.  [default: as processors and free memory allow]",
 )
 
 PHASE_RANGE = click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ import click
 
 from ..model import INPUTS
 from ..names import FOLD, RESOLUTION
-from .options import IMAGE_SIDE, REPEAT, Name, NumberOr
+from .options import IMAGE_SIDE, JOBS, REPEAT, Name, NumberOr
 from .progress import progress
 from .quoting import quoted
 
@@ -119,13 +118,7 @@ def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which negative slices are drawn.")
 @REPEAT
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="all processors",
-    help="Subjects worked on at once.",
-)
+@JOBS
 def command(
     *,
     study: Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from ..errors import Problems
-from .options import ECHO, PHASE_RANGE, PHASE_VOLUME
+from .options import ECHO, JOBS, PHASE_RANGE, PHASE_VOLUME
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ _OPTIONS = (
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--subject", "subjects", multiple=True, metavar="ID", help="Only this subject; may be given again.")
 @scan_options
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Subjects at a time.")
+@JOBS
 def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **options: Any) -> None:
     """Make brain mask, high-passed phase and SWI from magnitude and phase, for every subject of STUDY.
 

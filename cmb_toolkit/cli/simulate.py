@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from .options import JOBS
 from .progress import progress
 from .quoting import quoted
 
 
-@click.command(short_help="Make scans with known microbleeds.")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--resolution",
@@ -71,9 +72,7 @@ from .quoting import quoted
     show_default=True,
     help="procedural: every head is drawn. mni: the MNI152 template, warped (needs the extra mni: nilearn).",
 )
-@click.option(
-    "--jobs", type=int, default=None, help="Worker processes.  [default: as processors and free memory allow]"
-)
+@JOBS
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from .options import RULE, RULES_IN_WORDS
+from .options import JOBS, RULE, RULES_IN_WORDS
 from .progress import progress
 from .quoting import quoted
 
@@ -46,7 +46,7 @@ from .quoting import quoted
     help="Extra patches of each training mark, shifted at random within --distance: for few microbleeds.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For --jitter.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@JOBS
 def command(
     *,
     cell: Path,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from ..io.files import load_json
 from ..io.publish import Record, publish, read_record, sidecar, write_text
 from ..io.tables import write_tsv
 from ..model import OnProgress
-from ..parallel import for_each
+from ..parallel import for_each, workers
 from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
 from ..simulation.scan import Scan, Variant, simulate_scan
@@ -194,7 +193,7 @@ def simulate(
     for_each(
         partial(_subject, study=study, common=common, variant=variant),
         plans,
-        jobs=jobs or _jobs({plan.resolution for plan in plans}),
+        jobs=jobs or workers(max(_MEMORY_GB[plan.resolution] for plan in plans)),
         on_progress=on_progress,
         label=lambda plan: plan.id,
     )
@@ -276,11 +275,6 @@ def _remove_stale(study: Study, wanted: set[str]) -> None:
         if record is not None and record["step"] == "simulate":
             sidecar(folder).unlink(missing_ok=True)
             shutil.rmtree(folder)
-
-
-def _jobs(resolutions: set[str]) -> int:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return max(1, min(len(os.sched_getaffinity(0)), int(free / max(_MEMORY_GB[name] for name in resolutions))))
 
 
 # -- one subject -------------------------------------------------------------------------------------------------
