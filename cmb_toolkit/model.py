@@ -25,15 +25,11 @@ __all__ = [
     "LARGEST_IMAGE",
     "ROLES",
     "Box",
-    "Candidate",
     "Counts",
     "Detection",
-    "Finding",
     "Fold",
     "Frame",
-    "Microbleed",
     "OnProgress",
-    "Subject",
 ]
 
 BOX_SIZE = 20
@@ -62,38 +58,6 @@ EXCLUDED = "excluded"
 
 OnProgress = Callable[[int, int, str], None]
 """How a step reports: ``on_progress(done, total, what)``. Steps never print."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One scan of one person.
-
-    Attributes
-    ----------
-    id : str
-        ``sub-`` followed by letters and digits, with ``_ses-`` and letters and digits where a person has several.
-    resolution : str
-        ``HR``, ``LR`` or any other name; subjects of one resolution share a detector.
-    scanner : str
-        Label of the scanner, never a serial number.
-    group : str
-        ``patient`` or ``control`` (a healthy subject has no microbleeds and is never trained on).
-    """
-
-    id: str
-    resolution: str
-    scanner: str = "unknown"
-    group: Literal["patient", "control"] = "patient"
-
-
-@dataclass(frozen=True)
-class Microbleed:
-    """A truth point: the voxel a reader marked, on the one slice where it was marked (0-based, canonical axes)."""
-
-    subject: str
-    i: int
-    j: int
-    k: int
 
 
 @dataclass(frozen=True)
@@ -135,27 +99,6 @@ class Detection:
 
     image: str
     box: Box
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A detection put back on the subject's voxel grid: ``i, j`` fractional, ``k`` the slice of the image."""
-
-    id: str
-    subject: str
-    i: float
-    j: float
-    k: int
-    box: Box
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A candidate with stage 2's probability of being a microbleed."""
-
-    candidate: Candidate
-    probability: float
-    kept: bool
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from .progress import progress
 from .quoting import quoted
 
 
-@click.command(name="add-simulated", short_help="Add simulated subjects to learn from.")
+@click.command(name="add-simulated")
 @click.argument("study", type=click.Path(path_type=Path))
 @click.argument("simulated", type=click.Path(path_type=Path))
 def command(study: Path, simulated: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from .options import RULE
 
 
-@click.command(short_help="Hold two cells against each other on the same test subjects.")
+@click.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--rule", type=RULE, default="centre", show_default=True, help="What counts as a hit.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Show what is installed and which engine would be used.")
+@click.command()
 @click.option("--darknet", type=click.Path(path_type=Path), help="Look at this Darknet binary.")
 @click.pass_context
 def command(ctx: click.Context, darknet: Path | None) -> None:

@@ -11,7 +11,7 @@ from .progress import progress
 from .quoting import quoted
 
 
-@click.command(short_help="Hold the findings of a fold against the truth.")
+@click.command()
 @click.argument("cell", type=click.Path(path_type=Path))
 @click.option(
     "--rule",

@@ -54,7 +54,7 @@ _FOLD = click.option(
 )
 
 
-@click.group(name="experiment", short_help="Do the paper's whole experiment on a study.")
+@click.group(name="experiment")
 def command() -> None:
     """Do the paper's whole experiment on a study: five folds of both resolutions and both stages (Tables 4 to 7), the
     five inputs (Table 2), one detector for both resolutions (Table 3), one scanner against the other (Table 8), and

@@ -10,7 +10,7 @@ from .options import RULE
 from .progress import progress
 
 
-@click.command(short_help="Draw loss curves, sensitivity against false positives, montages.")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--rule",

@@ -32,7 +32,7 @@ _UNMARKED = click.option(
 )
 
 
-@click.group(short_help="Make a study from scans and marks you have.")
+@click.group()
 def command() -> None:
     """Make a study from scans and marks that you have.
 

@@ -10,7 +10,7 @@ from .progress import progress
 from .quoting import quoted
 
 
-@click.command(short_help="Divide the subjects into folds for cross-validation.")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--folds", type=int, default=5, show_default=True, help="How many folds; the paper has 5.")
 @click.option(

@@ -10,7 +10,7 @@ from .options import RULE
 from .progress import progress
 
 
-@click.command(short_help="Print the results of a study beside the paper's.")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--rule",

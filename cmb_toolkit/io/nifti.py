@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import DTypeLike, NDArray
 
@@ -86,7 +87,7 @@ class Volume:
     @property
     def zooms(self) -> tuple[float, float, float]:
         """Voxel size along i, j, k [mm]."""
-        i, j, k = (float(x) for x in np.sqrt((self.affine[:3, :3] ** 2).sum(0)))
+        i, j, k = (float(x) for x in voxel_sizes(self.affine))
         return i, j, k
 
     @property
@@ -390,7 +391,7 @@ def _check_axial(volume: Volume, slice_axis: int | None) -> None:
 
 def _check_geometry(path: Path, affine: NDArray[np.float64]) -> None:
     with np.errstate(all="ignore"):
-        sizes = np.sqrt((affine[:3, :3] ** 2).sum(0))
+        sizes = voxel_sizes(affine)
     if not np.isfinite([*affine.flat, *sizes]).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise DataError(f"{path}: its header has no usable geometry (affine). Convert the scan again.")
     if not np.all((sizes > 0.01) & (sizes < 100)):
@@ -410,7 +411,7 @@ def _header_notes(file: NiftiFile) -> tuple[str, ...]:
         if not difference <= 0.1:
             differ = "is none" if math.isnan(difference) else f"and sform differ by {difference:.3g} mm"
             notes.append(f"its qform {differ}; the sform was taken")
-    sizes = np.sqrt((file.affine[:3, :3] ** 2).sum(0))
+    sizes = voxel_sizes(file.affine)
     declared = np.asarray(file.header.get_zooms()[:3], float)
     if np.any(np.abs(sizes - declared) > 0.02 * sizes):
         notes.append(

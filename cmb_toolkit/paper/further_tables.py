@@ -18,7 +18,6 @@ from .tables import StudyResults
 
 __all__ = ["further_tables"]
 
-_AT_RATES = "Sensitivity (%) at so many false positives a subject"
 
 _STAGES = {"stage1": "stage 1", "overall": "both stages"}
 

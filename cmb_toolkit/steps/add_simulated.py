@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from nibabel.affines import voxel_sizes
 
 from ..errors import CmbError, DataError, MissingError, UsageError
 from ..io.marks import canonical_grid
@@ -115,7 +116,7 @@ def _other_voxels(own: Study, people: pd.DataFrame, other: Study, theirs: pd.Dat
         except (CmbError, MissingError):
             return []  # `cmbtk check` and `cmbtk preprocess` say what is wrong with it
         _, affine = canonical_grid(grid.shape, grid.affine)
-        sizes.append(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+        sizes.append(voxel_sizes(affine))
     if (np.abs(sizes[1] - sizes[0]) <= _ALIKE * sizes[0]).all():
         return []
     real, made = (" x ".join(f"{size:.3g}" for size in each) for each in sizes)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from nibabel.affines import voxel_sizes
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
@@ -226,7 +227,7 @@ def _jittered(study: Study, marks: pd.DataFrame, copies: int, distance_mm: float
     places = again[["i", "j", "k"]].to_numpy(float, copy=True)
     for subject, rows in rows_by_subject(again).items():
         geometry = read_geometry(study, subject)
-        voxel = np.sqrt((geometry.affine[:3, :3] ** 2).sum(axis=0))
+        voxel = voxel_sizes(geometry.affine)
         places[rows] = np.clip(places[rows] + shift[rows] / voxel, 0, np.array(geometry.shape) - 1)
     number = again.groupby("candidate_id", sort=False).cumcount() + 1
     names = [f"{name}_{n}" for name, n in zip(again["candidate_id"], number, strict=True)]

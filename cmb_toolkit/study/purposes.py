@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from nibabel.affines import voxel_sizes
 
 from ..darknet.cfg import read_cfg
 from ..darknet.project import CFG
@@ -227,7 +227,7 @@ def _geometry(study: Study, subject: str, **image: Any) -> dict[str, Any]:
         affine, frame = read_geometry(study, subject, **image)[1:]
     except MissingError:  # a project trains without the volumes that it was made from
         return {}
-    voxel = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    voxel = voxel_sizes(affine)
     if image:
         voxel[:2] /= frame.scale_column, frame.scale_row
     low, high, distance = (round(float(side), 4) for side in (voxel[:2].min(), voxel[:2].max(), voxel[2]))

@@ -13,12 +13,11 @@ from ..paper.cells import PlannedCell, is_scanner_fold
 from ..paper.options import SEEDED, words
 from ..paper.settings import Settings
 
-__all__ = ["GPU_STEPS", "STUDY_STEPS", "Job", "job_table", "list_jobs"]
+__all__ = ["GPU_STEPS", "Job", "job_table", "list_jobs"]
 
 STUDY = "study"
 """Stands for the cell in the name of a job that is done once for the whole study."""
 
-STUDY_STEPS = ("preprocess", "split")
 GPU_STEPS = ("stage1-train", "stage1-detect", "stage2-train", "stage2-classify")
 """Steps that use a GPU where there is one."""
 
