@@ -13,7 +13,7 @@ FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help setup demo demo-long demo-tables test lint darknet darknet-clean clean
+.PHONY: help setup demo demo-long demo-tables test lint changelog darknet darknet-clean clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -99,6 +99,9 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+changelog: ## put the files of changes/ together as the version's section of CHANGELOG.md
+	@$(PYTHON) changes/together.py
 
 # What can be set: make darknet GPU=0 OPENCV=0 ARCH="-gencode ..." DARKNET_SRC=/path/to/checkout; see darknet/README.md
 DARKNET_OPTIONS := GPU CUDNN CUDNN_HALF OPENCV AVX OPENMP ARCH NVCC JOBS DARKNET_REPO DARKNET_COMMIT DARKNET_SRC
