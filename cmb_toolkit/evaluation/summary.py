@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from .results import CellResult
 __all__ = ["common_label", "in_order", "result_rows", "result_warnings"]
 
 _Interval = tuple[float, float]
+_LINKED = re.compile(r" \(boxes linked within [^)]*\)$")
 
 
 def result_rows(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str, stage: str) -> pd.DataFrame:
@@ -67,19 +69,24 @@ def in_order(cell: CellResult) -> tuple[str, str, int, int, str]:
 def common_label(results: Sequence[CellResult], rule: str) -> str:
     """A rule in words, the same for all cells.
 
+    Lesions that stage 1 found as such and lesions that the evaluation put together from boxes are both lesions: cells
+    with either stand in one table.
+
     Raises
     ------
     DataError
         If the cells were evaluated with different distances, whose numbers must not be mixed.
     """
     labels = {cell.cell: cell.rules.get(rule, "not evaluated") for cell in results}
-    if len(set(labels.values())) != 1:
+    said = set(labels.values())
+    plain = {_LINKED.sub("", label) for label in said}
+    if len(plain) != 1 or len(said - plain) > 1:
         listed = "; ".join(f"{cell}: {label}" for cell, label in labels.items())
         raise DataError(
             f"the cells were evaluated under different rules ({listed}), whose numbers must not stand in one table. "
             "Run `cmbtk evaluate` on each with the same --distance-mm."
         )
-    return next(iter(labels.values()))
+    return next(iter(said if len(said) == 1 else plain))
 
 
 def _row(cell: CellResult, fold: str, rule: str, stage: str) -> dict[str, Any]:
