@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from ..classifiers import CLASSIFIERS
 from .options import JOBS, RULE, RULES_IN_WORDS
 from .progress import progress
 from .quoting import quoted
@@ -14,6 +15,13 @@ from .quoting import quoted
 
 @click.command(name="stage2-crop")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--network",
+    type=click.Choice(list(CLASSIFIERS)),
+    default="paper",
+    show_default=True,
+    help="For which network: patches have its size.",
+)
 @click.option(
     "--rule",
     type=RULE,
@@ -50,6 +58,7 @@ from .quoting import quoted
 def command(
     *,
     cell: Path,
+    network: str,
     rule: str,
     distance: float,
     scale: Literal["fixed", "paper", "slice"],
@@ -77,6 +86,7 @@ def command(
     with progress("Patches") as on_progress:
         path = stage2_crop(
             cell,
+            network=network,
             rule=rule,
             distance_mm=distance,
             scale=scale,

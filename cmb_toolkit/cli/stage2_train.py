@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..classifiers import CLASSIFIERS
 from .progress import progress
 from .quoting import quoted
 
@@ -32,7 +33,7 @@ def _class_weight(_: click.Context, __: click.Parameter, value: str) -> str | fl
 )
 @click.option(
     "--network",
-    type=click.Choice(["paper", "channel", "small", "paper-literal"]),
+    type=click.Choice(list(CLASSIFIERS)),
     default=None,
     show_default="by --schedule",
     help="paper: 1,355,450 parameters, batch norm by depth as the authors had it. channel: the same with the usual "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..classifiers import CLASSIFIERS
 from ..detectors import finders
 from ..evaluation.rules import RULES
 from ..model import LARGEST_IMAGE
@@ -156,10 +157,16 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     **dict.fromkeys(finders(), _FINDING),
     "frst": {**_FINDING, "radius": RADII, "margin": number(0)},
-    "stage2-crop": {"rule": _RULE, "distance": _MM, "scale": _SCALE, "jitter": whole(0)},
+    "stage2-crop": {
+        "network": choice(*CLASSIFIERS),
+        "rule": _RULE,
+        "distance": _MM,
+        "scale": _SCALE,
+        "jitter": whole(0),
+    },
     "stage2-train": {
         "schedule": choice("auto", "short", "paper"),
-        "network": choice("paper", "channel", "small", "paper-literal"),
+        "network": choice(*CLASSIFIERS),
         "epochs": whole(1),
         "batch": whole(1),
         "learning-rate": number(0, open_low=True),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..classifiers import CLASSIFIERS
 from ..darknet.cfg import parse_cfg
 from ..darknet.network_file import network_text
 
 __all__ = ["work"]
-
-_ARITHMETIC = {"paper": 1.0, "channel": 1.0, "paper-literal": 1.0, "small": 0.01}
-"""For a patch in the networks of stage 2, next to the paper's."""
 
 
 def work(options: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -41,5 +39,5 @@ def work(options: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         "stage1-train": float(cfg.net.max_batches * cfg.net.batch * cfg.training_flops),
         "stage1-detect": float(cfg.flops),
         # of the candidates, next to all are false: the second number of copies is theirs
-        "stage2-train": second["epochs"] * second["copies"][1] * _ARITHMETIC[second["network"]],
+        "stage2-train": second["epochs"] * second["copies"][1] * CLASSIFIERS[second["network"]].work,
     }

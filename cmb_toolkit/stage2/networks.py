@@ -28,15 +28,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import keras, layers, ops
+from ..classifiers import CLASSIFIERS
 from ..errors import DataError, MissingError, UsageError
 from ..io.publish import read_record, sha256, sidecar
 from ..names import shown
+from ..registry import load as locate
 from .keras_file import read_keras
-from .patches import PATCH_SIZE
 
-__all__ = ["NETWORKS", "Blocks", "DepthBN", "MaxPool", "build", "live_units", "load", "save"]
+__all__ = ["NETWORKS", "Blocks", "Builder", "DepthBN", "MaxPool", "build", "live_units", "load", "save"]
 
 _PACKAGE = "cmb_toolkit"
+
+Builder = Callable[[int, int], keras.Model]
+"""Seed and side of the patches' cubes -> an untrained network, (n, size, 2 size, size, 1) in 0..1 -> (n, 2)."""
 
 _KEEP = 0.9
 """What moving statistics keep at each step: in short trainings those that keep 0.99 lag behind."""
@@ -151,7 +155,23 @@ def _paper(name: str, seed: int, size: int, norm: Callable[[], layers.Layer], *,
     return keras.Model(image, layers.Dense(2, activation="softmax", dtype="float32")(x), name=name)
 
 
-def _small(seed: int, size: int) -> keras.Model:
+def paper(seed: int, size: int) -> keras.Model:
+    """The paper's network."""
+    return _paper("paper-centred", seed, size, partial(DepthBN, momentum=_KEEP), centred=True)
+
+
+def channel(seed: int, size: int) -> keras.Model:
+    """The same with batch norm over channels."""
+    return _paper("channel-centred", seed, size, partial(layers.BatchNormalization, momentum=_KEEP), centred=True)
+
+
+def paper_literal(seed: int, size: int) -> keras.Model:
+    """The paper's as it is written there."""
+    return _paper("paper-literal", seed, size, DepthBN, centred=False)
+
+
+def small(seed: int, size: int) -> keras.Model:
+    """A network that a CPU trains in minutes."""
     image = _input(size)
     x = Blocks()(image)
     # pooling and no strides: TensorFlow's gradients of strided 3-D convolutions are up to 50 times slower on a CPU
@@ -164,24 +184,11 @@ def _small(seed: int, size: int) -> keras.Model:
     return keras.Model(image, layers.Dense(2, activation="softmax", dtype="float32")(x), name="small")
 
 
-_BUILT_AS = {"paper": "paper-centred", "channel": "channel-centred"}
-"""What a file calls networks that were called as here before their input was centred: the same numbers mean another
-network."""
-
-_BUILDERS: dict[str, Callable[[int, int], keras.Model]] = {
-    "paper": lambda seed, size: _paper(_BUILT_AS["paper"], seed, size, partial(DepthBN, momentum=_KEEP), centred=True),
-    "channel": lambda seed, size: _paper(
-        _BUILT_AS["channel"], seed, size, partial(layers.BatchNormalization, momentum=_KEEP), centred=True
-    ),
-    "small": _small,
-    "paper-literal": lambda seed, size: _paper("paper-literal", seed, size, DepthBN, centred=False),
-}
-
-NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
+NETWORKS: tuple[str, ...] = tuple(CLASSIFIERS)
 """Names of the networks."""
 
 
-def build(name: str, seed: int = 0, size: int = PATCH_SIZE) -> keras.Model:
+def build(name: str, seed: int = 0, size: int | None = None) -> keras.Model:
     """An untrained network.
 
     Parameters
@@ -191,7 +198,7 @@ def build(name: str, seed: int = 0, size: int = PATCH_SIZE) -> keras.Model:
     seed : int
         Decides the initial weights and the dropout.
     size : int
-        Side of the patches' cubes [voxel], a multiple of 4; the paper's, and all that is trained, is 16.
+        Side of the patches' cubes [voxel], by default the network's own; of the paper's a multiple of 4.
 
     Returns
     -------
@@ -203,10 +210,15 @@ def build(name: str, seed: int = 0, size: int = PATCH_SIZE) -> keras.Model:
     UsageError
         If there is no such network.
     """
-    if name not in _BUILDERS:
+    if name not in CLASSIFIERS:
         raise UsageError(f"network {name!r} is not known; choose one of {', '.join(NETWORKS)}.")
     keras.utils.set_random_seed(seed)
-    return _BUILDERS[name](seed, size)
+    return _built(name, seed, size)
+
+
+def _built(name: str, seed: int, size: int | None = None) -> keras.Model:
+    builder: Builder = locate(CLASSIFIERS[name].builder)
+    return builder(seed, CLASSIFIERS[name].size if size is None else size)
 
 
 def live_units(model: keras.Model, patches: NDArray[np.float32], batch: int = 64) -> list[int]:
@@ -257,9 +269,9 @@ def load(path: Path) -> keras.Model:
     if not path.is_file():
         raise MissingError(f"{path}: not found. Train the network first with `cmbtk stage2-train`.")
     name, numbers, shapes = read_keras(path)
-    written = {_BUILT_AS.get(network, network): network for network in NETWORKS}
+    written = {classifier.model: network for network, classifier in CLASSIFIERS.items()}
     if name not in written:
-        older = " It is of a version that did not centre the input." if name in _BUILT_AS else ""
+        older = " It is of a version that did not centre the input." if name in CLASSIFIERS else ""
         raise DataError(
             f"{path}: a network called {shown(name)}; known are {', '.join(written)}.{older} "
             "Give a network made by `cmbtk stage2-train`."
@@ -270,7 +282,7 @@ def load(path: Path) -> keras.Model:
             f"{path}: changed since it was written: its checksum is not the one in {sidecar(path).name}. "
             "Put the right file there, or train it again with `cmbtk stage2-train`."
         )
-    model = _BUILDERS[written[name]](0, PATCH_SIZE)
+    model = _built(written[name], 0)
     if sorted(shapes) != sorted(tuple(weight.shape) for weight in model.weights):
         raise DataError(
             f"{path}: its numbers are not those of the network {name}. Train it again with `cmbtk stage2-train`."

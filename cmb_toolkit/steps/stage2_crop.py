@@ -15,6 +15,7 @@ from nibabel.affines import voxel_sizes
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from ..classifiers import CLASSIFIERS
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..evaluation.matching import rows_by_subject
 from ..evaluation.rules import rule_named
@@ -25,7 +26,7 @@ from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..parallel import for_each
-from ..stage2.patches import PATCH_SIZE, beside, cut
+from ..stage2.patches import beside, cut
 from ..study.boxes import boxes_of, is_merged
 from ..study.cell import finding, read_setup
 from ..study.geometry import read_geometry
@@ -46,6 +47,7 @@ _LEARNED_FROM = ("train", "validation")
 def stage2_crop(
     cell: Path,
     *,
+    network: str = "paper",
     rule: str = "centre",
     distance_mm: float = 3.0,
     scale: Literal["fixed", "paper", "slice"] = "fixed",
@@ -70,6 +72,8 @@ def stage2_crop(
     ----------
     cell : Path
         A cell with candidates.
+    network : str
+        One of :data:`cmb_toolkit.classifiers.CLASSIFIERS`: patches have its size.
     rule : str
         What a hit is: one of :data:`cmb_toolkit.evaluation.rules.RULES`.
     distance_mm : float
@@ -88,13 +92,16 @@ def stage2_crop(
     Returns
     -------
     Path
-        Folder ``patches`` with ``patches.npy`` (n, 16, 32, 16) and ``patches.tsv``.
+        Folder ``patches`` with ``patches.npy`` (n, size, 2 size, size) and ``patches.tsv``.
 
     Raises
     ------
     UsageError, MissingError, DataError, StorageError
         With a line for each subject whose patches cannot be cut; then none are written.
     """
+    if network not in CLASSIFIERS:
+        raise UsageError(f"network {network!r} is not known; choose one of {', '.join(CLASSIFIERS)}.")
+    size = CLASSIFIERS[network].size
     hit = rule_named(rule, distance_mm=distance_mm)
     if scale not in SCALES or jitter < 0 or seed < 0 or jobs < 1:
         raise UsageError(
@@ -121,7 +128,7 @@ def stage2_crop(
             "scale": scale,
             "jitter": jitter,
             "seed": seed,
-            "size": PATCH_SIZE,
+            "size": size,
             "roles": {role: list(names) for role, names in setup.roles.items()},
         },
         sources=(
@@ -137,11 +144,11 @@ def stage2_crop(
         return files.patches
     with publish(files.patches, record) as folder:
         folder.mkdir()
-        shape = (len(table), PATCH_SIZE, 2 * PATCH_SIZE, PATCH_SIZE)
+        shape = (len(table), size, 2 * size, size)
         open_memmap(folder / ARRAY, mode="w+", dtype=np.float32, shape=shape).flush()
         with (folder / ARRAY).open("r+b") as stream:  # on a full disk fail here: a sparse map would kill the process
             os.posix_fallocate(stream.fileno(), 0, (folder / ARRAY).stat().st_size)
-        work = partial(_cut_subject, array=folder / ARRAY, scale=scale)
+        work = partial(_cut_subject, array=folder / ARRAY, scale=scale, size=size)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[list(COLUMNS)], folder / TABLE)
         contents = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
@@ -247,14 +254,14 @@ def _tasks(study: Study, table: pd.DataFrame) -> list[_Task]:
     return tasks
 
 
-def _cut_subject(task: _Task, *, array: Path, scale: str) -> None:
+def _cut_subject(task: _Task, *, array: Path, scale: str, size: int) -> None:
     swi_file, phase_file, mask_file = task.volumes
     swi, phase = read_volume(swi_file), read_volume(phase_file)
     check_same_grid(swi, phase)
     mask = read_mask(mask_file, swi)
     patches = beside(
-        cut(swi_channel(swi.data, mask, scale), task.centres),
-        cut(phase_channel(phase.data, mask, scale), task.centres),
+        cut(swi_channel(swi.data, mask, scale), task.centres, size),
+        cut(phase_channel(phase.data, mask, scale), task.centres, size),
     )
     # each subject has its own rows, so that processes can write at once
     mapped = open_memmap(array, mode="r+")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..classifiers import CLASSIFIERS
 from ..errors import DataError
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
@@ -122,6 +123,11 @@ def stage2_train(
         Warned(on_note).again(files.cnn)
         return files.cnn
     table, patches = read_patches(files.patches)
+    if patches.shape[1] != CLASSIFIERS[network].size:
+        raise DataError(
+            f"{files.patches}: holds patches of {patches.shape[1]} voxels, but the network {network} takes "
+            f"{CLASSIFIERS[network].size}. Run `cmbtk stage2-crop --network {network}` on this cell again."
+        )
     training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
     warned = Warned(on_note)
     warned.add(*validated(study, "the epoch of stage 2", read_setup(files).roles["validation"]))

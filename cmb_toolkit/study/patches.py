@@ -39,7 +39,7 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     -------
     table : DataFrame
         n rows with at least :data:`COLUMNS`.
-    patches : (n, 16, 32, 16) float32 memory map
+    patches : (n, size, 2 size, size) float32 memory map
         Read-only; row by row those of the table.
 
     Raises
@@ -58,9 +58,10 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
         raise DataError(
             f"{array}: damaged ({str(error)[:200]}). Run `cmbtk stage2-crop` on this cell again."
         ) from error
-    if patches.shape != (len(table), 16, 32, 16) or patches.dtype != np.float32:
+    side = patches.shape[1] if patches.ndim > 1 else 0
+    if patches.shape != (len(table), side, 2 * side, side) or patches.dtype != np.float32:
         raise DataError(
-            f"{array}: holds {patches.dtype} of shape {patches.shape}; expected float32 of ({len(table)}, 16, 32, 16), "
+            f"{array}: holds {patches.dtype} of shape {patches.shape}; expected float32 of ({len(table)}, n, 2 n, n), "
             f"a patch for each row of {TABLE}. Run `cmbtk stage2-crop` on this cell again."
         )
     return table, patches
@@ -73,7 +74,7 @@ def check_values(folder: Path, patches: NDArray[np.float32]) -> NDArray[np.float
     ----------
     folder : Path
         Where they come from.
-    patches : (m, 16, 32, 16) float32 array
+    patches : (m, size, 2 size, size) float32 array
         Some or all of them.
 
     Raises
