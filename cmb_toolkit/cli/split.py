@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..evaluation.folding import Folding
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--folds", type=int, default=5, show_default=True, help="How many folds; the paper has 5.")
-@click.option(
-    "--validation",
-    type=float,
-    default=0.2,
-    show_default=True,
-    help="Part of each fold's training subjects kept aside to choose epochs and thresholds on; 0: none.",
-)
-@click.option(
-    "--by-scanner",
-    is_flag=True,
-    help="Add a fold for each scanner: trained on its patients, tested on those of the others (the paper's Table 8).",
-)
+@recipe_options(Folding)
 @click.option("--force", is_flag=True, help="Make new folds even if folds.tsv was made or changed by hand: it is lost.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds and subjects give equal folds.")
-def command(study: Path, folds: int, validation: float, by_scanner: bool, force: bool, seed: int) -> None:
+def command(study: Path, force: bool, **asked: Any) -> None:
     """Divide the subjects of a STUDY into folds for cross-validation.
 
     Persons are never split: all sessions and all resolutions of a person (sub-01_ses-1 and sub-01_ses-2, or subjects
@@ -51,16 +41,7 @@ def command(study: Path, folds: int, validation: float, by_scanner: bool, force:
     from ..steps.split import fold_table, split
 
     with progress("split") as on_progress:
-        path = split(
-            study,
-            folds=folds,
-            validation=validation,
-            by_scanner=by_scanner,
-            seed=seed,
-            force=force,
-            on_note=on_progress.note,
-            on_progress=on_progress,
-        )
+        path = split(study, Folding(**asked), force=force, on_note=on_progress.note, on_progress=on_progress)
     counts = fold_table(study)
     shown = Table(title="Subjects / microbleeds of each fold", title_justify="left")
     excluded = ["excluded"] if counts["excluded"].any() else []

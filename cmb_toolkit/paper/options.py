@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..classifiers import CLASSIFIERS
 from ..detectors import finders
+from ..evaluation.folding import Folding
 from ..evaluation.rules import RULES
 from ..model import LARGEST_IMAGE
 from ..names import Grammar
+from ..recipe import Recipe, declared
 
 __all__ = ["OPTIONS", "SEEDED", "TEXT", "Kind", "choice", "named", "number", "whole", "words"]
 
@@ -70,6 +73,15 @@ def named(grammar: Grammar) -> Kind:
     return Kind(grammar.expected, grammar.fits)
 
 
+def _declared(recipe: type[Recipe]) -> dict[str, Kind]:
+    """What a recipe says that may be set."""
+    return {
+        name: Kind(said.expected(each.default), partial(said.fits, default=each.default))
+        for name, (each, said) in declared(recipe).items()
+        if said.in_settings
+    }
+
+
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TEXT = Kind("a text", _is_text)
 COPIES = Kind(
@@ -106,7 +118,7 @@ _FINDING = {
 }
 
 OPTIONS: Mapping[str, Mapping[str, Kind]] = {
-    "split": {"folds": whole(2), "validation": number(0, 0.5)},
+    "split": _declared(Folding),
     "preprocess": {
         "phase-sign": choice("+1", "-1", "auto"),
         "phase-range": _PHASE_RANGE,

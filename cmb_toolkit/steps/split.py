@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import DataError, UsageError
+from ..evaluation.folding import Folding
 from ..evaluation.folds import make_folds, make_scanner_folds
 from ..io.publish import Record, edited, publish
 from ..io.tables import read_tsv, tsv_text
@@ -32,11 +34,8 @@ _COLUMNS = {
 
 def split(
     study_folder: Path,
+    recipe: Folding | None = None,
     *,
-    folds: int = 5,
-    validation: float = 0.2,
-    by_scanner: bool = False,
-    seed: int = 0,
     force: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress,
@@ -49,12 +48,7 @@ def split(
     Parameters
     ----------
     study_folder : Path
-    folds : int
-    validation : float
-        Part of the training subjects of each fold that is kept for validation.
-    by_scanner : bool
-        Add a fold for each scanner, see :func:`cmb_toolkit.evaluation.folds.make_scanner_folds`.
-    seed : int
+    recipe : Folding, optional
     force : bool
         Also where there are folds that were made or changed by hand: these are lost.
     on_note : callable
@@ -85,7 +79,9 @@ def split(
             f"the scans: {', '.join(names[:10])}{' ...' * (len(names) > 10)}. Without a mark they are not known to "
             f"have no microbleeds. Write `yes` in the column `read` of {study.participants} if they were read."
         )
-    asked = {"folds": folds, "validation": validation, **({"by_scanner": True} if by_scanner else {}), "seed": seed}
+    recipe = recipe or Folding()
+    # without a fold for each scanner it is not mentioned
+    asked = {name: value for name, value in asdict(recipe).items() if value is not False}
     record = Record("split", asked, (study.participants, study.microbleeds), revision=REVISION)
     if not force and record.is_current(study.folds):
         return study.folds
@@ -93,9 +89,9 @@ def split(
     added = joined(table)
     own = table[~table["participant_id"].isin(added)].reset_index(drop=True)
     try:
-        made = make_folds(own, folds, validation, seed)
-        if by_scanner:
-            made = pd.concat([made, make_scanner_folds(own, validation, seed)], ignore_index=True)
+        made = make_folds(own, recipe.folds, recipe.validation, recipe.seed)
+        if recipe.by_scanner:
+            made = pd.concat([made, make_scanner_folds(own, recipe.validation, recipe.seed)], ignore_index=True)
     except DataError as error:
         raise DataError(f"{study.participants}: {error}") from error
     further = [(fold, name, "train") for fold in made["fold"].unique() for name in added]

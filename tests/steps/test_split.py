@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
+from cmb_toolkit.evaluation.folding import Folding
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.split import fold_table, split
@@ -41,7 +42,7 @@ def study(tmp_path):
 
 
 def test_folds_of_a_study(study):
-    assert split(study.root, folds=3, on_progress=quiet) == study.folds
+    assert split(study.root, Folding(folds=3), on_progress=quiet) == study.folds
     folds = [read_fold(study, str(n)) for n in (1, 2, 3)]
     tested = sorted(subject for fold in folds for subject in fold.test)
     assert tested == [f"sub-{n:02d}" for n in range(16)]
@@ -52,7 +53,7 @@ def test_folds_of_a_study(study):
 
 
 def test_the_counts_are_those_of_the_tables(study):
-    split(study.root, folds=3, on_progress=quiet)
+    split(study.root, Folding(folds=3), on_progress=quiet)
     counts = fold_table(study.root)
     assert counts["resolution"].tolist() == ["HR"] * 3 + ["LR"] * 3
     assert counts["test subjects"].tolist()[3:] == [2, 2, 2]
@@ -65,20 +66,20 @@ def test_the_counts_are_those_of_the_tables(study):
 
 
 def test_again_is_done_unless_something_changed(study):
-    split(study.root, folds=3, on_progress=quiet)
+    split(study.root, Folding(folds=3), on_progress=quiet)
     before = study.folds.stat().st_mtime_ns
-    split(study.root, folds=3, on_progress=quiet)
+    split(study.root, Folding(folds=3), on_progress=quiet)
     assert study.folds.stat().st_mtime_ns == before
-    split(study.root, folds=3, seed=1, on_progress=quiet)
+    split(study.root, Folding(folds=3, seed=1), on_progress=quiet)
     assert study.folds.stat().st_mtime_ns != before
     first = study.folds.read_text()
     marks = read_tsv(study.microbleeds)
     write_tsv(marks.iloc[:-3], study.microbleeds)
     before = study.folds.stat().st_mtime_ns
-    split(study.root, folds=3, seed=1, on_progress=quiet)
+    split(study.root, Folding(folds=3, seed=1), on_progress=quiet)
     assert study.folds.stat().st_mtime_ns != before, "the microbleeds changed"
     write_tsv(marks, study.microbleeds)
-    split(study.root, folds=3, seed=1, on_progress=quiet)
+    split(study.root, Folding(folds=3, seed=1), on_progress=quiet)
     assert study.folds.read_text() == first
 
 
@@ -86,9 +87,9 @@ def test_bad_input(study, tmp_path):
     with pytest.raises(MissingError, match="not a study folder"):
         split(tmp_path, on_progress=quiet)
     with pytest.raises(UsageError, match="--folds 1"):
-        split(study.root, folds=1, on_progress=quiet)
+        split(study.root, Folding(folds=1), on_progress=quiet)
     with pytest.raises(DataError, match=r"participants\.tsv: resolution LR: 6 patients are too few for 7 folds"):
-        split(study.root, folds=7, on_progress=quiet)
+        split(study.root, Folding(folds=7), on_progress=quiet)
     assert not study.folds.exists()
     write_tsv(read_tsv(study.participants).iloc[:0], study.participants)
     with pytest.raises(DataError, match=r"participants\.tsv: holds no subject"):
@@ -96,7 +97,7 @@ def test_bad_input(study, tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_folds(study, monkeypatch):
-    split(study.root, folds=3, on_progress=quiet)
+    split(study.root, Folding(folds=3), on_progress=quiet)
     before = study.folds.read_bytes()
 
     def full(handle):
@@ -104,7 +105,7 @@ def test_a_full_disk_leaves_the_old_folds(study, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"folds\.tsv: could not be written \(no space left on device\)"):
-        split(study.root, folds=4, on_progress=quiet)
+        split(study.root, Folding(folds=4), on_progress=quiet)
     assert study.folds.read_bytes() == before
     assert not [path for path in study.root.iterdir() if path.name.startswith(".")]
 
@@ -140,9 +141,9 @@ def test_the_next_command_can_be_typed_as_it_is_shown(study):
 
 
 def test_folds_by_scanner_are_added(study):
-    split(study.root, folds=3, on_progress=quiet)
+    split(study.root, Folding(folds=3), on_progress=quiet)
     plain = read_tsv(study.folds)
-    split(study.root, folds=3, by_scanner=True, on_progress=quiet)
+    split(study.root, Folding(folds=3, by_scanner=True), on_progress=quiet)
     table = read_tsv(study.folds)
     assert table.iloc[: len(plain)].astype(str).equals(plain.astype(str))
     fold = read_fold(study, "scanner-Verio")

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.evaluation.folding import Folding
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.split import split
 from cmb_toolkit.study.cohort import NO_FOLD, read_fold, read_participants, roles_in
@@ -84,7 +85,7 @@ def study(tmp_path):
 
 
 def test_no_fold_has_a_person_in_two_sets(study):
-    split(study.root, folds=2, on_progress=quiet)
+    split(study.root, Folding(folds=2), on_progress=quiet)
     folds = read_tsv(study.folds)
     person = folds["participant_id"].str[:5]
     assert folds.groupby([folds["fold"], person])["role"].nunique().max() == 1
@@ -92,7 +93,7 @@ def test_no_fold_has_a_person_in_two_sets(study):
 
 
 def test_folds_of_ones_own_that_split_a_person_are_refused(study):
-    split(study.root, folds=2, on_progress=quiet)
+    split(study.root, Folding(folds=2), on_progress=quiet)
     folds = read_tsv(study.folds)
     line = folds[(folds["role"] == "test") & (folds["fold"] == 1)].index[0]
     name = folds.loc[line, "participant_id"]
@@ -117,7 +118,7 @@ def test_patients_nobody_has_read_are_in_no_set(study):
     frame = read_tsv(study.participants).assign(read=None)
     write_tsv(frame, study.participants)
     said = []
-    split(study.root, folds=2, on_note=said.append, on_progress=quiet)
+    split(study.root, Folding(folds=2), on_note=said.append, on_progress=quiet)
     folds = read_tsv(study.folds)
     strangers = {f"sub-{n}_ses-{s}" for n in (6, 7) for s in (1, 2)}
     assert set(folds["participant_id"][folds["role"] == "excluded"]) == strangers
@@ -132,14 +133,14 @@ def test_patients_nobody_has_read_are_in_no_set(study):
     write_tsv(frame.assign(read="yes"), study.participants)
     assert "sub-6_ses-1" in roles_in(study, "1", read_participants(study)).train
     said.clear()
-    split(study.root, folds=2, force=True, on_note=said.append, on_progress=quiet)
+    split(study.root, Folding(folds=2), force=True, on_note=said.append, on_progress=quiet)
     assert not said
     assert "excluded" not in set(read_tsv(study.folds)["role"])
 
 
 @pytest.mark.parametrize("how", ["edited", "without a record"])
 def test_folds_made_by_hand_are_never_replaced_unasked(study, how):
-    split(study.root, folds=2, on_progress=quiet)
+    split(study.root, Folding(folds=2), on_progress=quiet)
     if how == "edited":
         write_tsv(read_tsv(study.folds).iloc[::-1], study.folds)
     else:
@@ -147,8 +148,8 @@ def test_folds_made_by_hand_are_never_replaced_unasked(study, how):
     mine = study.folds.read_bytes()
     for arguments in ({"folds": 2}, {"folds": 2, "seed": 7}):
         with pytest.raises(UsageError, match=r"folds\.tsv: was made or changed by hand.*--force"):
-            split(study.root, **arguments, on_progress=quiet)
+            split(study.root, Folding(**arguments), on_progress=quiet)
         assert study.folds.read_bytes() == mine
-    split(study.root, folds=2, seed=7, force=True, on_progress=quiet)
+    split(study.root, Folding(folds=2, seed=7), force=True, on_progress=quiet)
     assert study.folds.read_bytes() != mine
-    split(study.root, folds=2, on_progress=quiet)  # these are ours again
+    split(study.root, Folding(folds=2), on_progress=quiet)  # these are ours again
