@@ -191,7 +191,7 @@ def test_every_option_of_a_command_can_be_set():
 def test_radii_reach_their_command():
     command = cli.get_command(click.Context(cli), "frst")
     asked = command.make_context("frst", ["study", "--fold", "1", *words({"radius": [1, 2.5]})])
-    assert asked.params["radii"] == (1, 2.5)
+    assert asked.params["radii_mm"] == (1, 2.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
