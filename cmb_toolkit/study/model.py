@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..darknet.project import CFG
+from ..detectors import DETECTORS
 from ..errors import MissingError
 from ..evaluation.results import Threshold
 from ..io.publish import read_record
@@ -101,7 +102,7 @@ def read_model(study: Study, cell: Cell) -> Model:
     """
     setup = read_setup(cell)
     detector = _network(cell.weights)
-    if detector is None and (setup.method == "yolo" or not cell.candidates.is_file()):
+    if detector is None and not (DETECTORS[setup.method].finder and cell.candidates.is_file()):
         raise MissingError(f"{cell.weights}: weights not found. Run `cmbtk stage1-train {cell.folder}` first.")
     uses, unknown = learned_from(study, cell)
     subjects = {subject for use in uses for subject in use.subjects}
