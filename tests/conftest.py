@@ -180,3 +180,15 @@ def write_history():
 def read_json():
     """Content of a JSON file."""
     return lambda path: json.loads(path.read_text("utf-8"))
+
+
+def pytest_collection_modifyitems(items):
+    """Files with long tests first, dealt to the two halves of the list: two workers take one half each."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    firsts = [path for n in (0, 1) for path in sorted(long)[n::2]]
+    half = len(sorted(long)[0::2])
+    others = [item for item in items if item.path not in long]
+    of = {path: [item for item in items if item.path == path] for path in long}
+    one, two = ([item for path in part for item in of[path]] for part in (firsts[:half], firsts[half:]))
+    middle = (len(items) + 1) // 2 - len(one)
+    items[:] = [*one, *others[:middle], *two, *others[middle:]]

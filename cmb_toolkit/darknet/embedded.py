@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..keras_settings import backend_version, is_there, keras_backend
 from ..model import Detection, OnProgress
 from .cfg import read_cfg
-from .embedded_detection import BATCH, find_boxes
+from .embedded_detection import at_once, find_boxes
 from .engine import TrainingOptions
 from .project import CFG
 from .training import train_project
@@ -69,7 +69,7 @@ class EmbeddedEngine:
         on_progress(0, len(images), "loading the network")
         from .network import detector
 
-        size = min(BATCH, max(len(images), 1))
+        size = min(at_once(), max(len(images), 1))
         return find_boxes(
             detector(cfg, arrays, size), cfg, project, images, threshold=threshold, nms=nms, most=most, batch=size,
             on_progress=on_progress,

@@ -11,18 +11,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import on_gpu
 from ..model import Detection, OnProgress
 from .cfg import Cfg
 from .region import decode, select_boxes
 from .samples import read_image
 
-__all__ = ["BATCH", "find_boxes"]
+__all__ = ["at_once", "find_boxes"]
 
-BATCH = 8
-"""Images that a network takes at once."""
+_AT_ONCE = {False: 8, True: 24}
+"""Images that a network takes at once, without and with a GPU: there the paper's does 72 slices in 0.12 s, eight at a
+time in 0.29 s (H100)."""
 
 _READING = 8
 """Threads that read images, at most."""
+
+
+def at_once() -> int:
+    """Images that a network takes at once on this machine."""
+    return _AT_ONCE[on_gpu()]
 
 
 def find_boxes(
@@ -34,7 +41,7 @@ def find_boxes(
     threshold: float,
     nms: float,
     most: int | None = None,
-    batch: int = BATCH,
+    batch: int,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> list[Detection]:
     """Detect in batches; images are read ahead.

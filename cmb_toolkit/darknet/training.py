@@ -32,7 +32,7 @@ from ..errors import DataError, UsageError
 from ..model import Detection, OnProgress
 from ..slices import is_copy
 from .cfg import Cfg, read_cfg
-from .embedded_detection import BATCH, find_boxes
+from .embedded_detection import at_once, find_boxes
 from .engine import OnHistory
 from .mining import mine, read_places, write_places
 from .project import CFG, TRAIN_LIST, read_list
@@ -123,7 +123,7 @@ class Trainer:
         def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.asarray(ops.convert_to_numpy(self._outputs(batch)), np.float32)
 
-        return find_boxes(run, self.cfg, project, images, threshold=threshold, nms=nms, most=most, batch=BATCH)
+        return find_boxes(run, self.cfg, project, images, threshold=threshold, nms=nms, most=most, batch=at_once())
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
         from .region import region_delta

@@ -27,15 +27,15 @@ tables = [3, 8]
 [split]
 folds = 2
 [prepare-yolo]
-size = 128
+size = 64
 mode = "resize"
 no-augment = true
 max-batches = 12
 [stage1-detect]
-threshold = 0.05
+threshold = 0.9
 merge = "auto"
 [stage1-detect.LR]
-threshold = 0.04
+threshold = 0.8
 [stage2-train]
 epochs = 1
 augment = "none"
@@ -122,7 +122,7 @@ def test_the_whole_of_it(place, cmbtk):
     os.utime(scan, ns=(then.st_atime_ns, then.st_mtime_ns))
 
     # one setting changed: what it touches, and what follows from it
-    settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
+    settings.write_text(SETTINGS.replace("threshold = 0.8", "threshold = 1"), "utf-8")
     todo = plan(read_experiment(study.root, settings)).todo
     lr = "tiny-lr_swi+cphase-averaged_fold-1"
     assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
@@ -160,7 +160,7 @@ def test_the_whole_of_it(place, cmbtk):
         if changed["files"][cell][step] != table["files"][cell][step]
     }
     assert different == {(cell, "prepare-yolo") for cell in changed["made by"]["prepare-yolo"]}
-    settings.write_text(SETTINGS.replace("threshold = 0.04", "threshold = 1"), "utf-8")
+    settings.write_text(SETTINGS.replace("threshold = 0.8", "threshold = 1"), "utf-8")
 
     # the command refuses that threshold: two lines for each cell, and the other cells stay as they are
     said = cmbtk("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)
