@@ -18,7 +18,7 @@ from .quoting import quoted
     "--threshold",
     type=NumberOr("validation"),
     help="Keep candidates of at least this probability, 0 to 1; validation takes the greatest F1 over the validation "
-    "subjects' microbleeds.  [default: validation, or 0.5 where that cannot be chosen]",
+    "subjects' microbleeds.  [default: as --most-false 1, or 0.5 where that cannot be chosen]",
 )
 @click.option(
     "--most-false",

@@ -32,6 +32,10 @@ REVISION = 1
 DEFAULT = 0.5
 """Threshold where none is given and none can be chosen: the likelier of two classes."""
 
+MOST_FALSE = 1.0
+"""False positives per validation subject where nothing is asked for. The greatest F1 hangs on the faintest of few
+microbleeds: where the network tells those of validation apart, it asks so much of the others that they are lost."""
+
 
 BY_VALIDATION = "on the validation subjects"
 """How a threshold was chosen, as provenance has it."""
@@ -56,7 +60,8 @@ def stage2_classify(
         Candidates with at least this probability are kept. ``validation`` takes the one with the greatest F1 over the
         microbleeds of the *validation* subjects (each counts once, however many candidates lie on it), under the rule
         that the patches were labelled by; of all values that keep the same candidates it takes the middle one.
-        By default ``validation`` where one can be chosen, else :data:`DEFAULT`.
+        By default the lowest that leaves at most :data:`MOST_FALSE` false positives per validation subject, where one
+        can be chosen, else :data:`DEFAULT`.
     most_false : float, optional
         For ``validation``: instead of the greatest F1, the lowest threshold that leaves at most so many false
         positives per validation subject (paper: 1.42 in HR, 1.89 in LR).
@@ -82,6 +87,7 @@ def stage2_classify(
     from ..stage2.training import engine
 
     by_default = threshold is None and most_false is None
+    most_false = MOST_FALSE if by_default else most_false
     threshold = "validation" if threshold is None else threshold
     if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise UsageError(f"threshold {threshold}: must be from 0 to 1, or validation.")

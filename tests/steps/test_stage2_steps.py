@@ -551,8 +551,19 @@ def test_classify_gives_every_candidate_a_probability(trained):
     assert path.stat().st_mtime_ns == made
 
 
-def test_threshold_is_the_best_on_validation_and_in_the_middle(trained):
+def test_by_default_as_many_are_kept_as_leave_one_false_positive_a_validation_subject(trained):
     table = read_tsv(stage2_classify(trained.folder))
+    value = read_record(trained.findings)["threshold"]["value"]
+    false = table[table["role"] == "validation"].reset_index(drop=True)["probability"][[2, 3, 4, 5]]
+    assert (false >= value).sum() <= 1
+    lower = table["probability"][(table["role"] == "validation") & (table["probability"] < value)]
+    assert lower.empty or (false >= lower.max()).sum() == 2, "the next would leave another"
+    stage2_classify(trained.folder, most_false=1.0)
+    assert read_record(trained.findings)["threshold"]["value"] == value
+
+
+def test_threshold_is_the_best_on_validation_and_in_the_middle(trained):
+    table = read_tsv(stage2_classify(trained.folder, threshold="validation"))
     value = read_record(trained.findings)["threshold"]["value"]
     mine = table[table["role"] == "validation"].reset_index(drop=True)
 
