@@ -614,8 +614,8 @@ def test_without_a_threshold_one_is_chosen_or_said_to_be_by_default(trained):
     assert record["threshold"] == {"value": 0.5, "chosen": "by default, as none could be chosen on validation subjects"}
     assert notes == [f"Warning: {line}." for line in record["warnings"]]
     assert notes[0] == "Warning: microbleeds.tsv changed since the patches were cut: run `cmbtk stage2-crop` again."
-    assert "the threshold is 0.5, for none could be chosen: no microbleed" in notes[1]
-    with pytest.raises(DataError, match="no microbleed"):
+    assert "the threshold is 0.5, for none could be chosen: no validation subject has a microbleed" in notes[1]
+    with pytest.raises(DataError, match=r"no microbleed|has a microbleed to find"):
         stage2_classify(trained.folder, threshold="validation")
     stage2_classify(trained.folder, threshold=0.5)
     assert read_record(trained.findings)["threshold"] == {"value": 0.5, "chosen": "given"}
