@@ -115,7 +115,8 @@ def wrong_quotes(text):
             yield f"`{quote}`: no such command"
             continue
         named = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
-        lacking = [name for name in named if not all(name in options(command) for command in found)]
+        every = any if words[0] == HOLE else all  # one of all that there are, or each of those that are meant
+        lacking = [name for name in named if not every(name in options(command) for command in found)]
         if lacking:
             yield f"`{quote}`: has no {lacking[0]}"
         elif HOLE not in quote and len(found) == 1:

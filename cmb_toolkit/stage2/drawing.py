@@ -40,5 +40,5 @@ def vary(patches: NDArray[np.float32], random: np.random.Generator) -> NDArray[n
     gain = random.uniform(1 - _GAIN, 1 + _GAIN, of_half).astype(np.float32)
     noise = random.uniform(0, _NOISE, of_half).astype(np.float32)
     bent = cubes**gamma * gain + noise * random.standard_normal(cubes.shape, np.float32)
-    drawn = np.where(cubes > 0, np.clip(bent, 0, 1), 0)
+    drawn = np.where(cubes == 0, 0, np.clip(bent, 0, 1))  # what is no number stays none
     return np.ascontiguousarray(drawn.transpose(0, 1, 3, 2, 4)).reshape(patches.shape)

@@ -42,7 +42,7 @@ def test_no_candidates_give_no_patches():
 
 @pytest.mark.parametrize("centre", [(-0.6, 3, 3), (3, 18, 3), (3, 3, np.nan)])
 def test_centre_outside_the_volume(centre):
-    with pytest.raises(DataError, match=r"outside the volume of 20 x 18 x 9 voxels.*stage1-detect"):
+    with pytest.raises(DataError, match=r"outside the volume of 20 x 18 x 9 voxels.*find candidates again"):
         cut(np.zeros(SHAPE, np.float32), [(3, 3, 3), centre])
 
 

@@ -455,7 +455,7 @@ def test_counting_on_from_finished_weights(make_cell, tmp_path):
 
 def test_without_a_threshold_the_validation_subjects_decide(make_cell, monkeypatch):
     """An untrained network marks everything: so many candidates as were asked for are left, and it is said."""
-    monkeypatch.setattr("cmb_toolkit.stage1.detections.MOST_BOXES", 5)
+    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 5)
     cell = make_cell(2)
     give_weights(cell)
     run = CliRunner().invoke(cli, ["stage1-detect", str(cell.folder), "--most-false", "4"], catch_exceptions=False)
@@ -473,7 +473,7 @@ def test_without_a_threshold_the_validation_subjects_decide(make_cell, monkeypat
 
 
 def test_slices_with_the_most_boxes_that_are_kept_are_named(make_cell, monkeypatch):
-    monkeypatch.setattr("cmb_toolkit.stage1.detections.MOST_BOXES", 2)
+    monkeypatch.setattr("cmb_toolkit.steps.stage1_detect.MOST_BOXES", 2)
     cell = make_cell(2)
     give_weights(cell)
     notes = []

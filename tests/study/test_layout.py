@@ -106,9 +106,11 @@ def test_every_path_lies_in_the_study(tmp_path):
 def test_no_name_leads_out_of_a_study(tmp_path, name):
     study = Study.create(tmp_path / "s", "x")
     for build in (
-        study.subject, study.magnitude, study.phase, study.swi, study.minip, study.mask, study.symmetry,
+        study.subject, study.magnitude, study.phase, study.swi, study.minip, study.mask,
         study.simulated, study.simulated_truth, study.cell_named, study.slices,
         lambda name: study.phase_step(name, "wrapped"),
+        lambda name: study.found("frst", name),
+        lambda name: study.found(name, "sub-1"),
         lambda name: study.subject_slices("swi", name),
         lambda name: study.log(name, "split"),
         lambda name: study.cell(name, "swi", "1"),
