@@ -47,7 +47,7 @@ define whole_method
 	$(CMBTK) stage1-train $(CELL) --seed 1
 	$(CMBTK) stage1-detect $(CELL) $(DETECT)
 	$(CMBTK) stage2-crop $(CELL)
-	$(CMBTK) stage2-train $(CELL) --network small --augment drawn --copies 6 1 $(CLASSIFIER) --seed 1
+	$(CMBTK) stage2-train $(CELL) --network small --augment in-plane --copies 6 1 $(CLASSIFIER) --seed 1
 	$(CMBTK) stage2-classify $(CELL) --most-false 2
 	$(CMBTK) evaluate $(CELL)
 	$(CMBTK) figures $(STUDY)
