@@ -101,12 +101,13 @@ def _mark_epoch(axis: Axes, history: pd.DataFrame) -> None:
         row, word = int(np.nanargmin(values)), "lowest"
     epoch = history["epoch"].iloc[row]
     axis.plot(epoch, values[row], "o", color=COLOURS["validation"], markersize=8, zorder=3)
+    late = row > len(values) / 2  # the words stay inside: above the point, and on the side where there is room
     axis.annotate(
         f"{word}: epoch {epoch}",
         (epoch, values[row]),
-        xytext=(0, -16),
+        xytext=(4 if late else -4, 10),
         textcoords="offset points",
-        ha="center",
+        ha="right" if late else "left",
         fontsize=9,
     )
 
