@@ -109,6 +109,7 @@ def _mark_epoch(axis: Axes, history: pd.DataFrame) -> None:
         textcoords="offset points",
         ha="right" if late else "left",
         fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
     )
 
 
