@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .names import Grammar
 
 __all__ = ["Option", "Recipe", "declared", "option"]
 
@@ -28,10 +30,16 @@ class Option:
         Of a number, for example ``mm``.
     least, above, most : float or None
         Bounds of a number: `least` and `most` are in, `above` is not.
-    choices : tuple of str
-        The words that a text may be.
+    choices : tuple of str or int
+        What it may be, where these are all.
+    names : Grammar, optional
+        Of a text: which names it may be.
+    file : bool
+        Whether it is a path. Paths may hold people's names, and do not stand in the provenance.
     in_settings : bool
         Whether a settings file of the experiment may set it.
+    silent : bool
+        Whether the provenance says nothing of it while it is the default: of what was not there when studies were made.
     """
 
     help: str
@@ -39,13 +47,20 @@ class Option:
     least: float | None = None
     above: float | None = None
     most: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
+    names: Grammar | None = None
+    file: bool = False
     in_settings: bool = True
+    silent: bool = False
 
     def expected(self, default: object) -> str:
         """What a value must be, in words."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {', '.join(map(str, self.choices))}"
+        if self.names:
+            return f"{self.names.expected}, {self.names.most} characters at most"
+        if self.file:
+            return "a path"
         if isinstance(default, bool):
             return "true or false"
         low = f" above {self.above:g}" if self.above is not None else f" from {self.least:g}" * (self.least is not None)
@@ -53,9 +68,11 @@ class Option:
         return ("a whole number" if isinstance(default, int) else "a number") + low + high + f" {self.unit}".rstrip()
 
     def fits(self, value: object, default: object) -> bool:
-        """Whether it is one; `default` says of which kind."""
-        if self.choices:
-            return value in self.choices
+        """Whether it is one; `default` says of which kind, and None that there may be none."""
+        if value is None or self.choices:
+            return value in self.choices or (value is None and default is None)
+        if self.names or self.file:
+            return self.names.fits(value) if self.names else isinstance(value, Path)
         if isinstance(default, bool) or isinstance(value, bool):
             return isinstance(default, bool) and isinstance(value, bool)
         if not isinstance(value, int if isinstance(default, int) else int | float) or not math.isfinite(value):
@@ -89,3 +106,11 @@ class Recipe:
             value = getattr(self, each.name)
             if not said.fits(value, each.default):
                 raise UsageError(f"--{name} {value}: expected {said.expected(each.default)}.")
+
+    def parameters(self) -> dict[str, Any]:
+        """What the provenance says of it."""
+        return {
+            each.name: getattr(self, each.name)
+            for each, said in declared(type(self)).values()
+            if not (said.file or (said.silent and getattr(self, each.name) == each.default))
+        }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..recipe import Recipe, declared
+from ..recipe import Option, Recipe, declared
+from .options import Name
 
 __all__ = ["recipe_options"]
 
@@ -17,12 +20,20 @@ def recipe_options(kind: type[Recipe]) -> Callable[[Callable[..., Any]], Callabl
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name, (each, said) in reversed(declared(kind).items()):
-            if isinstance(each.default, bool):
-                how: dict[str, Any] = {"is_flag": True}
-            else:
-                how = {"type": click.Choice(said.choices) if said.choices else type(each.default), "show_default": True}
             unit = f" [{said.unit}]" if said.unit else ""
-            function = click.option(f"--{name}", default=each.default, help=said.help + unit, **how)(function)
+            function = click.option(f"--{name}", default=each.default, help=said.help + unit, **_kind(each, said))(
+                function
+            )
         return function
 
     return decorate
+
+
+def _kind(each: Field[Any], said: Option) -> dict[str, Any]:
+    """What click is told of the values that it takes."""
+    if isinstance(each.default, bool):
+        return {"is_flag": True}
+    if said.file:
+        return {"type": click.Path(path_type=Path)}
+    kind = click.Choice(said.choices) if said.choices else Name(said.names) if said.names else type(each.default)
+    return {"type": kind, "show_default": True}

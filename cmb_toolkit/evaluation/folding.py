@@ -24,5 +24,6 @@ class Folding(Recipe):
         False,
         "Add a fold for each scanner: trained on its patients, tested on those of the others (the paper's Table 8).",
         in_settings=False,
+        silent=True,
     )
     seed: int = option(0, "Equal seeds and subjects give equal folds.", in_settings=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -80,9 +79,7 @@ def split(
             f"have no microbleeds. Write `yes` in the column `read` of {study.participants} if they were read."
         )
     recipe = recipe or Folding()
-    # without a fold for each scanner it is not mentioned
-    asked = {name: value for name, value in asdict(recipe).items() if value is not False}
-    record = Record("split", asked, (study.participants, study.microbleeds), revision=REVISION)
+    record = Record("split", recipe.parameters(), (study.participants, study.microbleeds), revision=REVISION)
     if not force and record.is_current(study.folds):
         return study.folds
     on_progress(0, 1, "")
