@@ -22,13 +22,16 @@ __all__ = [
     "EXCLUDED",
     "IMAGE_SIZE",
     "INPUTS",
+    "LABEL_AXES",
     "LARGEST_IMAGE",
+    "MARKS_ON",
     "ROLES",
     "Box",
     "Counts",
     "Detection",
     "Fold",
     "Frame",
+    "LabelAxes",
     "OnProgress",
 ]
 
@@ -52,6 +55,13 @@ INPUTS: tuple[str, ...] = (
 
 ROLES: tuple[str, ...] = ("train", "validation", "test", "control")
 """What a subject can be in a fold."""
+
+LabelAxes = Literal["voxel", "array", "image"]
+LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
+"""What a label's x and y count, see :func:`cmb_toolkit.io.marks.labels_to_canonical`."""
+
+MARKS_ON = ("magnitude", "phase", "swi", "real", "imaginary")
+"""Which of a subject's files the voxels of marks may be of."""
 
 EXCLUDED = "excluded"
 """Instead of a role: of a subject that a fold neither learns from nor looks at."""

@@ -13,8 +13,9 @@ import pandas as pd
 from cmb_toolkit.evaluation.folding import Folding
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.import_ import import_table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.split import split
 from cmb_toolkit.steps.stage2_crop import stage2_crop
@@ -37,12 +38,8 @@ def make_study(folder: Path) -> None:
     """Write ``folder/source`` (scans, import table, marks) and ``folder/study``."""
     _write_source(folder / "source")
     root = folder / "study"
-    import_table(
-        folder / "source" / "files.tsv",
-        root,
-        marks=folder / "source" / "marks.tsv",
-        on_progress=_quiet,
-    )
+    source = folder / "source"
+    import_(Table(marks=source / "marks.tsv"), source / "files.tsv", root, on_progress=_quiet)
     study = Study.open(root)
     random = np.random.default_rng(2)
     for subject in SUBJECTS:

@@ -14,9 +14,10 @@ import pandas as pd
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.marks import read_marks
 from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.compare import compare_cells
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.import_ import import_table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.study.cohort import read_fold, read_microbleeds, read_participants
 from cmb_toolkit.study.layout import Cell, Study
@@ -94,10 +95,11 @@ def _folds(folder: Path) -> Any:
 
 
 def _import(folder: Path) -> Any:
-    made = import_table(
-        folder / "source" / "files.tsv",
+    source = folder / "source"
+    made = import_(
+        Table(marks=source / "marks.tsv"),
+        source / "files.tsv",
         folder / "new",
-        marks=folder / "source" / "marks.tsv",
         on_progress=lambda done, total, what: None,
     )
     return read_tsv(made / "participants.tsv")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -16,12 +15,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, Problems
+from ..model import LabelAxes
 from .tables import read_tsv
 
 __all__ = [
-    "LABEL_AXES",
     "NEAR_VOXEL",
-    "LabelAxes",
     "canonical_grid",
     "inside",
     "labels_to_canonical",
@@ -29,10 +27,6 @@ __all__ = [
     "voxels_to_canonical",
     "world_to_canonical",
 ]
-
-LabelAxes = Literal["voxel", "array", "image"]
-LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
-"""What a label's x and y count, see :func:`labels_to_canonical`."""
 
 NEAR_VOXEL = 0.75
 """How far [voxel] a mark's world position may be from its voxel's centre."""

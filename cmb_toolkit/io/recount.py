@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .marks import LABEL_AXES, LabelAxes, canonical_grid, labels_to_canonical, voxels_to_canonical, world_to_canonical
+from ..model import LABEL_AXES, LabelAxes
+from .marks import canonical_grid, labels_to_canonical, voxels_to_canonical, world_to_canonical
 
 __all__ = ["Counting", "Way", "base_step", "counting_of", "other_ways"]
 

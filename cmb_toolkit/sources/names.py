@@ -6,12 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..errors import DataError, UsageError
 from ..names import SESSION, safe_id, split_session, with_session
 
-__all__ = ["kept_names", "name_marks", "numbered", "table_names"]
+__all__ = ["guess_resolution", "kept_names", "name_marks", "numbered", "table_names"]
+
+# the paper's protocols (section 2.1): in-plane and slice [mm]
+_PROTOCOLS = {"HR": (0.5, 0.5, 2.0), "LR": (0.8, 0.8, 2.0)}
+_LIKE_PROTOCOL = 0.1
+"""A voxel's edges may be this much, relatively, off a protocol's and still be its."""
 
 
 def numbered(names: Sequence[str]) -> dict[str, str]:
@@ -110,3 +117,12 @@ def name_marks(marks: Path, points: pd.DataFrame, subjects: Sequence[str], table
             f"({', '.join(of_person[one][:5])}). Say which one was marked: by its full name, or in a column session_id."
         )
     return pd.Series(found, index=points.index, dtype=object)
+
+
+def guess_resolution(affine: ArrayLike) -> str:
+    """Name of the paper's protocol with these voxels: HR (0.5 x 0.5 x 2 mm), LR (0.8 x 0.8 x 2 mm), or ``other``."""
+    edges = np.sort(np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0))
+    for name, protocol in _PROTOCOLS.items():
+        if np.allclose(edges, protocol, rtol=_LIKE_PROTOCOL, atol=0):
+            return name
+    return "other"

@@ -8,8 +8,10 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.sources.authors import Authors
+from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.check import check_study
-from cmb_toolkit.steps.import_ import import_authors, import_table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.steps.simulate import simulate
 from cmb_toolkit.study.layout import Study
 
@@ -69,7 +71,8 @@ def cohort(folder, written, *, seed=0, subjects=2, marks=3, axes=("RAS",), base=
         folder / "marks.tsv",
     )
     out = folder / "study"
-    import_table(folder / "scans.tsv", out, marks=folder / "marks.tsv", label_base=base, on_progress=quiet)
+    source = Table(marks=folder / "marks.tsv", label_base=base)
+    import_(source, folder / "scans.tsv", out, on_progress=quiet)
     return Study(out)
 
 
@@ -154,11 +157,10 @@ def test_labels_of_the_authors_layout_name_their_options(tmp_path):
             book.active.append([k + 1, SHAPE[1] - j, SHAPE[0] - i])
         (tmp_path / "in" / "Label").mkdir(exist_ok=True)
         book.save(tmp_path / "in" / "Label" / f"{name}.xlsx")
-    arguments = {"label_base": 1, "on_progress": quiet}
-    wrong = Study(import_authors(tmp_path / "in", tmp_path / "wrong", label_axes="voxel", **arguments))
+    wrong = Study(import_(Authors(1, "voxel"), tmp_path / "in", tmp_path / "wrong", on_progress=quiet))
     (message,) = said(wrong)
     assert "but counted as `cmbtk import authors --label-base 1 --label-axes array` does 8 would" in message
-    right = Study(import_authors(tmp_path / "in", tmp_path / "right", label_axes="array", **arguments))
+    right = Study(import_(Authors(1, "array"), tmp_path / "in", tmp_path / "right", on_progress=quiet))
     assert said(right) == []
 
 

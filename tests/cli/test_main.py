@@ -25,7 +25,8 @@ def commands():
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         if isinstance(command, click.Group):
-            found += [((name, sub), command.commands[sub]) for sub in command.commands]
+            context = click.Context(command)
+            found += [((name, sub), command.get_command(context, sub)) for sub in command.list_commands(context)]
         found.append(((name,), command))
     return found
 
@@ -80,7 +81,7 @@ def test_examples_use_options_that_exist(words):
         called = line.split()[1:]
         command = cli.get_command(click.Context(cli), called.pop(0))
         if isinstance(command, click.Group):
-            command = command.commands[called.pop(0)]
+            command = command.get_command(click.Context(command), called.pop(0))
         command.make_context("cmbtk", called)
 
 

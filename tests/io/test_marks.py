@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging.frame import apply, make_frame
 from cmb_toolkit.io.marks import (
-    LABEL_AXES,
     canonical_grid,
     inside,
     labels_to_canonical,
@@ -19,6 +18,7 @@ from cmb_toolkit.io.marks import (
     voxels_to_canonical,
     world_to_canonical,
 )
+from cmb_toolkit.model import LABEL_AXES
 
 # -- tables -----------------------------------------------------------------------------------------------------
 

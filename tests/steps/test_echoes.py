@@ -8,8 +8,9 @@ import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.check import check_scan, check_study
-from cmb_toolkit.steps.import_ import import_table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.steps.preprocess import preprocess_scan
 from cmb_toolkit.study.cohort import read_participants
 from cmb_toolkit.study.layout import Study
@@ -46,7 +47,7 @@ def study(tmp_path):
         names = (("a_mag.nii", "a_pha.nii"), ("b_mag.nii", "b_pha.nii"), ("c.nii", "c.nii"))
         lines += ["\t".join((n, *pair, *more)) for n, pair, more in zip("abc", names, cells, strict=False)]
         (tmp_path / "scans.tsv").write_text("\n".join(lines) + "\n")
-        return Study(import_table(tmp_path / "scans.tsv", tmp_path / "study", on_progress=quiet))
+        return Study(import_(Table(), tmp_path / "scans.tsv", tmp_path / "study", on_progress=quiet))
 
     return make
 

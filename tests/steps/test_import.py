@@ -12,8 +12,11 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.sources.authors import Authors
+from cmb_toolkit.sources.names import guess_resolution
+from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.check import check_study
-from cmb_toolkit.steps.import_ import guess_resolution, import_authors, import_table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.study.cohort import read_microbleeds, read_participants
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.places import located
@@ -24,6 +27,14 @@ LPS = np.diag([-0.5, -0.5, 2.0, 1.0])
 
 def quiet(done, total, what):
     pass
+
+
+def import_authors(folder, out, *, on_progress, notes=None, problems=None, **options):
+    return import_(Authors(**options), folder, out, on_progress=on_progress, notes=notes, problems=problems)
+
+
+def import_table(table, out, *, on_progress, notes=None, problems=None, **options):
+    return import_(Table(**options), table, out, on_progress=on_progress, notes=notes, problems=problems)
 
 
 def volume(path, shape=SHAPE, affine=LPS, value=None):

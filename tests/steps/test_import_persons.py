@@ -10,8 +10,10 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.sources.authors import Authors
 from cmb_toolkit.sources.names import numbered
-from cmb_toolkit.steps.import_ import import_authors, import_table
+from cmb_toolkit.sources.table import Table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.study.cohort import read_microbleeds, read_participants, unread_in
 from cmb_toolkit.study.layout import Study
 
@@ -42,9 +44,9 @@ def write(tmp_path):
     return make
 
 
-def imported(files, **options):
+def imported(files, notes=None, **options):
     table, marks, out = files
-    return Study(import_table(table, out, marks=marks, on_progress=quiet, **options))
+    return Study(import_(Table(marks=marks, **options), table, out, on_progress=quiet, notes=notes))
 
 
 def rows(*names, **columns):
@@ -157,12 +159,12 @@ def test_an_empty_sheet_was_read_and_no_sheet_was_not(tmp_path):
             book.active.append(row)
         (tmp_path / "Label").mkdir(exist_ok=True)
         book.save(tmp_path / "Label" / f"{name}.xlsx")
-    study = Study(import_authors(tmp_path, tmp_path / "study", on_progress=quiet))
+    study = Study(import_(Authors(), tmp_path, tmp_path / "study", on_progress=quiet))
     assert read_participants(study)["group"].tolist() == ["patient"] * 3
     assert unread_in(study) == ["sub-003"]
-    study = Study(import_authors(tmp_path, tmp_path / "study", unmarked="read", on_progress=quiet))
+    study = Study(import_(Authors(unmarked="read"), tmp_path, tmp_path / "study", on_progress=quiet))
     assert unread_in(study) == []
-    study = Study(import_authors(tmp_path, tmp_path / "study", unmarked="control", on_progress=quiet))
+    study = Study(import_(Authors(unmarked="control"), tmp_path, tmp_path / "study", on_progress=quiet))
     assert read_participants(study)["group"].tolist() == ["patient", "control", "control"]
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.io.publish import sidecar
-from cmb_toolkit.steps.import_ import import_table
+from cmb_toolkit.sources.table import Table
+from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.study.cohort import read_participants
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.places import located, relative
@@ -33,7 +34,7 @@ def scans(folder, seed=0):
 
 
 def imported(table, out):
-    return Study(import_table(table, out, on_progress=lambda *_: None))
+    return Study(import_(Table(), table, out, on_progress=lambda *_: None))
 
 
 def magnitudes(study):

@@ -1,0 +1,221 @@
+"""A table of files that somebody has written, and one of marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ..errors import DataError, Problems
+from ..model import MARKS_ON
+from ..names import RESOLUTION, SCANNER, safe_id, shown
+from ..recipe import option
+from .base import Found, Marks, Scan, Source, Way, marks_on, unmarked
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..io.nifti import Grid
+
+__all__ = ["Table"]
+
+_LONGEST_ECHO_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Table(Source):
+    """Make a study from a TABLE of files, tab-separated, one line a subject.
+
+    Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
+    the table) and, where known, swi, mask, resolution, scanner, group (patient or control), read (yes or no: whether
+    somebody has looked for microbleeds), echo_time_ms, phase_sign (1: the phase of veins is positive, -1: negative),
+    phase_range (radians, or the file's units of one full cycle), echo and phase_volume (which volume of 4-D files,
+    counted from 1, and which of the phase where that is another).
+    A complex pair has the columns real and imaginary in place of magnitude and phase.
+    Other columns are not taken over. Write n/a for what is not known.
+
+    Several scans of one person are called sub-01_ses-1, sub-01_ses-2, or have a column session_id beside the same
+    participant_id, or names of their own and the same person_id: then no fold has them in two sets.
+
+    The marks have participant_id (and session_id where that is needed) and either i, j, k (voxel along the file's own
+    axes) or x_mm, y_mm, z_mm (world). A column marks_on of the TABLE says which file i, j, k count on, where --marks-on
+    does not fit all subjects.
+
+    \b
+    Example:
+      printf 'participant_id\\tmagnitude\\tphase\\n01\\tmag.nii.gz\\tphase.nii.gz\\n' > scans.tsv
+      cmbtk import table scans.tsv --marks marks.tsv -o study
+    """
+
+    name: ClassVar[str] = "table"
+    place: ClassVar[str] = "table"
+
+    marks: Path | None = option(None, "Table of the microbleeds' positions.", file=True)
+    label_base: int = option(0, "What i, j, k of the marks call the first voxel along an axis.", choices=(0, 1))
+    marks_on: str | None = marks_on()
+    unmarked: Literal["patient", "read", "control"] = unmarked(silent=True)
+
+    def find(self, place: Path) -> Found:
+        import pandas as pd
+
+        from ..io.marks import read_marks
+        from ..io.tables import read_tsv
+        from ..study.cohort import PARTICIPANT_COLUMNS
+        from ..study.persons import same_person_hints
+        from .names import name_marks
+
+        known = [*PARTICIPANT_COLUMNS, "marks_on"]
+        frame = read_tsv(place, ["participant_id"], any_case=known)
+        if frame.empty:
+            raise DataError(f"{place}: holds no subject. Write one line per subject below the header.")
+        rows = _rows(place, frame, known)
+        points = read_marks(self.marks) if self.marks is not None else pd.DataFrame({"participant_id": []})
+        subjects = [row["participant_id"] for row in rows]
+        points["participant_id"] = name_marks(self.marks or place, points, subjects, place)
+        _settle_unmarked(rows, set(points["participant_id"]), self.unmarked)
+        hints = same_person_hints(frame, subjects, PARTICIPANT_COLUMNS)
+        wrong = Problems()
+        for row in rows:
+            if row["group"] == "control" and row["participant_id"] in set(points["participant_id"]):
+                wrong.add(
+                    f"{place}: control {row['participant_id']} has marks in {self.marks}. Make it a patient, or remove "
+                    "them."
+                )
+        return Found(
+            [self._scan(place, row, points[points["participant_id"] == row["participant_id"]]) for row in rows],
+            wrong,
+            {"table": place, **({"marks": self.marks} if self.marks is not None else {})},
+            left_out=sorted(set(frame.columns) - set(known)),
+            notes=[f"Warning: {place}: {hint}." for hint in hints],
+        )
+
+    def _scan(self, table: Path, row: Mapping[str, Any], points: pd.DataFrame) -> Scan:
+        """A subject and its marks, of the line that tells of it."""
+        from ..io.spelling import on_disk
+        from ..study.cohort import VOLUMES
+
+        subject = row["participant_id"]
+        volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
+        facts = {name: value for name, value in row.items() if name not in (*VOLUMES, "participant_id", "marks_on")}
+        if points.empty:
+            return Scan(subject, facts, volumes)
+        world = points[["x_mm", "y_mm", "z_mm"]].to_numpy(float) if "x_mm" in points else None
+        marks = Marks(
+            f"{self.marks}: {subject}",
+            [f"{self.marks}: line {line + 2}" for line in points.index],
+            {"": self._way(points, world)},
+            # places in the world are the same in every file
+            row.get("marks_on", self.marks_on) if "i" in points else next(kind for kind in volumes if kind in MARKS_ON),
+            world if "i" in points else None,
+        )
+        return Scan(subject, facts, volumes, marks)
+
+    def _way(self, points: pd.DataFrame, world: NDArray[np.float64] | None) -> Way:
+        if "i" in points:
+            return partial(_counted, points[["i", "j", "k"]].to_numpy(int) - self.label_base)
+        assert world is not None
+        return partial(_nearest, world)
+
+
+def _counted(voxels: NDArray[np.int_], grid: Grid) -> NDArray[np.int_]:
+    from ..io.marks import voxels_to_canonical
+
+    return voxels_to_canonical(voxels, grid.shape, grid.affine)
+
+
+def _nearest(world_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.int_]:
+    from ..io.marks import world_to_canonical
+
+    return world_to_canonical(world_mm, grid.shape, grid.affine)
+
+
+def _settle_unmarked(rows: Iterable[dict[str, Any]], marked: set[str], unmarked: str) -> None:
+    """Fill in what subjects are of whom the table does not say."""
+    for row in rows:
+        alone = row["participant_id"] not in marked
+        row.setdefault("group", "control" if alone and unmarked == "control" else "patient")
+        if alone and unmarked == "read" and row["group"] == "patient":
+            row.setdefault("read", "yes")
+
+
+def _rows(table: Path, frame: pd.DataFrame, known: Sequence[str]) -> list[dict[str, Any]]:
+    """The subjects of a table of files, each value checked; what is n/a is left out."""
+    import pandas as pd
+
+    from ..study.persons import wrong_persons
+    from .names import table_names
+
+    problems = Problems()
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    names = table_names(frame)
+    for line, given in enumerate(frame.to_dict("records"), 2):
+        row = {name: value for name in known if not pd.isna(value := given.get(str(name)))}
+        name = names[line - 2]
+        identifier = safe_id(name) if "participant_id" in row else None
+        if identifier is None:
+            problems.add(
+                f"{table}: line {line}: participant_id {shown(given['participant_id'])} is not letters and digits, "
+                "with or without sub- before and a session, _ses- and more of them, after them. Identifiers stand in "
+                "file names; do not use people's names."
+            )
+            continue
+        if identifier.casefold() in seen:
+            problems.add(
+                f"{table}: {identifier} stands in line {seen[identifier.casefold()]} and {line}. Keep one line each; "
+                "scans of one person need names of their own (sub-01_ses-1, a column session_id, or one person_id)."
+            )
+        seen[identifier.casefold()] = line
+        row["participant_id"] = identifier
+        for column, expected in _expected(row):
+            problems.add(f"{table}: line {line}: {column} is {shown(row.get(column, 'n/a'))}; expected {expected}.")
+        rows.append(row)
+    problems.raise_if_any()
+    for _, problem in wrong_persons(pd.DataFrame(rows)):
+        problems.add(f"{table}: {problem}")
+    problems.raise_if_any()
+    return rows
+
+
+def _expected(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Columns of a row that hold something impossible, and what they should."""
+    from ..io.tables import as_number
+
+    yield from _expected_files(row)
+    if row.get("group", "patient") not in ("patient", "control"):
+        yield "group", "patient or control"
+    for column, grammar in (("resolution", RESOLUTION), ("scanner", SCANNER)):
+        if column in row and not grammar.fits(row[column]):
+            yield column, grammar.expected
+    if "marks_on" in row and row["marks_on"] not in MARKS_ON:
+        yield "marks_on", f"{', '.join(MARKS_ON)} or n/a"
+    if "phase_sign" in row and as_number(row["phase_sign"]) not in (1, -1):
+        yield "phase_sign", "1 or -1 or n/a"
+    if "phase_range" in row and row["phase_range"] != "radians" and not as_number(row["phase_range"]) > 0:
+        yield "phase_range", "radians, or the file's units of one full cycle, or n/a"
+    if "echo_time_ms" in row and not 0 < as_number(row["echo_time_ms"]) <= _LONGEST_ECHO_MS:
+        yield "echo_time_ms", f"a time in milliseconds, {_LONGEST_ECHO_MS} at most, or n/a"
+    for column in ("echo", "phase_volume"):
+        if column in row and not (as_number(row[column]) >= 1 and as_number(row[column]).is_integer()):
+            yield column, "the number of a volume, counted from 1, or n/a"
+
+
+def _expected_files(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Magnitude (or SWI) and phase, or the two parts of complex values."""
+    path = "the path of a NIfTI file, relative to the table"
+    if "real" in row or "imaginary" in row:
+        for column in ("real", "imaginary"):
+            if column not in row:
+                yield column, f"{path}: a real and an imaginary part go together"
+        for column in ("magnitude", "phase"):
+            if column in row:
+                yield column, "n/a where there are a real and an imaginary part"
+        return
+    if "phase" not in row:
+        yield "phase", path
+    if "magnitude" not in row and "swi" not in row:
+        yield "magnitude", f"{path} (only where there is an swi it may lack)"
