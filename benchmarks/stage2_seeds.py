@@ -13,13 +13,15 @@ import argparse
 import itertools
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from cmb_toolkit.stage2 import networks
 from cmb_toolkit.stage2.augment import AUGMENTATIONS
+from cmb_toolkit.stage2.recipe import ClassifierTraining, Decay
 from cmb_toolkit.stage2.schedule import scheduled
-from cmb_toolkit.stage2.training import DECAY, NoSkillError, engine, train
+from cmb_toolkit.stage2.training import NoSkillError, engine, train
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.patches import read_patches
 
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--copies", type=int, nargs=2)
     parser.add_argument("--learning-rate", type=float, nargs="+", default=[None])
-    parser.add_argument("--decay", nargs="+", default=[None], choices=DECAY)
+    parser.add_argument("--decay", nargs="+", default=[None], choices=get_args(Decay))
     parser.add_argument("--augment", choices=AUGMENTATIONS)
     parser.add_argument("--warm-up", type=int, help="steps; by default the network's")
     given = parser.parse_args()
@@ -58,10 +60,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     seeds = range(1, given.seeds + 1)
     for name, rate, decay, seed in itertools.product(given.networks, given.learning_rate, given.decay, seeds):
-        _, recipe = scheduled(
-            "short",
-            name,
-            lambda: False,
+        asked = ClassifierTraining(
+            schedule="short",
+            network=name,
             epochs=given.epochs,
             learning_rate=rate,
             augmentation=given.augment,
@@ -70,6 +71,7 @@ def main() -> None:
             warm_up=given.warm_up,
             decay=decay,
         )
+        recipe = scheduled(asked, lambda: False)
         model = networks.build(name, seed)
         began = time.perf_counter()
         try:

@@ -1,7 +1,9 @@
 """A step's options are declared once."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 import pytest
@@ -9,7 +11,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.recipes import recipe_options
 from cmb_toolkit.errors import UsageError
-from cmb_toolkit.names import RESOLUTION
+from cmb_toolkit.names import FOLD
 from cmb_toolkit.recipe import Recipe, declared, option
 
 
@@ -23,8 +25,21 @@ class Toy(Recipe):
     kind: str = option("plain", "Which.", choices=("plain", "fancy"))
     twice: bool = option(False, "Do it again.", silent=True)
     base: int = option(1, "From where.", choices=(1, 0))
-    label: str | None = option(None, "Called how.", names=RESOLUTION)
-    key: Path | None = option(None, "Written where.", file=True)
+    sign: Literal[1, -1, "auto"] = option(1, "Which way.", name="turn")
+    limit: float | Literal["auto", "none"] | None = option(None, "Where it ends.", above=0, below=1, otherwise="auto")
+    mirror: bool | None = option(None, "Turn it round.", otherwise="as it comes")
+    pair: tuple[int, int] | None = option(None, "So many.", least=1, metavar="A B", otherwise="by --kind")
+    radii: tuple[float, ...] = option((1.0, 2.0), "How wide.", name="radius", unit="mm", above=0)
+    fold: str = option("1", "Of whom.", names=FOLD)
+    file: Path | None = option(None, "From where.", metavar="FILE")
+    keys: Mapping[str, str] = option(dict, "What else.", name="set", metavar="KEY=VALUE")
+
+
+@dataclass(frozen=True)
+class Narrower(Toy):
+    """What is said of a field holds for those of subclasses."""
+
+    pair: tuple[int, int] = (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +54,43 @@ class Toy(Recipe):
         ({"kind": "x"}, "--kind x: expected one of plain, fancy."),
         ({"twice": 1}, "--twice 1: expected true or false."),
         ({"base": 2}, "--base 2: expected one of 1, 0."),
-        ({"label": "a b"}, f"--label a b: expected {RESOLUTION.expected}, 64 characters at most."),
-        ({"key": "x"}, "--key x: expected a path."),
+        ({"sign": True}, "--turn True: expected one of +1, -1, auto."),
+        ({"sign": "+1"}, "--turn +1: expected one of +1, -1, auto."),
+        ({"limit": 1}, "--limit 1: expected a number above 0 and below 1, auto or none."),
+        ({"limit": "some"}, "--limit some: expected a number above 0 and below 1, auto or none."),
+        ({"mirror": "no"}, "--mirror no: expected true or false."),
+        ({"pair": (1, 0)}, "--pair (1, 0): expected two whole numbers from 1."),
+        ({"pair": (1, 2, 3)}, "--pair (1, 2, 3): expected two whole numbers from 1."),
+        ({"radii": (1.0, 0.0)}, "--radius (1.0, 0.0): expected a list of numbers above 0 mm."),
+        ({"radii": ()}, "--radius (): expected a list of numbers above 0 mm."),
+        ({"fold": "../1"}, f"--fold ../1: expected {FOLD.expected}, 64 characters at most."),
+        ({"file": ""}, "--file : expected a file."),
+        ({"keys": "a=1"}, "--set a=1: expected a table of texts or numbers."),
     ],
 )
 def test_a_value_out_of_its_bounds_is_refused(wrong, message):
     with pytest.raises(UsageError) as caught:
         Toy(**wrong)
     assert str(caught.value) == message
+
+
+def test_a_subclass_may_narrow_a_field():
+    assert Toy().pair is None
+    assert Narrower().pair == (3, 3)
+    for wrong in (None, (0, 1)):
+        with pytest.raises(UsageError, match="--pair"):
+            Narrower(pair=wrong)
+
+
+def test_a_settings_file_writes_lists_and_words():
+    takes = {name: each.takes for name, each in declared(Toy).items()}
+    assert takes["turn"]("+1")
+    assert not takes["turn"](1)
+    assert takes["pair"]([1, 2])
+    assert not takes["pair"]([1, "2"])
+    assert takes["limit"]("auto")
+    assert takes["set"]({"batch": 16})
+    assert declared(Toy)["limit"].expected('"') == 'a number above 0 and below 1, "auto" or "none"'
 
 
 def test_the_command_line_has_its_names_defaults_and_sentences():
@@ -57,18 +101,45 @@ def test_the_command_line_has_its_names_defaults_and_sentences():
 
     run = CliRunner().invoke
     assert run(command, []).output.strip() == str(asdict(Toy()))
-    given = ["--count", "5", "--share", "1", "--reach-mm", "0.5", "--kind", "fancy", "--twice"]
-    given += ["--base", "0", "--label", "7T", "--key", "x.tsv"]
-    asked = Toy(5, 1.0, 0.5, "fancy", True, 0, "7T", Path("x.tsv"))
+    given = [
+        "--count",
+        "5",
+        "--share",
+        "1",
+        "--reach-mm",
+        "0.5",
+        "--kind",
+        "fancy",
+        "--twice",
+        "--base",
+        "0",
+        "--turn",
+        "-1",
+    ]
+    given += ["--limit", "none", "--no-mirror", "--pair", "1", "2", "--radius", "3", "--radius", "4", "--fold", "a"]
+    given += ["--file", "x", "--set", "b=2", "--set", "a= 1"]
+    asked = Toy(
+        5, 1.0, 0.5, "fancy", True, 0, -1, "none", False, (1, 2), (3.0, 4.0), "a", Path("x"), {"b": "2", "a": "1"}
+    )
     assert run(command, given).output.strip() == str(asdict(asked))
+    for wrong in (["--turn", "1"], ["--limit", "most"], ["--pair", "0", "1"], ["--count", "0"], ["--set", "x"]):
+        assert run(command, wrong).exit_code == 2
     page = run(command, ["--help"]).output
-    for name, (_, said) in declared(Toy).items():
+    for name, said in ((name, each.said) for name, each in declared(Toy).items()):
         assert f"--{name}" in page
-        assert said.help in page
+        assert said.help.rstrip(".") in page
     assert "[mm]" in page
+    for default in (
+        "[default: +1]",
+        "[default: (auto)]",
+        "[default: (by --kind)]",
+        "[default: 1.0, 2.0; x>0]",
+    ):
+        assert default in " ".join(page.split())
 
 
 def test_provenance_holds_what_was_asked_for_and_no_path():
-    plain = {"count": 3, "share": 0.5, "reach_mm": 2.0, "kind": "plain", "base": 1, "label": None}
-    assert Toy(key=Path("x")).parameters() == plain
+    plain = asdict(Toy())
+    del plain["twice"], plain["file"]
+    assert Toy(file=Path("x")).parameters() == plain
     assert Toy(twice=True).parameters() == {**plain, "twice": True}

@@ -26,22 +26,22 @@ __all__ = [
 
 
 class NumberOr(click.ParamType[str | float]):
-    """A number, or one word, such as ``auto``."""
+    """A number, or a word, such as ``auto``."""
 
-    def __init__(self, word: str) -> None:
-        self.word = word
-        self.name = f"NUMBER|{word}"
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.name = "|".join(["NUMBER", *words])
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | float:
         """The word, or the number."""
-        if str(value) == self.word:
-            return self.word
+        if str(value) in self.words:
+            return str(value)
         try:
             number = float(str(value))
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            self.fail(f"{value!r} is neither a number nor {self.word}.", param, ctx)
+            self.fail(f"{value!r} is neither a number nor {' nor '.join(self.words)}.", param, ctx)
         return number
 
 

@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import Field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..recipe import Option, Recipe, declared
-from .options import Name
+from ..recipe import MISSING, Parameter, Recipe, declared
+from .options import Name, NumberOr
 
 __all__ = ["recipe_options"]
 
 
 def recipe_options(kind: type[Recipe]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of a recipe, in its order. Bounds are checked by the recipe itself."""
+    """Give a command the options of a recipe, in its order; their values have the names of its fields."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name, (each, said) in reversed(declared(kind).items()):
-            unit = f" [{said.unit}]" if said.unit else ""
-            function = click.option(f"--{name}", default=each.default, help=said.help + unit, **_kind(each, said))(
-                function
-            )
+        for name, each in reversed(declared(kind).items()):
+            if each.said.in_command:
+                spelled = f"--{name}/--no-{name}" if each.kind is bool and each.optional else f"--{name}"
+                function = click.option(spelled, each.field, **_how(each))(function)
         return function
 
     return decorate
 
 
-def _kind(each: Field[Any], said: Option) -> dict[str, Any]:
-    """What click is told of the values that it takes."""
-    if isinstance(each.default, bool):
-        return {"is_flag": True}
-    if said.file:
-        return {"type": click.Path(path_type=Path)}
-    kind = click.Choice(said.choices) if said.choices else Name(said.names) if said.names else type(each.default)
-    return {"type": kind, "show_default": True}
+def _how(each: Parameter) -> dict[str, Any]:
+    """What click is told of an option."""
+    said, default = each.said, each.default
+    how: dict[str, Any] = {"help": said.sentences, "metavar": said.metavar or None}
+    if default is MISSING:
+        return how | {"type": _type(each), "required": True}
+    if each.kind is bool:
+        return how | {"default": default, "is_flag": True, "show_default": said.otherwise or False}
+    if each.kind is Mapping:
+        return how | {"multiple": True, "callback": _keys}
+    if each.kind is None and each.many == 1:
+        default = next((word for word, value in each.words.items() if value == default), default)
+    shown = said.otherwise or default not in (None, ())
+    return how | {"type": _type(each), "default": default, "show_default": shown, "multiple": each.many == 0}
+
+
+def _type(each: Parameter) -> Any:
+    if each.kind is None:
+        return _Words(each.words)
+    if each.words:
+        return NumberOr(*each.words)
+    if each.said.names:
+        return Name(each.said.names)
+    if each.kind is Path:
+        return click.Path(dir_okay=False, path_type=Path)
+    one = _number(each) if each.kind in (int, float) else str
+    return (one,) * each.many if each.many > 1 else one
+
+
+def _number(each: Parameter) -> Any:
+    said = each.said
+    low, high = (said.least if said.above is None else said.above), (said.most if said.below is None else said.below)
+    if low is None and high is None:
+        return each.kind
+    if each.kind is int:
+        return click.IntRange(low, high)  # type: ignore[arg-type]  # bounds of a whole number are whole
+    return click.FloatRange(low, high, min_open=said.above is not None, max_open=said.below is not None)
+
+
+class _Words(click.Choice):  # type: ignore[type-arg]  # generic in newer versions alone
+    """One of some words, each with its meaning."""
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        super().__init__(list(words))
+        self._meaning = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the word means."""
+        return self._meaning[super().convert(value, param, ctx)]
+
+
+def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        key, sign, setting = value.partition("=")
+        if not (sign and key.strip() and setting.strip()):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE.")
+        pairs[key.strip()] = setting.strip()
+    return pairs

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from .options import NumberOr
+from ..stage2.recipe import Classifying
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command(name="stage2-classify")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--threshold",
-    type=NumberOr("validation"),
-    help="Keep candidates of at least this probability, 0 to 1; validation takes the greatest F1 over the validation "
-    "subjects' microbleeds.  [default: as --most-false 1, or 0.5 where that cannot be chosen]",
-)
-@click.option(
-    "--most-false",
-    type=click.FloatRange(0, min_open=True),
-    help="With validation: instead of the greatest F1, the lowest threshold that leaves at most so many false "
-    "positives per validation subject (the paper had 1.42 in HR, 1.89 in LR).",
-)
-@click.option("--batch", type=click.IntRange(1), default=256, show_default=True, help="Patches at a time.")
-def command(
-    *, cell: Path, threshold: float | Literal["validation"] | None, most_false: float | None, batch: int
-) -> None:
+@recipe_options(Classifying)
+def command(cell: Path, **asked: Any) -> None:
     """Say of every candidate of CELL how probably it is a microbleed, and keep the probable ones.
 
     The result is findings.tsv in the cell: the candidates with the columns probability and kept. A network that cannot
@@ -46,14 +33,7 @@ def command(
     from ..study.layout import Study
 
     with progress("Classifying") as on_progress:
-        path = stage2_classify(
-            cell,
-            threshold=threshold,
-            most_false=most_false,
-            batch=batch,
-            on_note=on_progress.note,
-            on_progress=on_progress,
-        )
+        path = stage2_classify(cell, Classifying(**asked), on_note=on_progress.note, on_progress=on_progress)
     record = read_record(path) or {}
     _, files = Study.of_cell(cell)
     table = read_tsv(files.findings, ["participant_id", "role", "kept"])

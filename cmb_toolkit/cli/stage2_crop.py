@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from ..classifiers import CLASSIFIERS
-from .options import JOBS, RULE, RULES_IN_WORDS
+from ..stage2.recipe import Cropping
+from .options import JOBS
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command(name="stage2-crop")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--network",
-    type=click.Choice(list(CLASSIFIERS)),
-    default="paper",
-    show_default=True,
-    help="For which network: patches have its size.",
-)
-@click.option(
-    "--rule",
-    type=RULE,
-    default="centre",
-    show_default=True,
-    help="When a candidate is a microbleed. " + RULES_IN_WORDS,
-)
-@click.option(
-    "--distance",
-    type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    show_default=True,
-    metavar="MM",
-    help="For centre, and for --jitter [mm].",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(["fixed", "paper", "slice"]),
-    default="fixed",
-    show_default=True,
-    help="Grey values to 0..1 inside the brain. fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi. "
-    "paper: minimum to maximum of each subject; slice: of each slice.",
-)
-@click.option(
-    "--jitter",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Extra patches of each training mark, shifted at random within --distance: for few microbleeds.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For --jitter.")
+@recipe_options(Cropping)
 @JOBS
-def command(
-    *,
-    cell: Path,
-    network: str,
-    rule: str,
-    distance: float,
-    scale: Literal["fixed", "paper", "slice"],
-    jitter: int,
-    seed: int,
-    jobs: int,
-) -> None:
+def command(cell: Path, jobs: int, **asked: Any) -> None:
     """Cut SWI and phase patches around the candidates of CELL.
 
     A patch is 16 x 16 x 16 voxels of SWI beside as many of high-passed phase, at the scan's own resolution, with the
@@ -84,17 +37,7 @@ def command(
     from ..steps.stage2_crop import stage2_crop
 
     with progress("Patches") as on_progress:
-        path = stage2_crop(
-            cell,
-            network=network,
-            rule=rule,
-            distance_mm=distance,
-            scale=scale,
-            jitter=jitter,
-            seed=seed,
-            jobs=jobs,
-            on_progress=on_progress,
-        )
+        path = stage2_crop(cell, Cropping(**asked), jobs=jobs, on_progress=on_progress)
     for role, count in (read_record(path) or {})["patches"].items():
         marks = f", {count['marks']} marks" if count["marks"] else ""
         beside = f", {count['unlabelled']} beside one (not taught)" if count["unlabelled"] else ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .recipe import Background, Scale
 
 __all__ = ["BACKGROUNDS", "SCALES", "complement", "minmax", "phase_channel", "swi_channel"]
 
-SCALES: tuple[str, ...] = ("paper", "slice", "fixed")
+SCALES: tuple[str, ...] = get_args(Scale)
 """How grey values become 0..1, see :func:`swi_channel` and :func:`phase_channel`."""
 
-BACKGROUNDS: tuple[str, ...] = ("black", "white")
+BACKGROUNDS: tuple[str, ...] = get_args(Background)
 """What the complement makes of the outside of the brain, see :func:`complement`."""
 
 _BRIGHT_PERCENTILE = 99.9

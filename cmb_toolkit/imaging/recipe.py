@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ..errors import UsageError
 
-__all__ = ["Recipe"]
+__all__ = ["Background", "Recipe", "Scale"]
+
+Scale: TypeAlias = Literal["paper", "slice", "fixed"]
+Background: TypeAlias = Literal["black", "white"]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..classifiers import CLASSIFIERS
 from ..detectors import finders
 from ..evaluation.folding import Folding
 from ..evaluation.rules import RULES
 from ..model import LARGEST_IMAGE
 from ..names import Grammar
 from ..recipe import Recipe, declared
+from ..stage2.recipe import ClassifierTraining, Classifying, Cropping
 
 __all__ = ["OPTIONS", "SEEDED", "TEXT", "Kind", "choice", "named", "number", "whole", "words"]
 
@@ -75,19 +74,17 @@ def named(grammar: Grammar) -> Kind:
 
 def _declared(recipe: type[Recipe]) -> dict[str, Kind]:
     """What a recipe says that may be set."""
-    return {
-        name: Kind(said.expected(each.default), partial(said.fits, default=each.default))
-        for name, (each, said) in declared(recipe).items()
-        if said.in_settings
-    }
+    kinds = {}
+    for name, each in declared(recipe).items():
+        if each.said.in_settings:
+            kinds[name] = Kind(each.expected('"'), each.takes)
+            if each.kind is bool and each.optional:
+                kinds[f"no-{name}"] = kinds[name]
+    return kinds
 
 
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TEXT = Kind("a text", _is_text)
-COPIES = Kind(
-    "two whole numbers from 1, for example [24, 24]",
-    lambda v: isinstance(v, list) and len(v) == 2 and all(whole(1).fits(n) for n in v),
-)
 RADII = Kind(
     "a list of numbers above 0, for example [1, 1.5, 2]",
     lambda v: isinstance(v, list) and bool(v) and all(number(0, open_low=True).fits(r) for r in v),
@@ -97,9 +94,6 @@ KEYS = Kind(
     lambda v: isinstance(v, dict) and all(isinstance(x, str | int | float) for x in v.values()),
 )
 
-_CLASS_WEIGHT = Kind(
-    'a number above 0, "ratio" or "none"', lambda v: v in ("ratio", "none") or number(0, open_low=True).fits(v)
-)
 _PHASE_RANGE = number(0, open_low=True, word="radians")
 _MM = number(0, open_low=True)
 _SHARE = number(0, 1, open_low=True)
@@ -169,32 +163,9 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     **dict.fromkeys(finders(), _FINDING),
     "frst": {**_FINDING, "radius": RADII, "margin": number(0)},
-    "stage2-crop": {
-        "network": choice(*CLASSIFIERS),
-        "rule": _RULE,
-        "distance": _MM,
-        "scale": _SCALE,
-        "jitter": whole(0),
-    },
-    "stage2-train": {
-        "schedule": choice("auto", "short", "paper"),
-        "network": choice(*CLASSIFIERS),
-        "epochs": whole(1),
-        "batch": whole(1),
-        "learning-rate": number(0, open_low=True),
-        "warm-up": whole(0),
-        "decay": choice("none", "cosine"),
-        "class-weight": _CLASS_WEIGHT,
-        "augment": choice("paper", "in-plane", "drawn", "none"),
-        "copies": COPIES,
-        "select": choice("loss", "auc"),
-        "patience": whole(0),
-    },
-    "stage2-classify": {
-        "threshold": number(0, 1, word="validation"),
-        "most-false": _MM,
-        "batch": whole(1),
-    },
+    "stage2-crop": _declared(Cropping),
+    "stage2-train": _declared(ClassifierTraining),
+    "stage2-classify": _declared(Classifying),
     "evaluate": {
         "rule": _RULE,
         "distance-mm": _MM,

@@ -12,14 +12,17 @@ SWI and phase stand side by side in one array (16, 32, 16). Each half is turned 
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .recipe import Augmentation
 
 __all__ = ["AUGMENTATIONS", "epoch", "joint_index", "symmetries", "transform"]
 
-AUGMENTATIONS: tuple[str, ...] = ("paper", "in-plane", "drawn", "none")
+AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 """``paper``: 24 copies as above. ``in-plane``: the 16 symmetries that keep the slice axis, which is what a volume with
 thick slices has (8 of the square, upright and upside down). ``drawn``: these, each time moved and with other grey
 values (:mod:`.drawing`). ``none``: the patch as it is."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ..errors import UsageError
-from .training import WARM_UP, Recipe
+from .recipe import ClassifierTraining, Scheduled
 
-__all__ = ["SCHEDULES", "duration", "scheduled"]
+__all__ = ["duration", "scheduled"]
 
-SCHEDULES: tuple[str, ...] = ("auto", "short", "paper")
-"""``auto``: the short one; on a CPU of the small network, on a GPU of the paper's."""
+_WARM_UP = {"paper": 100, "channel": 100}
+"""Steps of warm-up of the networks that need one; the others have none."""
 
 _SHORT: dict[str, Any] = {"epochs": 15, "copies": (6, 1), "augmentation": "drawn"}
 _RATE: dict[str, Any] = {"learning_rate": 5e-4, "decay": "cosine"}
@@ -30,32 +29,16 @@ _A_SECOND: dict[Literal["CPU", "GPU"], dict[str, float]] = {
 """Patches trained on in a second by a core of a CPU and by a GPU (an H100). The paper's network stands for its like."""
 
 
-def scheduled(name: str, network: str | None, gpu: Callable[[], bool], **asked: Any) -> tuple[str, Recipe]:
-    """The network and the recipe of a schedule.
+def scheduled(asked: ClassifierTraining, gpu: Callable[[], bool]) -> Scheduled:
+    """The training that is asked for, with what is left open taken from its schedule; the warm-up is the network's.
 
-    Parameters
-    ----------
-    name : str
-        One of :data:`SCHEDULES`.
-    network : str or None
-        One of :data:`cmb_toolkit.stage2.networks.NETWORKS`; None for the schedule's.
-    gpu : callable
-        Whether there is a GPU to train on; asked only where that decides.
-    **asked
-        Of the recipe, over what the schedule says; None leaves it that. The warm-up is the network's.
-
-    Raises
-    ------
-    UsageError
-        If there is no such schedule, or the recipe cannot be.
+    ``auto`` is the short schedule; on a CPU of the small network, on a GPU of the paper's: `gpu` says whether there is
+    one, and is asked only where that decides.
     """
-    if name not in SCHEDULES:
-        raise UsageError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
-    if network is None:
-        network = "small" if name == "auto" and not gpu() else "paper"
-    short = _SHORT | _SHORT_OF.get(network, {})
-    said = {option: value for option, value in asked.items() if value is not None}
-    return network, Recipe(**{"warm_up": WARM_UP.get(network, 0), **({} if name == "paper" else short), **said})
+    network = asked.network or ("small" if asked.schedule == "auto" and not gpu() else "paper")
+    short = {} if asked.schedule == "paper" else _SHORT | _SHORT_OF.get(network, {})
+    said = {name: value for name, value in vars(asked).items() if value is not None}
+    return Scheduled(**{"warm_up": _WARM_UP.get(network, 0), **short, **said, "network": network})
 
 
 def duration(network: str, shown: int, validated: int, device: Literal["CPU", "GPU"], cores: int) -> float:

@@ -12,10 +12,9 @@ not come back. It may begin again with another seed (:func:`train_until_skilled`
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError
 from ..io.files import check_file
 from ..io.publish import replacing
 from ..keras_settings import backend_version, keras_backend
@@ -32,15 +31,12 @@ from ..model import OnProgress
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
 from .drawing import vary
+from .recipe import Scheduled
 from .skill import auc, no_skill, spread
 
 __all__ = [
-    "DECAY",
     "RESTARTS",
-    "SELECT",
-    "WARM_UP",
     "NoSkillError",
-    "Recipe",
     "class_weight",
     "engine",
     "predict",
@@ -50,15 +46,6 @@ __all__ = [
 
 _LARGEST_NOTE = 16 << 20
 """What the history of a training may take in its checkpoint [byte]."""
-
-WARM_UP = {"paper": 100, "channel": 100}
-"""Steps of warm-up of the networks that need one; the others have none."""
-
-SELECT: tuple[str, ...] = ("loss", "auc")
-"""What the best epoch is chosen by, on the validation patches."""
-
-DECAY: tuple[str, ...] = ("none", "cosine")
-"""How the learning rate falls: not at all, as the paper's, or as half a cosine from its height to 0 at the end."""
 
 _EPOCHS, _STEPS = 3, 100
 """A training is not judged before it has done both, unless it ends."""
@@ -86,81 +73,13 @@ class NoSkillError(DataError):
         self.history = history
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs : int
-        200 in the paper.
-    batch : int
-        Patches a step; 50 in the paper.
-    learning_rate : float
-        Adam's; 0.001 in the paper.
-    warm_up : int
-        Steps over which the rate rises to that, or the first epoch if that is shorter; 0 begins with all of it. Adam's
-        first steps are as long as any, on gradients of a network that knows nothing yet.
-    decay : str
-        One of :data:`DECAY`.
-    class_weights : 'ratio', 'none' or float
-        Weight of a microbleed's patch against that of another: the ratio of their numbers in an epoch, 1, or given.
-    augmentation : str
-        One of :data:`cmb_toolkit.stage2.augment.AUGMENTATIONS`.
-    copies : (int, int)
-        How often a patch of a microbleed, and any other patch, is shown in an epoch, each time in another symmetry.
-        24 and 24 are the paper's augmented set.
-    select : str
-        One of :data:`SELECT`; the loss is weighted as in training.
-    patience : int
-        Stop after so many epochs without a better one; 0 never stops.
-    seed : int
-    """
-
-    epochs: int = 200
-    batch: int = 50
-    learning_rate: float = 1e-3
-    class_weights: str | float = "ratio"
-    augmentation: str = "paper"
-    copies: tuple[int, int] = (24, 24)
-    select: str = "loss"
-    patience: int = 0
-    seed: int = 0
-    warm_up: int = 0
-    decay: str = "none"
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, *self.copies) < 1 or min(self.patience, self.seed, self.warm_up) < 0:
-            raise UsageError("epochs, batch and copies must be 1 or more, patience, seed and warm-up 0 or more.")
-        if not 0 < self.learning_rate < 1:
-            raise UsageError(
-                f"learning rate {self.learning_rate:g}: expected above 0 and below 1; the paper's is 0.001."
-            )
-        if self.select not in SELECT:
-            raise UsageError(f"select {self.select!r}: choose the best epoch by one of {', '.join(SELECT)}.")
-        if self.decay not in DECAY:
-            raise UsageError(f"decay {self.decay!r}: the learning rate falls by one of {', '.join(DECAY)}.")
-        if isinstance(self.class_weights, str):
-            if self.class_weights not in ("ratio", "none"):
-                raise UsageError(f"class weights {self.class_weights!r}: expected ratio, none or a number above 0.")
-        elif not 0 < self.class_weights < float("inf"):
-            raise UsageError(f"class weight {self.class_weights:g}: must be above 0 and finite.")
-
-    def rate(self, step: int, epoch: int) -> float:
-        """The learning rate of a step, counted from 0, where an epoch has so many."""
-        rate = self.learning_rate * min(1.0, (step + 1) / max(min(self.warm_up, epoch), 1))
-        if self.decay == "cosine":
-            rate *= (1 + math.cos(math.pi * step / (self.epochs * epoch))) / 2
-        return rate
-
-
 def engine() -> str:
     """What trains and predicts, for the provenance; does not import it."""
     backend = keras_backend()
     return f"keras {version('keras')} ({backend} {backend_version(backend)})"
 
 
-def class_weight(labels: NDArray[np.intp], recipe: Recipe) -> float:
+def class_weight(labels: NDArray[np.intp], recipe: Scheduled) -> float:
     """Weight of a microbleed's patch against that of another.
 
     Raises
@@ -215,7 +134,7 @@ def train(
     model: Any,
     training: tuple[NDArray[np.float32], NDArray[np.intp]],
     validation: tuple[NDArray[np.float32], NDArray[np.intp]],
-    recipe: Recipe,
+    recipe: Scheduled,
     *,
     checkpoint: Path | None = None,
     key: str = "",
@@ -229,7 +148,7 @@ def train(
         From :func:`cmb_toolkit.stage2.networks.build`.
     training, validation : (patches, labels)
         (n, 16, 32, 16) float32 in 0..1, and (n,) integers: 1 microbleed, 0 not. Nothing else is looked at.
-    recipe : Recipe
+    recipe : Scheduled
     checkpoint : Path, optional
         File to go on from and to write after every epoch.
     key : str
@@ -340,7 +259,7 @@ def train_until_skilled(
     build: Callable[[int], Any],
     training: tuple[NDArray[np.float32], NDArray[np.intp]],
     validation: tuple[NDArray[np.float32], NDArray[np.intp]],
-    recipe: Recipe,
+    recipe: Scheduled,
     *,
     checkpoint: Path | None = None,
     key: str = "",
@@ -401,7 +320,7 @@ def train_until_skilled(
     return model, whole[["seed", *history.columns]]
 
 
-def _compile(model: Any, recipe: Recipe) -> None:
+def _compile(model: Any, recipe: Scheduled) -> None:
     from ..backend import keras
 
     # graph mode, whatever was set before: eager gradients are slow, and XLA is four times slower on CPUs
@@ -459,7 +378,7 @@ class _State:
         reasons = [no_skill(self.labels, row["val_auc"], row["val_spread"]) for row in history]
         return reasons[-1] if all(reasons) else ""
 
-    def finished(self, history: list[dict[str, Any]], recipe: Recipe) -> bool:
+    def finished(self, history: list[dict[str, Any]], recipe: Scheduled) -> bool:
         """Whether a training with this history is at its end."""
         if not history:
             return False
@@ -486,7 +405,7 @@ class _State:
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, note=np.array(note), **self._arrays())
 
-    def restore(self, path: Path, recipe: Recipe) -> None:
+    def restore(self, path: Path, recipe: Scheduled) -> None:
         """Go on from a checkpoint of the same training; leave everything as it is where there is none."""
         own = self._arrays()
         most = 2 * sum(array.nbytes for array in own.values()) + _LARGEST_NOTE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
 from ..model import OnProgress
+from ..stage2.recipe import Classifying
 from ..study.cell import finding, labelled_by, read_setup
 from ..study.evidence import hit_distance, validated
 from ..study.layout import Cell, Study
@@ -43,10 +44,8 @@ BY_VALIDATION = "on the validation subjects"
 
 def stage2_classify(
     cell: Path,
+    recipe: Classifying | None = None,
     *,
-    threshold: float | Literal["validation"] | None = None,
-    most_false: float | None = None,
-    batch: int = 256,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -56,17 +55,11 @@ def stage2_classify(
     ----------
     cell : Path
         A cell with patches and a trained network.
-    threshold : float or "validation", optional
-        Candidates with at least this probability are kept. ``validation`` takes the one with the greatest F1 over the
-        microbleeds of the *validation* subjects (each counts once, however many candidates lie on it), under the rule
-        that the patches were labelled by; of all values that keep the same candidates it takes the middle one.
-        By default the lowest that leaves at most :data:`MOST_FALSE` false positives per validation subject, where one
-        can be chosen, else :data:`DEFAULT`.
-    most_false : float, optional
-        For ``validation``: instead of the greatest F1, the lowest threshold that leaves at most so many false
-        positives per validation subject (paper: 1.42 in HR, 1.89 in LR).
-    batch : int
-        Patches at a time.
+    recipe : Classifying, optional
+        A threshold chosen on the *validation* subjects counts each microbleed once, however many candidates lie on
+        it, under the rule that the patches were labelled by; of all values that keep the same candidates the middle
+        one is taken. By default it is the lowest that leaves at most :data:`MOST_FALSE` false positives per validation
+        subject, where one can be chosen, else :data:`DEFAULT`.
     on_note : callable
         Given a line for each thing that may be wrong; they stand in the provenance as well.
     on_progress : callable
@@ -86,15 +79,12 @@ def stage2_classify(
     """
     from ..stage2.training import engine
 
-    by_default = threshold is None and most_false is None
-    most_false = MOST_FALSE if by_default else most_false
-    threshold = "validation" if threshold is None else threshold
-    if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
-        raise UsageError(f"threshold {threshold}: must be from 0 to 1, or validation.")
-    if most_false is not None and (threshold != "validation" or not most_false > 0):
-        raise UsageError("--most-false needs a number above 0, and a threshold chosen on the validation subjects.")
-    if batch < 1:
-        raise UsageError(f"batch {batch}: must be 1 or more.")
+    recipe = recipe or Classifying()
+    by_default = recipe.threshold is None and recipe.most_false is None
+    most_false = MOST_FALSE if by_default else recipe.most_false
+    threshold = "validation" if recipe.threshold is None else recipe.threshold
+    if most_false is not None and threshold != "validation":
+        raise UsageError("--most-false needs a threshold chosen on the validation subjects.")
     study, files = Study.of_cell(cell)
     digest = patches_digest(files)
     for path, before in ((files.cnn, "stage2-train"), (files.candidates, finding(files))):
@@ -120,7 +110,7 @@ def stage2_classify(
 
     model = networks.load(files.cnn)
     timed = stopwatch()
-    probability = predict(model, patches, batch=batch, on_progress=on_progress)
+    probability = predict(model, patches, batch=recipe.batch, on_progress=on_progress)
     _check_skill(files, table, probability)
     probability = probability[: len(candidates)]
     work = timed(sum(len(read_setup(files).roles[role]) for role in candidates["role"].unique()))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,18 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..classifiers import CLASSIFIERS
-from ..errors import DataError, MissingError, Problems, UsageError
+from ..errors import DataError, MissingError, Problems
 from ..evaluation.matching import rows_by_subject
 from ..evaluation.rules import rule_named
 from ..evaluation.rules.base import Rule
-from ..imaging.normalise import SCALES, phase_channel, swi_channel
+from ..imaging.normalise import phase_channel, swi_channel
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..parallel import for_each
 from ..stage2.patches import beside, cut
+from ..stage2.recipe import Cropping
 from ..study.boxes import boxes_of, is_merged
 from ..study.cell import finding, read_setup
 from ..study.geometry import read_geometry
@@ -46,13 +47,8 @@ _LEARNED_FROM = ("train", "validation")
 
 def stage2_crop(
     cell: Path,
+    recipe: Cropping | None = None,
     *,
-    network: str = "paper",
-    rule: str = "centre",
-    distance_mm: float = 3.0,
-    scale: Literal["fixed", "paper", "slice"] = "fixed",
-    jitter: int = 0,
-    seed: int = 0,
     jobs: int = 1,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -72,18 +68,7 @@ def stage2_crop(
     ----------
     cell : Path
         A cell with candidates.
-    network : str
-        One of :data:`cmb_toolkit.classifiers.CLASSIFIERS`: patches have its size.
-    rule : str
-        What a hit is: one of :data:`cmb_toolkit.evaluation.rules.RULES`.
-    distance_mm : float
-        For rules that go by a distance [mm], and for `jitter`.
-    scale : {"fixed", "paper", "slice"}
-        How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
-    jitter : int
-        Extra patches of each training mark, their centres drawn uniformly within `distance_mm` of it.
-    seed : int
-        For `jitter`.
+    recipe : Cropping, optional
     jobs : int
         Worker processes.
     on_progress : callable
@@ -99,15 +84,10 @@ def stage2_crop(
     UsageError, MissingError, DataError, StorageError
         With a line for each subject whose patches cannot be cut; then none are written.
     """
-    if network not in CLASSIFIERS:
-        raise UsageError(f"network {network!r} is not known; choose one of {', '.join(CLASSIFIERS)}.")
-    size = CLASSIFIERS[network].size
-    hit = rule_named(rule, distance_mm=distance_mm)
-    if scale not in SCALES or jitter < 0 or seed < 0 or jobs < 1:
-        raise UsageError(
-            f"scale must be one of {', '.join(SCALES)}; jitter and seed 0 or more; jobs 1 or more. "
-            f"Found {scale}, {jitter}, {seed}, {jobs}."
-        )
+    recipe = recipe or Cropping()
+    asked = asdict(recipe)
+    size = CLASSIFIERS[asked.pop("network")].size
+    hit = rule_named(recipe.rule, distance_mm=recipe.distance_mm)
     study, files = Study.of_cell(cell)
     setup = read_setup(files)
     candidates = _read_candidates(files, setup.roles)
@@ -117,17 +97,13 @@ def stage2_crop(
     thickness = {subject: _thickness(study, subject) for subject in candidates["participant_id"].unique()}
     table = candidates.assign(label=_labels(files, candidates, truth, hit, thickness), origin="candidate")
     marks = _marks(truth, setup.roles)
-    jittered = [_jittered(study, marks[marks["role"] == "train"], jitter, distance_mm, seed)] if jitter else []
+    jittered = [_jittered(study, marks[marks["role"] == "train"], recipe)] if recipe.jitter else []
     table = pd.concat([table, marks, *jittered], ignore_index=True)
     tasks = _tasks(study, table)
     record = Record(
         step="stage2-crop",
         parameters={
-            "rule": rule,
-            "distance_mm": distance_mm,
-            "scale": scale,
-            "jitter": jitter,
-            "seed": seed,
+            **asked,
             "size": size,
             "roles": {role: list(names) for role, names in setup.roles.items()},
         },
@@ -148,7 +124,7 @@ def stage2_crop(
         open_memmap(folder / ARRAY, mode="w+", dtype=np.float32, shape=shape).flush()
         with (folder / ARRAY).open("r+b") as stream:  # on a full disk fail here: a sparse map would kill the process
             os.posix_fallocate(stream.fileno(), 0, (folder / ARRAY).stat().st_size)
-        work = partial(_cut_subject, array=folder / ARRAY, scale=scale, size=size)
+        work = partial(_cut_subject, array=folder / ARRAY, scale=recipe.scale, size=size)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[list(COLUMNS)], folder / TABLE)
         contents = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
@@ -224,13 +200,13 @@ def _marks(truth: pd.DataFrame, roles: Mapping[str, Sequence[str]]) -> pd.DataFr
     return own.assign(candidate_id=names, role=own["participant_id"].map(role_of), label=1, origin="microbleed")
 
 
-def _jittered(study: Study, marks: pd.DataFrame, copies: int, distance_mm: float, seed: int) -> pd.DataFrame:
+def _jittered(study: Study, marks: pd.DataFrame, recipe: Cropping) -> pd.DataFrame:
     """Marks again, shifted by vectors that are uniform in a sphere of the hit distance; inside the volume."""
-    rng = np.random.default_rng(seed)
-    again = marks.loc[marks.index.repeat(copies)].reset_index(drop=True)
+    rng = np.random.default_rng(recipe.seed)
+    again = marks.loc[marks.index.repeat(recipe.jitter)].reset_index(drop=True)
     direction = rng.standard_normal((len(again), 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    shift = distance_mm * rng.random((len(again), 1)) ** (1 / 3) * direction
+    shift = recipe.distance_mm * rng.random((len(again), 1)) ** (1 / 3) * direction
     places = again[["i", "j", "k"]].to_numpy(float, copy=True)
     for subject, rows in rows_by_subject(again).items():
         geometry = read_geometry(study, subject)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,37 +20,27 @@ from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..machine import cores, in_words
 from ..model import OnProgress
+from ..stage2.recipe import ClassifierTraining, Scheduled
+from ..stage2.schedule import duration, scheduled
 from ..study.cell import read_setup
 from ..study.evidence import validated
-from ..study.layout import Study
+from ..study.layout import Cell, Study
 from ..study.made_from import check_patches, patches_digest
 from ..study.patches import TABLE, check_values, read_patches
 from ..study.purposes import trained_classifier
-
-if TYPE_CHECKING:
-    from ..stage2.training import Recipe
 
 __all__ = ["stage2_train"]
 
 REVISION = 1
 
+_Patches: TypeAlias = tuple[NDArray[np.float32], NDArray[np.intp]]
+"""Patches and their labels."""
+
 
 def stage2_train(
     cell: Path,
+    recipe: ClassifierTraining | None = None,
     *,
-    schedule: str = "auto",
-    network: str | None = None,
-    epochs: int | None = None,
-    batch: int = 50,
-    learning_rate: float | None = None,
-    class_weights: str | float = "ratio",
-    augmentation: str | None = None,
-    copies: tuple[int, int] | None = None,
-    select: str = "loss",
-    patience: int = 0,
-    seed: int = 0,
-    warm_up: int | None = None,
-    decay: str | None = None,
     restart: bool = False,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -66,13 +56,7 @@ def stage2_train(
     ----------
     cell : Path
         A cell with patches.
-    schedule : str
-        One of :data:`cmb_toolkit.stage2.schedule.SCHEDULES`: what is not given of the following is taken from it.
-    network : str, optional
-        One of :data:`cmb_toolkit.stage2.networks.NETWORKS`.
-    epochs, batch, learning_rate, class_weights, augmentation, copies, select, patience, seed, warm_up, decay
-        See :class:`cmb_toolkit.stage2.training.Recipe`; `warm_up` by default that of the network,
-        :data:`cmb_toolkit.stage2.training.WARM_UP`.
+    recipe : ClassifierTraining, optional
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
     on_note : callable
@@ -92,52 +76,72 @@ def stage2_train(
         Among others a DataError if it learned nothing with any of the seeds; no network is written then.
     """
     from ..device import on_gpu
-    from ..stage2.schedule import scheduled
     from ..stage2.training import engine
 
-    network, recipe = scheduled(
-        schedule,
-        network,
-        on_gpu,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        class_weights=class_weights,
-        augmentation=augmentation,
-        copies=copies,
-        select=select,
-        patience=patience,
-        seed=seed,
-        warm_up=warm_up,
-        decay=decay,
-    )
+    plan = scheduled(recipe or ClassifierTraining(), on_gpu)
     study, files = Study.of_cell(cell)
-    parameters = {"network": network, **asdict(recipe), "patches": patches_digest(files)}
+    parameters = {**asdict(plan), "patches": patches_digest(files)}
+    del parameters["schedule"]  # what it stands for is there
     check_patches(files)
     record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), REVISION)
-    checkpoint = files.scratch / "cnn.checkpoint.npz"
     if restart:
         for path in files.scratch.glob("cnn.checkpoint*.npz"):
             path.unlink()
     elif all(record.is_current(path) for path in (files.cnn, files.cnn_history, files.cnn_loss)):
         Warned(on_note).again(files.cnn)
         return files.cnn
+    table, training, validation = _patches_of(files, plan.network)
+    warned = Warned(on_note)
+    warned.add(*validated(study, "the epoch of stage 2", read_setup(files).roles["validation"]))
+    trained_for = trained_classifier(study, files).as_json()
+    on_note(_announcement(plan, training[1], validation[1]))
+    model, history, noted = _train(files, plan, training, validation, warned, on_progress)
+    noted |= {
+        **{role: _learned_from(table[table["role"] == role]) for role in ("train", "validation")},
+        "trained_for": trained_for,
+        "warnings": warned.lines,
+    }
+    _write(files, record, model, history, noted)
+    return files.cnn
+
+
+def _patches_of(files: Cell, network: str) -> tuple[pd.DataFrame, _Patches, _Patches]:
+    """The table of patches, and those to train and to validate with.
+
+    Raises
+    ------
+    DataError
+        If they are not of the network's size.
+    """
     table, patches = read_patches(files.patches)
     if patches.shape[1] != CLASSIFIERS[network].size:
         raise DataError(
             f"{files.patches}: holds patches of {patches.shape[1]} voxels, but the network {network} takes "
             f"{CLASSIFIERS[network].size}. Run `cmbtk stage2-crop --network {network}` on this cell again."
         )
-    training, validation = (_rows(files.patches, table, patches, role) for role in ("train", "validation"))
-    warned = Warned(on_note)
-    warned.add(*validated(study, "the epoch of stage 2", read_setup(files).roles["validation"]))
-    trained_for = trained_classifier(study, files).as_json()
-    on_note(_announcement(network, recipe, training[1], validation[1]))
+    rows = partial(_rows, files.patches, table, patches)
+    return table, rows("train"), rows("validation")
+
+
+def _train(
+    files: Cell,
+    plan: Scheduled,
+    training: _Patches,
+    validation: _Patches,
+    warned: Warned,
+    on_progress: OnProgress,
+) -> tuple[Any, pd.DataFrame, dict[str, Any]]:
+    """The network, its history, and what to note of its training.
+
+    Raises
+    ------
+    DataError
+        If it learned nothing with any of the seeds.
+    """
     # only now, after everything was checked: importing Keras takes seconds
-    from ..report.figures import draw_losses
     from ..stage2 import networks
     from ..stage2.skill import LEAST, enough
-    from ..stage2.training import NoSkillError, train_until_skilled
+    from ..stage2.training import NoSkillError, engine, train_until_skilled
 
     if not enough(validation[1]):
         warned.add(
@@ -152,12 +156,12 @@ def stage2_train(
 
     try:
         model, history = train_until_skilled(
-            partial(networks.build, network),
+            partial(networks.build, plan.network),
             training,
             validation,
-            recipe,
-            checkpoint=checkpoint,
-            key=json.dumps([parameters["patches"], network, engine()]),
+            plan,
+            checkpoint=files.scratch / "cnn.checkpoint.npz",
+            key=json.dumps([patches_digest(files), plan.network, engine()]),
             on_restart=begins_again,
             on_progress=on_progress,
         )
@@ -169,15 +173,22 @@ def stage2_train(
             "whether the patches show what they should (`cmbtk stage2-crop` cuts them)."
         ) from error
     best = history[history["best"]].iloc[-1]
-    noted = {
-        **{role: _learned_from(table[table["role"] == role]) for role in ("train", "validation")},
-        "trained_for": trained_for,
-        "best": {"epoch": int(best["epoch"])} | {name: float(best[name]) for name in ("val_loss", "val_auc")},
-        "seed_trained": int(best["seed"]),
-        "restarts": restarts,
-        "parameters_trained": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
-        "warnings": warned.lines,
-    }
+    return (
+        model,
+        history,
+        {
+            "best": {"epoch": int(best["epoch"])} | {name: float(best[name]) for name in ("val_loss", "val_auc")},
+            "seed_trained": int(best["seed"]),
+            "restarts": restarts,
+            "parameters_trained": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
+        },
+    )
+
+
+def _write(files: Cell, record: Record, model: Any, history: pd.DataFrame, noted: dict[str, Any]) -> None:
+    from ..report.figures import draw_losses
+    from ..stage2 import networks
+
     writers: dict[Path, Callable[[Path], object]] = {
         files.cnn_history: partial(write_tsv, history),
         files.cnn_loss: lambda path: draw_losses(None, history, f"{files.name}: training of the 3D-CNN", path),
@@ -187,7 +198,6 @@ def stage2_train(
         with publish(target, record) as out:
             out.note(**noted)
             write(out)
-    return files.cnn
 
 
 def _learned_from(rows: pd.DataFrame) -> dict[str, Any]:
@@ -199,24 +209,21 @@ def _learned_from(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _announcement(network: str, recipe: Recipe, training: NDArray[np.intp], validation: NDArray[np.intp]) -> str:
+def _announcement(plan: Scheduled, training: NDArray[np.intp], validation: NDArray[np.intp]) -> str:
     """What is trained, on what, and how long that will take."""
     from ..device import on_gpu
-    from ..stage2.schedule import duration
 
     device: Literal["CPU", "GPU"] = "GPU" if on_gpu() else "CPU"
-    shown = recipe.epochs * int(np.where(training == 1, *recipe.copies).sum())
-    seconds = duration(network, shown, recipe.epochs * len(validation), device, cores())
-    marked, others = recipe.copies
+    shown = plan.epochs * int(np.where(training == 1, *plan.copies).sum())
+    seconds = duration(plan.network, shown, plan.epochs * len(validation), device, cores())
+    marked, others = plan.copies
     return (
-        f"Network {network} on a {device}: {len(training)} patches, those of microbleeds {marked} times an epoch and "
-        f"others {others}, epochs {recipe.epochs}: about {in_words(seconds)}. The paper's own: --schedule paper."
+        f"Network {plan.network} on a {device}: {len(training)} patches, those of microbleeds {marked} times an epoch "
+        f"and others {others}, epochs {plan.epochs}: about {in_words(seconds)}. The paper's own: --schedule paper."
     )
 
 
-def _rows(
-    folder: Path, table: pd.DataFrame, patches: NDArray[np.float32], role: str
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+def _rows(folder: Path, table: pd.DataFrame, patches: NDArray[np.float32], role: str) -> _Patches:
     """Labelled patches of one role, copied out of the map: nothing else can be reached from them."""
     rows = np.flatnonzero((table["role"] == role) & table["label"].notna())
     labels = table["label"].to_numpy()[rows]

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.classifiers import CLASSIFIERS, Classifier
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.stage2.recipe import ClassifierTraining
 from cmb_toolkit.study.patches import read_patches
 
 
@@ -29,7 +30,7 @@ def test_its_line_is_enough_for_all_of_stage_2_and_the_results(run, study):
     run("stage2-crop", cell.folder)
     train = import_module("cmb_toolkit.steps.stage2_train").stage2_train
     with pytest.raises(DataError, match=r"patches of 16 voxels, but the network tiny takes 8.*--network tiny"):
-        train(cell.folder, network="tiny", epochs=1)
+        train(cell.folder, ClassifierTraining(network="tiny", epochs=1))
     run("stage2-crop", cell.folder, "--network", "tiny")
     table, patches = read_patches(cell.patches)
     assert patches.shape == (len(table), 8, 16, 8)

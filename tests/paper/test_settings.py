@@ -11,6 +11,8 @@ from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.paper.cells import list_cells
 from cmb_toolkit.paper.options import OPTIONS, words
 from cmb_toolkit.paper.settings import NAMES, load_settings, settings_of
+from cmb_toolkit.recipe import declared
+from cmb_toolkit.stage2.recipe import ClassifierTraining
 from cmb_toolkit.stage2.schedule import scheduled
 from cmb_toolkit.workflow.jobs import list_jobs
 
@@ -45,13 +47,11 @@ def test_the_paper_and_its_files_differ_in_network_and_epochs():
 
 def test_the_papers_settings_are_the_papers_schedule_whatever_machine():
     given = load_settings("paper").step("stage2-train")
-    network, recipe = scheduled("paper", None, lambda: False)
+    recipe = scheduled(ClassifierTraining("paper"), lambda: False)
     assert given["schedule"] == "paper"
-    assert given["network"] == network
-    renamed = {"class-weight": "class_weights", "augment": "augmentation"}
-    for option in given.keys() - {"schedule", "network"}:
-        value = getattr(recipe, renamed.get(option, option.replace("-", "_")))
-        assert given[option] == (list(value) if option == "copies" else value)
+    for name, value in given.items():
+        planned = getattr(recipe, declared(ClassifierTraining)[name].field)
+        assert value == (list(planned) if name == "copies" else planned)
     assert load_settings("demo").step("stage2-train")["schedule"] == "paper", "nothing that depends on the machine"
 
 

@@ -2,8 +2,8 @@ import pytest
 
 from cmb_toolkit.device import on_gpu
 from cmb_toolkit.errors import UsageError
+from cmb_toolkit.stage2.recipe import ClassifierTraining, Scheduled
 from cmb_toolkit.stage2.schedule import duration, scheduled
-from cmb_toolkit.stage2.training import Recipe
 
 
 def never():
@@ -21,8 +21,8 @@ def never():
     ],
 )
 def test_the_short_schedule_fits_the_machine(name, network, gpu, trained, epochs):
-    chosen, recipe = scheduled(name, network, gpu)
-    assert chosen == trained
+    recipe = scheduled(ClassifierTraining(name, network), gpu)
+    assert recipe.network == trained
     assert (recipe.epochs, recipe.copies, recipe.augmentation) == (epochs, (6, 1), "drawn")
     small = trained == "small"
     assert (recipe.warm_up, recipe.learning_rate, recipe.decay) == (
@@ -31,7 +31,8 @@ def test_the_short_schedule_fits_the_machine(name, network, gpu, trained, epochs
 
 
 def test_the_papers_schedule_is_the_papers_on_any_machine():
-    assert scheduled("paper", None, never) == ("paper", Recipe(200, 50, 1e-3, "ratio", "paper", (24, 24), warm_up=100))
+    assert scheduled(ClassifierTraining("paper"), never) == Scheduled("paper", warm_up=100)
+    assert (Scheduled().network, Scheduled().epochs, Scheduled().copies) == ("paper", 200, (24, 24))
 
 
 def test_what_is_asked_for_wins():
@@ -42,20 +43,19 @@ def test_what_is_asked_for_wins():
         "warm_up": 7,
         "learning_rate": 0.01,
         "decay": "none",
-        "patience": None,
     }
     for name in ("short", "paper"):
-        _, recipe = scheduled(name, "paper", never, **asked)
-        assert recipe == Recipe(3, 50, 0.01, "ratio", "none", (2, 2), warm_up=7)
-    with pytest.raises(UsageError, match="schedule 'long' is not known; choose one of auto, short, paper"):
-        scheduled("long", None, never)
+        recipe = scheduled(ClassifierTraining(name, "paper", **asked), never)
+        assert recipe == Scheduled(name, **asked)
+    with pytest.raises(UsageError, match="--schedule long: expected one of auto, short, paper"):
+        ClassifierTraining("long")
 
 
 def test_how_long_it_takes_on_two_cores():
     """For 2,000 patches, 300 of microbleeds, of some 25 training subjects."""
 
     def minutes(schedule, network):
-        _, recipe = scheduled(schedule, network, never)
+        recipe = scheduled(ClassifierTraining(schedule, network), never)
         shown = recipe.epochs * (300 * recipe.copies[0] + 1700 * recipe.copies[1])
         return duration(network, shown, recipe.epochs * 500, "CPU", 2) / 60
 

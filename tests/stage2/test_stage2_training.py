@@ -3,10 +3,10 @@ import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.recipe import Scheduled
 from cmb_toolkit.stage2.skill import auc
 from cmb_toolkit.stage2.training import (
     NoSkillError,
-    Recipe,
     _State,
     class_weight,
     engine,
@@ -15,7 +15,7 @@ from cmb_toolkit.stage2.training import (
     train_until_skilled,
 )
 
-QUICK = Recipe(epochs=4, batch=10, augmentation="drawn", copies=(2, 1))
+QUICK = Scheduled(epochs=4, batch=10, augmentation="drawn", copies=(2, 1))
 
 
 class KilledError(Exception):
@@ -46,7 +46,7 @@ def test_small_network_learns_balls_from_tubes(make_patches):
     model = networks.build("small", 0)
     training, validation, test = make_patches(90, 1), make_patches(30, 2), make_patches(60, 3)
     calls = []
-    recipe = Recipe(epochs=4, batch=30, learning_rate=2e-3, augmentation="in-plane", copies=(4, 2))
+    recipe = Scheduled(epochs=4, batch=30, learning_rate=2e-3, augmentation="in-plane", copies=(4, 2))
     history = train(model, training, validation, recipe, on_progress=lambda *call: calls.append(call))
     probability = predict(model, test[0], batch=32)
     assert auc(test[1], probability) > 0.95
@@ -59,14 +59,14 @@ def test_small_network_learns_balls_from_tubes(make_patches):
 
 
 def test_the_rate_rises_over_the_first_steps_and_no_longer_than_an_epoch():
-    recipe = Recipe(learning_rate=0.1, warm_up=4)
+    recipe = Scheduled(learning_rate=0.1, warm_up=4)
     assert np.allclose([recipe.rate(step, 100) for step in range(6)], [0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
     assert np.allclose([recipe.rate(step, 2) for step in range(3)], [0.05, 0.1, 0.1])
-    assert Recipe(learning_rate=0.1, warm_up=0).rate(0, 100) == 0.1
+    assert Scheduled(learning_rate=0.1, warm_up=0).rate(0, 100) == 0.1
 
 
 def test_the_rate_falls_to_nothing_at_the_end_by_a_cosine():
-    recipe = Recipe(epochs=2, learning_rate=0.1, decay="cosine", warm_up=2)
+    recipe = Scheduled(epochs=2, learning_rate=0.1, decay="cosine", warm_up=2)
     assert np.allclose([recipe.rate(step, 4) for step in (0, 4, 6)], [0.05, 0.05, 0.1 * (1 - np.sqrt(0.5)) / 2])
     assert 0 < recipe.rate(7, 4) < 0.004
 
@@ -81,7 +81,7 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_steps(make_patches):
         return result
 
     model.train_on_batch = told
-    history = train(model, make_patches(12, 1), make_patches(6, 2), Recipe(epochs=2, batch=4, copies=(1, 1)))
+    history = train(model, make_patches(12, 1), make_patches(6, 2), Scheduled(epochs=2, batch=4, copies=(1, 1)))
     assert np.allclose(history["loss"], np.reshape(seen, (2, 3)).mean(axis=1))
     assert np.ptp(seen) > 0.01
 
@@ -121,7 +121,7 @@ def test_finished_training_can_be_prolonged_but_not_shortened(make_patches, tmp_
 
     def run(epochs, **change):
         steps = []
-        recipe = Recipe(**{**QUICK.__dict__, "epochs": epochs, **change})
+        recipe = Scheduled(**{**QUICK.__dict__, "epochs": epochs, **change})
         model = networks.build("small", 0)
         history = train(
             model, training, validation, recipe, checkpoint=checkpoint, on_progress=lambda n, *_: steps.append(n)
@@ -148,7 +148,7 @@ def test_damaged_checkpoint_is_not_used(make_patches, tmp_path):
         networks.build("small", 0),
         make_patches(12, 1),
         make_patches(6, 2),
-        Recipe(epochs=1, batch=12, copies=(1, 1)),
+        Scheduled(epochs=1, batch=12, copies=(1, 1)),
         checkpoint=checkpoint,
     )
     assert len(history) == 1
@@ -161,7 +161,7 @@ def test_a_checkpoint_that_is_not_the_trainings_own_is_not_used(make_patches, tm
 
     def steps():
         counted = []
-        recipe = Recipe(epochs=1, batch=12, copies=(1, 1))
+        recipe = Scheduled(epochs=1, batch=12, copies=(1, 1))
         model = networks.build("small", 0)
         train(model, *sets, recipe, checkpoint=checkpoint, on_progress=lambda n, *_: counted.append(n))
         return len(counted) - 1
@@ -180,7 +180,7 @@ def test_a_checkpoint_that_is_not_the_trainings_own_is_not_used(make_patches, tm
 def test_paper_network_trains_a_step(make_patches):
     model = networks.build("paper", 0)
     before = model.get_weights()
-    history = train(model, make_patches(4, 1), make_patches(2, 2), Recipe(epochs=1, batch=4, copies=(1, 1)))
+    history = train(model, make_patches(4, 1), make_patches(2, 2), Scheduled(epochs=1, batch=4, copies=(1, 1)))
     assert np.isfinite(history[["loss", "val_loss"]].to_numpy()).all()
     moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
     assert np.mean(moved) > 0.9
@@ -189,7 +189,7 @@ def test_paper_network_trains_a_step(make_patches):
 def test_early_stopping_keeps_the_best_weights(make_patches):
     # what is learned in training is wrong in validation: the longer, the worse
     training, (patches, labels) = make_patches(12, 1), make_patches(12, 1)
-    recipe = Recipe(epochs=30, batch=12, learning_rate=3e-3, augmentation="none", copies=(1, 1), patience=2)
+    recipe = Scheduled(epochs=30, batch=12, learning_rate=3e-3, augmentation="none", copies=(1, 1), patience=2)
     model = networks.build("small", 0)
     history = train(model, training, (patches, 1 - labels), recipe)
     best = int(history["epoch"][history["best"]].iloc[-1])
@@ -213,10 +213,10 @@ def test_predictions_do_not_depend_on_the_batch(make_patches):
 
 def test_class_weight():
     labels = np.array([1, 0, 0, 0])
-    assert class_weight(labels, Recipe()) == 3
-    assert class_weight(labels, Recipe(copies=(6, 1))) == 0.5
-    assert class_weight(labels, Recipe(class_weights="none")) == 1
-    assert class_weight(labels, Recipe(class_weights=12.6)) == 12.6
+    assert class_weight(labels, Scheduled()) == 3
+    assert class_weight(labels, Scheduled(copies=(6, 1))) == 0.5
+    assert class_weight(labels, Scheduled(class_weights="none")) == 1
+    assert class_weight(labels, Scheduled(class_weights=12.6)) == 12.6
 
 
 @pytest.mark.parametrize(("label", "kind"), [(0, "microbleed"), (1, "other")])
@@ -232,7 +232,7 @@ def test_validation_must_allow_a_choice(make_patches):
         train(networks.build("small"), make_patches(6, 0), nothing, QUICK)
     patches, _ = make_patches(6, 1)
     with pytest.raises(DataError, match="6 validation patches, 0 of them microbleeds"):
-        train(networks.build("small"), make_patches(6, 0), (patches, np.zeros(6, int)), Recipe(select="auc"))
+        train(networks.build("small"), make_patches(6, 0), (patches, np.zeros(6, int)), Scheduled(select="auc"))
 
 
 def test_divergence_is_reported(make_patches):
@@ -259,7 +259,7 @@ def test_divergence_is_reported(make_patches):
 )
 def test_recipes_that_cannot_be(wrong):
     with pytest.raises(UsageError):
-        Recipe(**wrong)
+        Scheduled(**wrong)
 
 
 def test_engine_names_versions():
@@ -280,7 +280,7 @@ def balls(n, seed, size=8):
     return np.clip(patches + rng.normal(0, 0.1, patches.shape), 0, 1).astype(np.float32), labels
 
 
-EASY = Recipe(epochs=3, batch=12, augmentation="in-plane", copies=(1, 1), warm_up=4)
+EASY = Scheduled(epochs=3, batch=12, augmentation="in-plane", copies=(1, 1), warm_up=4)
 
 
 @pytest.mark.parametrize("name", ["paper", "channel"])
@@ -310,7 +310,7 @@ def flat(n):
 
 
 def test_a_training_that_learns_nothing_is_stopped_after_its_first_epochs():
-    recipe = Recipe(epochs=50, batch=1, augmentation="none", copies=(1, 1))
+    recipe = Scheduled(epochs=50, batch=1, augmentation="none", copies=(1, 1))
     with pytest.raises(NoSkillError) as caught:
         train(networks.build("small", 0), flat(30), flat(30), recipe)
     assert str(caught.value).startswith(
@@ -322,13 +322,13 @@ def test_a_training_that_learns_nothing_is_stopped_after_its_first_epochs():
 
 
 def test_few_validation_patches_stop_nothing():
-    recipe = Recipe(epochs=4, batch=1, augmentation="none", copies=(1, 1))
+    recipe = Scheduled(epochs=4, batch=1, augmentation="none", copies=(1, 1))
     assert len(train(networks.build("small", 0), flat(30), flat(27), recipe)) == 4
 
 
 def test_the_next_seed_is_tried_and_an_interrupted_one_gone_on_with(make_patches, tmp_path):
     sets = make_patches(60, 1), make_patches(30, 2)
-    recipe = Recipe(epochs=4, batch=20, learning_rate=2e-3, augmentation="in-plane", copies=(2, 1), seed=3)
+    recipe = Scheduled(epochs=4, batch=20, learning_rate=2e-3, augmentation="in-plane", copies=(2, 1), seed=3)
     built, told, steps = [], [], []
 
     def build(seed):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.recipe import ClassifierTraining, Classifying, Cropping
 from cmb_toolkit.steps.stage2_classify import stage2_classify
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.steps.stage2_train import _rows as _rows_to_learn
@@ -33,7 +35,7 @@ ROLES = {
     "test": ["sub-005"],
     "control": ["sub-006"],
 }
-QUICK = {"network": "small", "epochs": 2, "batch": 10, "augmentation": "in-plane", "copies": (4, 2)}
+QUICK = ClassifierTraining(network="small", epochs=2, batch=10, augmentation="in-plane", copies=(4, 2))
 
 
 def _write_volumes(study, subject, rng):
@@ -112,7 +114,7 @@ def _trained_to_copy(_study_to_copy, tmp_path_factory):
     shutil.copytree(_study_to_copy.root, root)
     cell = Study.open(root).cell("any", "swi", "1")
     stage2_crop(cell.folder)
-    stage2_train(cell.folder, **QUICK)
+    stage2_train(cell.folder, QUICK)
     return root
 
 
@@ -213,7 +215,7 @@ def test_a_candidate_is_labelled_by_lesion_and_one_beside_it_not_at_all(cell, of
     labelled = table[(table["role"] == "train") & table["label"].notna()]
     learned, labels = _rows_to_learn(cell.patches, table, patches, "train")
     assert len(learned) == len(labels) == len(labelled)
-    table, _ = read_patches(stage2_crop(cell.folder, rule="paper"))
+    table, _ = read_patches(stage2_crop(cell.folder, Cropping(rule="paper")))
     assert table["label"].notna().all(), "the paper's labels are by box"
 
 
@@ -246,13 +248,13 @@ def test_another_version_cuts_nothing_again_and_another_revision_does(cell, monk
 
 
 def test_crop_by_the_papers_rule_wants_the_labelled_slice(cell):
-    table, _ = read_patches(stage2_crop(cell.folder, rule="paper"))
+    table, _ = read_patches(stage2_crop(cell.folder, Cropping(rule="paper")))
     candidates = table[table["origin"] == "candidate"]
     assert candidates.groupby("participant_id")["label"].sum().to_dict() == BALLS
 
 
 def test_jittered_marks_lie_within_the_distance_and_are_trained_on_only(cell):
-    table, _ = read_patches(stage2_crop(cell.folder, jitter=5, distance_mm=4.0, seed=1))
+    table, _ = read_patches(stage2_crop(cell.folder, Cropping(jitter=5, distance_mm=4.0, seed=1)))
     marks = table[table["origin"] == "microbleed"]
     jittered = marks[marks["candidate_id"].str.count("_") == 2]
     assert len(jittered) == 5 * 8
@@ -304,10 +306,10 @@ def test_crop_with_damaged_or_missing_volumes(cell):
     assert not cell.patches.exists()
 
 
-@pytest.mark.parametrize("wrong", [{"jitter": -1}, {"scale": "z"}, {"jobs": 0}, {"rule": "near"}, {"distance_mm": 0}])
+@pytest.mark.parametrize("wrong", [{"jitter": -1}, {"scale": "z"}, {"rule": "near"}, {"distance_mm": 0}])
 def test_crop_options_that_cannot_be(cell, wrong):
     with pytest.raises(UsageError):
-        stage2_crop(cell.folder, **wrong)
+        stage2_crop(cell.folder, Cropping(**wrong))
 
 
 # --- train
@@ -328,7 +330,7 @@ def test_train_publishes_network_history_and_plot(trained):
     assert trained.cnn_loss.read_bytes().startswith(b"\x89PNG")
     assert networks.load(trained.cnn).name == "small"
     made = trained.cnn.stat().st_mtime_ns
-    stage2_train(trained.folder, **QUICK)
+    stage2_train(trained.folder, QUICK)
     assert trained.cnn.stat().st_mtime_ns == made
 
 
@@ -358,7 +360,7 @@ def test_train_never_reads_test_patches(trained):
         lambda t: t.__setitem__("label", t["label"].where(t["role"] != "test", 1 - t["label"])),
     )
     forget_contents(trained.patches)
-    stage2_train(trained.folder, **QUICK, restart=True)
+    stage2_train(trained.folder, QUICK, restart=True)
     assert all(np.array_equal(a, b) for a, b in zip(networks.load(trained.cnn).get_weights(), first, strict=True))
 
 
@@ -373,24 +375,24 @@ def test_train_needs_both_kinds(cell, role, label, kind):
     )
     forget_contents(folder)
     with pytest.raises(DataError, match=rf"patches\.tsv: no {kind} patch among the \d+ of the {role} subjects"):
-        stage2_train(cell.folder, **QUICK)
+        stage2_train(cell.folder, QUICK)
 
 
 def test_train_without_or_with_damaged_patches(cell):
     with pytest.raises(MissingError, match=r"patches: no patches.*stage2-crop"):
-        stage2_train(cell.folder, **QUICK)
+        stage2_train(cell.folder, QUICK)
     folder = stage2_crop(cell.folder)
     forget_contents(folder)
     whole = (folder / "patches.npy").read_bytes()
     (folder / "patches.npy").write_bytes(whole[:5000])
     with pytest.raises(DataError, match=r"patches\.npy: damaged"):
-        stage2_train(cell.folder, **QUICK)
+        stage2_train(cell.folder, QUICK)
     np.save(folder / "patches.npy", np.zeros((3, 16, 32, 16), np.float32))
     with pytest.raises(DataError, match=r"patches\.npy: holds float32 of shape \(3, 16, 32, 16\); expected"):
-        stage2_train(cell.folder, **QUICK)
+        stage2_train(cell.folder, QUICK)
     np.save(folder / "patches.npy", np.full((len(read_tsv(folder / "patches.tsv")), 16, 32, 16), 7, np.float32))
     with pytest.raises(DataError, match=r"patches must lie in 0\.\.1"):
-        stage2_train(cell.folder, **QUICK)
+        stage2_train(cell.folder, QUICK)
 
 
 def _swap(folder):
@@ -409,18 +411,18 @@ def test_patches_changed_by_hand_are_refused_by_all_that_take_them(trained, chan
     change(trained.patches)
     for step in (stage2_crop, stage2_train, stage2_classify):
         with pytest.raises(DataError, match=rf"patches: {name} changed since `cmbtk stage2-crop` wrote.*Remove this"):
-            step(trained.folder, **(QUICK if step is stage2_train else {}))
+            step(trained.folder, *([QUICK] if step is stage2_train else []))
     assert before == (trained.findings.exists(), trained.cnn.read_bytes())
     shutil.rmtree(trained.patches)
     stage2_crop(trained.folder)
-    stage2_train(trained.folder, **QUICK)
+    stage2_train(trained.folder, QUICK)
     assert trained.cnn.read_bytes() == before[1], "the same patches: the training is still that of them"
 
 
 def test_a_study_that_was_copied_is_not_one_that_was_edited(trained):
     for path in trained.patches.iterdir():
         os.utime(path, (1, 1))
-    stage2_train(trained.folder, **QUICK)
+    stage2_train(trained.folder, QUICK)
 
 
 def test_a_training_notes_what_it_is_for(trained):
@@ -437,7 +439,7 @@ def test_a_training_notes_what_it_is_for(trained):
 
 def test_train_refuses_wrong_options_before_reading(cell):
     with pytest.raises(UsageError):
-        stage2_train(cell.folder, epochs=0)
+        stage2_train(cell.folder, ClassifierTraining(epochs=0))
 
 
 # --- trainings that learn nothing
@@ -523,7 +525,7 @@ def test_a_network_copied_in_that_gives_one_output_is_refused(trained):
 
 
 def test_a_network_that_tells_validation_patches_apart_the_wrong_way_round_is_refused(many):
-    stage2_train(many.folder, **QUICK | {"epochs": 8, "learning_rate": 2e-3})
+    stage2_train(many.folder, replace(QUICK, epochs=8, learning_rate=2e-3))
     model = networks.load(many.cnn)
     model.layers[-1].set_weights([array[..., ::-1] for array in model.layers[-1].get_weights()])
     networks.save(model, many.cnn)
@@ -558,12 +560,12 @@ def test_by_default_as_many_are_kept_as_leave_one_false_positive_a_validation_su
     assert (false >= value).sum() <= 1
     lower = table["probability"][(table["role"] == "validation") & (table["probability"] < value)]
     assert lower.empty or (false >= lower.max()).sum() == 2, "the next would leave another"
-    stage2_classify(trained.folder, most_false=1.0)
+    stage2_classify(trained.folder, Classifying(most_false=1.0))
     assert read_record(trained.findings)["threshold"]["value"] == value
 
 
 def test_threshold_is_the_best_on_validation_and_in_the_middle(trained):
-    table = read_tsv(stage2_classify(trained.folder, threshold="validation"))
+    table = read_tsv(stage2_classify(trained.folder, Classifying(threshold="validation")))
     value = read_record(trained.findings)["threshold"]["value"]
     mine = table[table["role"] == "validation"].reset_index(drop=True)
 
@@ -588,11 +590,11 @@ def test_classify_does_not_look_at_the_test_truth(trained):
 
 
 def test_given_threshold(trained):
-    table = read_tsv(stage2_classify(trained.folder, threshold=0.0))
+    table = read_tsv(stage2_classify(trained.folder, Classifying(threshold=0.0)))
     assert table["kept"].all()
     assert read_record(trained.findings)["threshold"] == {"value": 0.0, "chosen": "given"}
     with pytest.raises(UsageError, match="from 0 to 1"):
-        stage2_classify(trained.folder, threshold=1.5)
+        stage2_classify(trained.folder, Classifying(threshold=1.5))
 
 
 def test_classify_when_candidates_have_changed(trained):
@@ -616,13 +618,13 @@ def test_without_a_threshold_one_is_chosen_or_said_to_be_by_default(trained):
     assert notes[0] == "Warning: microbleeds.tsv changed since the patches were cut: run `cmbtk stage2-crop` again."
     assert "the threshold is 0.5, for none could be chosen: no validation subject has a microbleed" in notes[1]
     with pytest.raises(DataError, match=r"no microbleed|has a microbleed to find"):
-        stage2_classify(trained.folder, threshold="validation")
-    stage2_classify(trained.folder, threshold=0.5)
+        stage2_classify(trained.folder, Classifying(threshold="validation"))
+    stage2_classify(trained.folder, Classifying(threshold=0.5))
     assert read_record(trained.findings)["threshold"] == {"value": 0.5, "chosen": "given"}
 
 
 def test_classify_refuses_a_network_for_other_patches(trained):
-    stage2_crop(trained.folder, scale="paper")
+    stage2_crop(trained.folder, Cropping(scale="paper"))
     with pytest.raises(DataError, match=r"cnn\.keras: was trained for something else\. scale of grey values"):
         stage2_classify(trained.folder)
 
@@ -651,7 +653,7 @@ def test_digest_is_of_the_content(cell):
     shutil.rmtree(cell.patches)
     stage2_crop(cell.folder)
     assert patches_digest(cell) == first
-    stage2_crop(cell.folder, scale="paper")
+    stage2_crop(cell.folder, Cropping(scale="paper"))
     assert patches_digest(cell) != first
 
 

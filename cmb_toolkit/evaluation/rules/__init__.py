@@ -15,7 +15,7 @@ from ...registry import load
 if TYPE_CHECKING:
     from .base import Rule
 
-__all__ = ["RULES", "rule_named"]
+__all__ = ["RULES", "in_words", "rule_named"]
 
 RULES: dict[str, tuple[str, str]] = {
     # name: (class, when a microbleed is found)
@@ -31,6 +31,11 @@ RULES: dict[str, tuple[str, str]] = {
     "valdo": ("cmb_toolkit.evaluation.rules.valdo:Valdo", "the rule of the VALDO challenge"),
 }
 """The rules, in the order of every table."""
+
+
+def in_words() -> str:
+    """What each of them calls a hit."""
+    return "; ".join(f"{name}: {words}" for name, (_, words) in RULES.items()) + "."
 
 
 def rule_named(name: str, *, distance_mm: float = 3.0, slices: int = 0) -> Rule:
