@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Say whether each candidate is a microbleed.",
     ),
     "evaluate": ("Results", "evaluate", "Hold the findings of a fold against the truth."),
+    "export": ("Results", "export", "Write findings for other programs: label maps, lists of points."),
     "tables": ("Results", "tables", "Print the results of a study beside the paper's."),
     "figures": ("Results", "figures", "Draw loss curves, sensitivity against false positives, montages."),
     "compare": ("Results", "compare", "Hold two cells against each other on the same test subjects."),

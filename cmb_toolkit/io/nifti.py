@@ -33,6 +33,7 @@ __all__ = [
     "read_grid",
     "read_mask",
     "read_volume",
+    "write_labels",
     "write_volume",
 ]
 
@@ -260,6 +261,33 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume, dtype: DTypeLike 
     image.set_sform(like.file_affine, code=sform)
     image.header.set_xyzt_units("mm")
     image.header.set_slope_inter(slope, 0)
+    nib.save(image, path)
+
+
+def write_labels(path: Path, labels: NDArray[np.integer[Any]], like: Path) -> None:
+    """Write a label map on the grid of a file: its axes, affine, qform and sform, and nothing else of its header.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii.gz`` or ``.nii``.
+    labels : array
+        Whole numbers from 0 to 65535, along the file's own axes; stored as int16, or uint16 where that is too small.
+    like : Path
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    file = open_nifti(like)
+    if labels.shape != file.shape[:3]:
+        raise ValueError(f"{path}: shape {labels.shape} is not that of {like.name}, {file.shape[:3]}")
+    dtype = np.int16 if labels.max(initial=0) <= np.iinfo(np.int16).max else np.uint16
+    image = nib.Nifti1Image(labels.astype(dtype), file.affine)
+    for one, code in zip(("qform", "sform"), file.codes, strict=True):
+        given = getattr(file.header, f"get_{one}")(coded=True)[0] if code else None
+        getattr(image, f"set_{one}")(given, code, update_affine=False)
+    image.header.set_xyzt_units("mm")
     nib.save(image, path)
 
 

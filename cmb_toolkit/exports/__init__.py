@@ -1,0 +1,1 @@
+"""What results can be written as."""
