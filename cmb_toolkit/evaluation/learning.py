@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from .matching import match
 from .metrics import froc
@@ -116,4 +116,4 @@ def told_from_chance(found: int, chances: Sequence[float]) -> bool:
     chances : sequence of float
         :func:`found_by_chance` of every microbleed that could be found.
     """
-    return bool(binom.sf(found - 1, len(chances), float(np.mean(chances))) < _CHANCE) if chances else True
+    return bool(bdtrc(found - 1, len(chances), float(np.mean(chances))) < _CHANCE) if chances else True

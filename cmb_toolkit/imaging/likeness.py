@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 __all__ = ["same_scans", "signature"]
 
@@ -33,7 +32,8 @@ def signature(volume: NDArray[np.floating]) -> tuple[float, ...]:
     i, j, k = (rng.integers(0, n - _STEP if axis < 1 else n, _PLACES) for axis, n in enumerate(volume.shape))
     changes = volume[i + _STEP, j, k].astype(float) - volume[i, j, k]
     # ranks rather than values: a few edges would outweigh the noise, which is what no other scan shares
-    ordered = rankdata(changes) - (len(changes) + 1) / 2
+    low, high = (np.searchsorted(np.sort(changes), changes, side) for side in ("left", "right"))
+    ordered = (low + high - len(changes)) / 2
     length = float(np.linalg.norm(ordered))
     if np.ptp(changes) == 0 or length == 0:
         return ()

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 __all__ = ["FLAT", "LEAST", "MARGIN", "auc", "enough", "no_skill", "spread", "standard_error"]
 
@@ -29,11 +28,11 @@ FLAT = 0.01
 
 def auc(labels: NDArray[np.intp], score: NDArray[np.floating[Any]]) -> float:
     """Area under the ROC curve: how often a microbleed scores above another patch, ties half; NaN without both."""
-    positive = labels == 1
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
+    positive, others = score[labels == 1], np.sort(score[labels != 1])
+    if not len(positive) or not len(others) or np.isnan(score).any():
         return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * m))
+    below = np.searchsorted(others, positive, "left") + np.searchsorted(others, positive, "right")
+    return float(below.sum() / (2 * len(positive) * len(others)))
 
 
 def spread(probability: NDArray[np.floating[Any]]) -> float:
