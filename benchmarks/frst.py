@@ -26,7 +26,8 @@ from cmb_toolkit.evaluation.rules.centre import Centre
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.parallel import for_each
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES
-from cmb_toolkit.stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
+from cmb_toolkit.stage1.radial_symmetry import local_maxima, radial_symmetry
+from cmb_toolkit.stage1.recipe import RadialSymmetry
 from cmb_toolkit.steps.preprocess import preprocess
 from cmb_toolkit.steps.simulate import simulate
 from cmb_toolkit.study.cohort import read_microbleeds, read_participants
@@ -39,7 +40,7 @@ MOST = 3000
 REPEATS = 3
 
 
-def candidates(subject: str, study: Study, recipe: Recipe) -> tuple[pd.DataFrame, float]:
+def candidates(subject: str, study: Study, recipe: RadialSymmetry) -> tuple[pd.DataFrame, float]:
     """Candidates of a subject with their world coordinates, and processor seconds from arrays to candidates."""
     swi = read_volume(study.swi(subject))
     mask = read_mask(study.mask(subject), swi)
@@ -52,7 +53,7 @@ def candidates(subject: str, study: Study, recipe: Recipe) -> tuple[pd.DataFrame
     return table, seconds
 
 
-def peer_seconds(subject: str, study: Study, recipe: Recipe) -> float:
+def peer_seconds(subject: str, study: Study, recipe: RadialSymmetry) -> float:
     """Processor seconds of the peer on the box around the brain; a ball of radius r answers at r / sqrt 3."""
     swi = read_volume(study.swi(subject))
     mask = read_mask(study.mask(subject), swi)
@@ -91,13 +92,13 @@ def main() -> None:
     parser.add_argument("--microbleeds", type=float, default=4.0, help="mean per subject")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--study", type=Path, help="take this study, or make it here; default: one for the moment")
-    parser.add_argument("--radii", type=float, nargs="+", default=Recipe().radii_mm, help="mm")
-    parser.add_argument("--margin", type=float, default=Recipe().margin_mm, help="rim of the brain left out, mm")
+    parser.add_argument("--radii", type=float, nargs="+", default=RadialSymmetry().radii_mm, help="mm")
+    parser.add_argument("--margin", type=float, default=RadialSymmetry().margin_mm, help="rim of the brain left out")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-peer", action="store_true", help="leave out the peer, which is slow")
     parser.add_argument("--plot", type=Path, metavar="FILE")
     chosen = parser.parse_args()
-    recipe = Recipe(radii_mm=tuple(chosen.radii), margin_mm=chosen.margin)
+    recipe = RadialSymmetry(radii_mm=tuple(chosen.radii), margin_mm=chosen.margin)
     with tempfile.TemporaryDirectory() as temporary:
         root: Path = chosen.study or Path(temporary) / "study"
         if not Study(root).participants.is_file():
@@ -115,7 +116,7 @@ def main() -> None:
         measure(Study.open(root), recipe, chosen)
 
 
-def measure(study: Study, recipe: Recipe, chosen: argparse.Namespace) -> None:
+def measure(study: Study, recipe: RadialSymmetry, chosen: argparse.Namespace) -> None:
     """Print the curve and the seconds of a preprocessed study."""
     people = read_participants(study)
     subjects = people.index.tolist()

@@ -175,8 +175,8 @@ def option(default: Any, help: str | Callable[[], str] = "", **further: Any) -> 
     return field(default=default, metadata=metadata)
 
 
-def declared(kind: type[Recipe]) -> dict[str, Parameter]:
-    """The parameters of a recipe by the names that they have on the command line.
+def declared(kind: type[Any]) -> dict[str, Parameter]:
+    """The parameters of a recipe by the names that they have on the command line; none of any other class.
 
     What is said of a field holds for those of subclasses, which may give it another default and narrow its kind.
     """
@@ -184,6 +184,8 @@ def declared(kind: type[Recipe]) -> dict[str, Parameter]:
     for base in reversed(kind.__mro__):
         own = base.__dict__.get("__dataclass_fields__", {}).values()
         said |= {each.name: each.metadata["option"] for each in own if "option" in each.metadata}
+    if not said:
+        return {}
     hints = get_type_hints(kind)
     parameters = []
     for each in fields(kind):

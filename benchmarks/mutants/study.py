@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from cmb_toolkit.darknet.recipe import Preparing
 from cmb_toolkit.evaluation.folding import Folding
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
@@ -46,7 +47,7 @@ def make_study(folder: Path) -> None:
         _write_preprocessed(study, subject, random)
     split(root, Folding(folds=2, seed=1), on_progress=_quiet)
     (folder / "net.cfg").write_text(NETWORK)
-    made = prepare_yolo(root, fold="1", size=64, mode="resize", cfg=folder / "net.cfg", augment=False)
+    made = prepare_yolo(root, Preparing("1", size=64, mode="resize", cfg=str(folder / "net.cfg"), augment=False))
     (folder / "net.cfg").rename(root / "net.cfg")
     cell = Study.of_cell(made)[1]
     _write_candidates(study, cell)

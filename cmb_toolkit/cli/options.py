@@ -7,17 +7,13 @@ import math
 import click
 
 from ..evaluation.rules import RULES
-from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import Grammar
 
 __all__ = [
-    "AUTO_DISTANCE",
     "ECHO",
-    "IMAGE_SIDE",
     "JOBS",
     "PHASE_RANGE",
     "PHASE_VOLUME",
-    "REPEAT",
     "RULE",
     "RULES_IN_WORDS",
     "Name",
@@ -60,32 +56,11 @@ class Name(click.ParamType[str]):
         return str(value)
 
 
-AUTO_DISTANCE = click.option(
-    "--distance",
-    type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    show_default=True,
-    metavar="MM",
-    help="For auto: a microbleed is found when a candidate lies this near [mm].",
-)
-
-IMAGE_SIDE = click.option(
-    "--size", type=click.IntRange(32, LARGEST_IMAGE), default=IMAGE_SIZE, show_default=True, help="Image side [px]."
-)
-
 RULE = click.Choice(list(RULES))
 """Names of the hit rules."""
 
 RULES_IN_WORDS = "; ".join(f"{name}: {words}" for name, (_, words) in RULES.items()) + "."
 """What each of them calls a hit."""
-
-REPEAT = click.option(
-    "--repeat",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
-)
 
 ECHO = click.option(
     "--echo",

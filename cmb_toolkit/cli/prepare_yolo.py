@@ -3,143 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from ..model import INPUTS
-from ..names import FOLD, RESOLUTION
-from .options import IMAGE_SIDE, JOBS, REPEAT, Name, NumberOr
+from ..darknet.recipe import Preparing
+from .options import JOBS
 from .progress import progress
 from .quoting import quoted
-
-
-def _keys(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for value in values:
-        key, sign, setting = value.partition("=")
-        if not (sign and key.strip() and setting.strip()):
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE.")
-        pairs[key.strip()] = setting.strip()
-    return pairs
+from .recipes import recipe_options
 
 
 @click.command(name="prepare-yolo")
 @click.argument("study", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--fold",
-    type=Name(FOLD),
-    required=True,
-    help="Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: only detect, on all subjects.",
-)
-@click.option(
-    "--resolution",
-    "resolutions",
-    type=Name(RESOLUTION),
-    multiple=True,
-    help="Subjects of this resolution; repeated, one detector for several.  [default: the only one in the study]",
-)
-@click.option(
-    "--input",
-    type=click.Choice(INPUTS),
-    default="swi+cphase-averaged",
-    show_default=True,
-    help="What the image shows; cphase is 1 - phase, averaged is the mean with the slices above and below.",
-)
-@IMAGE_SIDE
-@click.option(
-    "--mode",
-    type=click.Choice(["auto", "crop", "resize"]),
-    default="auto",
-    show_default=True,
-    help="Crop or pad to the image's size, or stretch to it; auto crops where an axis changes by 1/8 or less.",
-)
-@click.option(
-    "--cfg",
-    default="small",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="Network: small (minutes on a CPU), medium (an hour or two), yolov2-short (the paper's layers; minutes on a "
-    "GPU), yolov2-paper, yolov2-released (days on a GPU), or a Darknet .cfg file.",
-)
-@click.option(
-    "--max-batches",
-    type=click.IntRange(1),
-    help="Training iterations; learning-rate steps and burn-in scale along.  [default: as in the network file]",
-)
-@click.option(
-    "--set",
-    "net",
-    multiple=True,
-    callback=_keys,
-    metavar="KEY=VALUE",
-    help="Another [net] key of the network file, for example batch=16. May be repeated.",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(["paper", "slice", "fixed"]),
-    default="paper",
-    show_default=True,
-    help="Grey values to 0..1 inside the brain. paper: minimum to maximum of each subject; slice: of each slice; "
-    "fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi.",
-)
-@click.option(
-    "--background",
-    type=click.Choice(["black", "white"]),
-    default="black",
-    show_default=True,
-    help="Of the complemented phase outside the brain: black as in the other channels, or white, the paper's 1 - 0.",
-)
-@click.option(
-    "--anchors",
-    type=click.Choice(["cfg", "labels"]),
-    default="cfg",
-    show_default=True,
-    help="Anchors of the network file, or by k-means from the training subjects' boxes as the augmentation shows them "
-    "(as many, or fewer where there are fewer different sizes).",
-)
-@click.option(
-    "--negatives",
-    type=NumberOr("all"),
-    help="Training slices without a microbleed, per slice with one, or all there are.  [default: all for a network "
-    "file that draws its images anew (draw=1) without --augment, else 1]",
-)
-@click.option(
-    "--augment/--no-augment",
-    default=None,
-    help="Write the paper's eight turned and mirrored copies of each training slice; a Darknet needs them.  [default: "
-    "unless the network file has draw=1]",
-)
-@click.option(
-    "--label-reach",
-    type=click.IntRange(0),
-    help="Slices on either side of the marked one that carry its box too; the paper has 0.  [default: 1 for a network "
-    "file with draw=1, else 0]",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides which negative slices are drawn.")
-@REPEAT
+@recipe_options(Preparing)
 @JOBS
-def command(
-    *,
-    study: Path,
-    fold: str,
-    resolutions: tuple[str, ...],
-    input: str,
-    size: int,
-    mode: str,
-    cfg: str,
-    max_batches: int | None,
-    net: dict[str, str],
-    scale: str,
-    background: str,
-    anchors: str,
-    negatives: float | Literal["all"] | None,
-    augment: bool | None,
-    label_reach: int | None,
-    seed: int,
-    repeat: int,
-    jobs: int,
-) -> None:
+def command(study: Path, jobs: int, **asked: Any) -> None:
     """Write the images, labels and Darknet project of one fold of STUDY.
 
     Every slice becomes an 8-bit RGB image: red is SWI, green is phase (or its complement), blue is magnitude; what
@@ -164,27 +43,7 @@ def command(
     from ..study.layout import Study
 
     with progress("Slices") as on_progress:
-        folder = prepare_yolo(
-            study,
-            fold=fold,
-            resolutions=resolutions,
-            input=input,
-            size=size,
-            mode=mode,  # type: ignore[arg-type]  # click has checked it
-            cfg=cfg,
-            max_batches=max_batches,
-            net=net,
-            scale=scale,  # type: ignore[arg-type]  # click has checked it
-            background=background,  # type: ignore[arg-type]  # click has checked it
-            anchors=anchors,  # type: ignore[arg-type]  # click has checked it
-            negatives=negatives,
-            augment=augment,
-            label_reach=label_reach,
-            seed=seed,
-            repeat=repeat,
-            jobs=jobs,
-            on_progress=on_progress,
-        )
+        folder = prepare_yolo(study, Preparing(**asked), jobs=jobs, on_progress=on_progress)
     _, cell = Study.of_cell(folder)
     record = read_record(cell.project) or {}
     images = record["images"]
@@ -195,7 +54,7 @@ def command(
         if names
     )
     click.echo(f"Subjects  {people}")
-    click.echo(f"Image     {size} x {size} px of {input}; {', '.join(record['frames'])}")
+    click.echo(f"Image     {asked['size']} x {asked['size']} px of {asked['input']}; {', '.join(record['frames'])}")
     if images["train"]:
         click.echo(
             f"Training  {images['train']} images: {slices['with microbleeds']} slices with microbleeds, "

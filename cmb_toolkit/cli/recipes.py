@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from ..recipe import MISSING, Parameter, Recipe, declared
+from ..recipe import MISSING, Parameter, declared
 from .options import Name, NumberOr
 
 __all__ = ["recipe_options"]
 
 
-def recipe_options(kind: type[Recipe]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def recipe_options(kind: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options of a recipe, in its order; their values have the names of its fields."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,88 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from ..model import ROLES
-from .options import AUTO_DISTANCE, NumberOr
+from ..darknet.recipe import Detecting
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command(name="stage1-detect")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--threshold",
-    type=NumberOr("auto"),
-    help="Least confidence of a box, 0 to 1 (paper: 0.01 HR, 0.05 LR); auto chooses it on the validation subjects.  "
-    "[default: auto where there are such subjects, else 0.01]",
-)
-@click.option(
-    "--most-false",
-    type=click.FloatRange(0, min_open=True),
-    default=50.0,
-    show_default=True,
-    help="For auto: the lowest threshold that leaves at most so many false positives per validation subject "
-    "(the paper had 52 in HR, 155 in LR).",
-)
-@AUTO_DISTANCE
-@click.option(
-    "--nms",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.45,
-    show_default=True,
-    help="Of two boxes on a slice that overlap more than this (IoU), the weaker one is dropped.",
-)
-@click.option(
-    "--merge",
-    type=click.Choice(["auto", "none"]),
-    default="auto",
-    show_default=True,
-    help="auto: boxes of one lesion, on neighbouring slices say, are one candidate, at their mean. none: every box is "
-    "one, as in the paper.",
-)
-@click.option(
-    "--role",
-    "roles",
-    type=click.Choice(ROLES),
-    multiple=True,
-    help="Whose scans to look at; may be repeated.  [default: all]",
-)
-@click.option(
-    "--weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Darknet weights of the cell's network.  [default: the cell's own yolo.weights]",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "embedded", "binary"]),
-    default="auto",
-    show_default=True,
-    help="What detects: a Darknet binary or the embedded engine, which find the same boxes; auto takes AlexeyAB's "
-    "Darknet where there is one.",
-)
-@click.option(
-    "--darknet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A Darknet binary.  [default: CMBTK_DARKNET, the checkout's build, PATH]",
-)
-def command(
-    *,
-    cell: Path,
-    threshold: float | Literal["auto"] | None,
-    most_false: float,
-    distance: float,
-    nms: float,
-    merge: Literal["auto", "none"],
-    roles: tuple[str, ...],
-    weights: Path | None,
-    engine: str,
-    darknet: Path | None,
-) -> None:
+@recipe_options(Detecting)
+def command(cell: Path, **asked: Any) -> None:
     """Find candidate microbleeds on every slice of CELL's subjects.
 
     The detector marks boxes on each slice. They are put back into the volume, and those that show one lesion become
@@ -105,20 +37,7 @@ def command(
     from ..study.layout import Study
 
     with progress("Slices") as on_progress:
-        path = stage1_detect(
-            cell,
-            threshold=threshold,
-            most_false=most_false,
-            distance_mm=distance,
-            nms=nms,
-            merge=merge,
-            roles=roles or ROLES,
-            weights=weights,
-            engine=engine,
-            darknet=darknet,
-            on_note=on_progress.note,
-            on_progress=on_progress,
-        )
+        path = stage1_detect(cell, Detecting(**asked), on_note=on_progress.note, on_progress=on_progress)
     _, files = Study.of_cell(cell)
     record = read_record(files.candidates) or {}
     used, subjects = record["threshold"], record["subjects"]

@@ -3,79 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
+from ..darknet.recipe import DetectorTraining
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command(name="stage1-train")
 @click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Darknet weights to begin with: of the same network, or of its first layers (a pre-trained backbone).",
-)
-@click.option(
-    "--continue",
-    "count_on",
-    is_flag=True,
-    help="Count iterations on from where --weights were saved (schedule included), and not from 1.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides first weights and order of the images.")
+@recipe_options(DetectorTraining)
 @click.option("--restart", is_flag=True, help="Begin anew, even if there is a checkpoint or a finished training.")
-@click.option(
-    "--watch",
-    type=click.IntRange(0),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Look N times, at equal distances, at what is found of validation and training subjects; 0: never.",
-)
-@click.option(
-    "--select",
-    type=click.Choice(["best", "last"]),
-    default="best",
-    show_default=True,
-    help="Which weights are kept: those that found most in the validation subjects, or the last ones (the paper).",
-)
-@click.option(
-    "--checkpoint-every",
-    type=click.FloatRange(1),
-    default=60,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often the state is saved, so that a killed training can go on [s].",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "embedded", "binary"]),
-    default="auto",
-    show_default=True,
-    help="What trains: a Darknet binary or the embedded engine; auto takes a binary that trains on a GPU.",
-)
-@click.option(
-    "--darknet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A Darknet binary.  [default: CMBTK_DARKNET, the checkout's build, PATH]",
-)
-def command(
-    *,
-    cell: Path,
-    weights: Path | None,
-    count_on: bool,
-    seed: int,
-    restart: bool,
-    watch: int,
-    select: Literal["best", "last"],
-    checkpoint_every: float,
-    engine: str,
-    darknet: Path | None,
-) -> None:
+def command(cell: Path, restart: bool, **asked: Any) -> None:
     """Train the YOLOv2 detector of CELL, the folder that `cmbtk prepare-yolo` made and printed.
 
     The network, its schedule and its augmentation are those of darknet/yolo.cfg in the cell. Images and labels come
@@ -102,18 +44,7 @@ def command(
 
     with progress("Training") as on_progress:
         path = stage1_train(
-            cell,
-            weights=weights,
-            count_on=count_on,
-            seed=seed,
-            restart=restart,
-            watch=watch,
-            select=select,
-            checkpoint_every_s=checkpoint_every,
-            engine=engine,
-            darknet=darknet,
-            on_note=on_progress.note,
-            on_progress=on_progress,
+            cell, DetectorTraining(**asked), restart=restart, on_note=on_progress.note, on_progress=on_progress
         )
     _, files = Study.of_cell(cell)
     history = read_tsv(files.yolo_history, ["iteration", "avg_loss", "images", "seconds"])
@@ -124,7 +55,7 @@ def command(
         f"loss {history['loss'].iloc[0]:.2f} at first, {last['avg_loss']:.2f} at the end (running mean)"
     )
     best = seen.loc[seen["best"].astype(bool), "iteration"]
-    kept = best.iloc[-1] if select == "best" and len(best) else last["iteration"]
+    kept = best.iloc[-1] if asked["select"] == "best" and len(best) else last["iteration"]
     for row in seen[seen["iteration"] == kept].to_dict("records"):
         click.echo(
             f"{row['role'].capitalize():9} {row['found_50']} of {row['microbleeds']} microbleeds at 50 false positives "

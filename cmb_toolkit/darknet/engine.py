@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from ..device import on_gpu
 from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .cfg import Cfg
+from .recipe import EngineName
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Engine", "OnHistory", "TrainingOptions", "engine_to_detect", "engine_to_train"]
 
-ENGINES: tuple[str, ...] = ("auto", "embedded", "binary")
+ENGINES: tuple[str, ...] = get_args(EngineName)
 """What ``--engine`` can be."""
 
 OnHistory: TypeAlias = Callable[[pd.DataFrame], None]

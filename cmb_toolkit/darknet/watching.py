@@ -26,10 +26,7 @@ from ..model import Detection
 from .cfg import Cfg
 from .weights import Weights, read_weights, write_weights
 
-__all__ = ["SELECT", "Detect", "Judge", "Judgement", "Look", "Watch"]
-
-SELECT: tuple[str, ...] = ("best", "last")
-"""Which weights a training ends with."""
+__all__ = ["Detect", "Judge", "Judgement", "Look", "Watch"]
 
 _FILE = "watch.jsonl"
 _BEST = re.compile(r"best_(\d+)\.weights")

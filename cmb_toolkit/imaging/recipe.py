@@ -7,10 +7,11 @@ from typing import Literal, TypeAlias
 
 from ..errors import UsageError
 
-__all__ = ["Background", "Recipe", "Scale"]
+__all__ = ["Background", "Mode", "Recipe", "Scale"]
 
 Scale: TypeAlias = Literal["paper", "slice", "fixed"]
 Background: TypeAlias = Literal["black", "white"]
+Mode: TypeAlias = Literal["auto", "crop", "resize"]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ __all__ = ["Finder"]
 class Finder(Protocol):
     """Gives candidates from clean scans; a frozen dataclass whose fields, its settings, stand in the provenance.
 
+    Where it is a :class:`cmb_toolkit.recipe.Recipe`, they are options of its command.
+
     Attributes
     ----------
     volumes : tuple of str

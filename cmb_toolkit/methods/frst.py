@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from ..stage1.recipe import RadialSymmetry
 
-from ..stage1.radial_symmetry import Recipe, local_maxima, radial_symmetry
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Frst"]
 
 
 @dataclass(frozen=True)
-class Frst(Recipe):
+class Frst(RadialSymmetry):
     """Local maxima of the radial symmetry of the SWI."""
 
     volumes: ClassVar[tuple[str, ...]] = ("swi",)
@@ -30,5 +31,7 @@ class Frst(Recipe):
         most: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.floating[Any]]]:
         """The strongest maxima and their radial symmetry."""
+        from ..stage1.radial_symmetry import local_maxima, radial_symmetry  # its options are shown without numpy
+
         scores = radial_symmetry(volumes["swi"], mask, spacing, self)
         return local_maxima(scores, spacing, separation_mm=separation_mm, most=most)

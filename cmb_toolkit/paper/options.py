@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..detectors import finders
+from ..darknet.recipe import Detecting, DetectorTraining, Preparing
+from ..detectors import DETECTORS, finders
 from ..evaluation.folding import Folding
 from ..evaluation.rules import RULES
-from ..model import LARGEST_IMAGE
 from ..names import Grammar
-from ..recipe import Recipe, declared
+from ..recipe import declared
+from ..registry import load
+from ..stage1.recipe import Search
 from ..stage2.recipe import ClassifierTraining, Classifying, Cropping
 
 __all__ = ["OPTIONS", "SEEDED", "TEXT", "Kind", "choice", "named", "number", "whole", "words"]
@@ -72,7 +74,7 @@ def named(grammar: Grammar) -> Kind:
     return Kind(grammar.expected, grammar.fits)
 
 
-def _declared(recipe: type[Recipe]) -> dict[str, Kind]:
+def _declared(recipe: type[Any]) -> dict[str, Kind]:
     """What a recipe says that may be set."""
     kinds = {}
     for name, each in declared(recipe).items():
@@ -85,31 +87,10 @@ def _declared(recipe: type[Recipe]) -> dict[str, Kind]:
 
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TEXT = Kind("a text", _is_text)
-RADII = Kind(
-    "a list of numbers above 0, for example [1, 1.5, 2]",
-    lambda v: isinstance(v, list) and bool(v) and all(number(0, open_low=True).fits(r) for r in v),
-)
-KEYS = Kind(
-    'a table of texts or numbers, for example { batch = "16" }',
-    lambda v: isinstance(v, dict) and all(isinstance(x, str | int | float) for x in v.values()),
-)
-
 _PHASE_RANGE = number(0, open_low=True, word="radians")
 _MM = number(0, open_low=True)
 _SHARE = number(0, 1, open_low=True)
-_SCALE = choice("paper", "slice", "fixed")
-_ENGINE = choice("auto", "embedded", "binary")
 _RULE = choice(*RULES)
-
-_FINDING = {
-    "threshold": number(0, open_low=True, word="auto"),
-    "sensitivity": _SHARE,
-    "most-false": _MM,
-    "distance": _MM,
-    "separation": _MM,
-    "size": whole(32, LARGEST_IMAGE),
-    "mode": choice("auto", "crop", "resize"),
-}
 
 OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "split": _declared(Folding),
@@ -130,39 +111,10 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "swi-scaling": choice("pi", "extreme"),
         "minip-slices": whole(1, 1000),
     },
-    "prepare-yolo": {
-        "size": whole(32, LARGEST_IMAGE),
-        "mode": choice("auto", "crop", "resize"),
-        "cfg": TEXT,
-        "max-batches": whole(1),
-        "set": KEYS,
-        "scale": _SCALE,
-        "background": choice("black", "white"),
-        "anchors": choice("cfg", "labels"),
-        "negatives": number(0, word="all"),
-        "augment": FLAG,
-        "no-augment": FLAG,
-        "label-reach": whole(0),
-    },
-    "stage1-train": {
-        "weights": TEXT,
-        "engine": _ENGINE,
-        "darknet": TEXT,
-        "checkpoint-every": number(1),
-        "watch": whole(0),
-        "select": choice("best", "last"),
-    },
-    "stage1-detect": {
-        "threshold": number(0, 1, open_low=True, word="auto"),
-        "most-false": _MM,
-        "distance": _MM,
-        "nms": _SHARE,
-        "merge": choice("auto", "none"),
-        "engine": _ENGINE,
-        "darknet": TEXT,
-    },
-    **dict.fromkeys(finders(), _FINDING),
-    "frst": {**_FINDING, "radius": RADII, "margin": number(0)},
+    "prepare-yolo": _declared(Preparing),
+    "stage1-train": _declared(DetectorTraining),
+    "stage1-detect": _declared(Detecting),
+    **{command: _declared(Search) | _declared(load(DETECTORS[method].finder)) for command, method in finders().items()},
     "stage2-crop": _declared(Cropping),
     "stage2-train": _declared(ClassifierTraining),
     "stage2-classify": _declared(Classifying),

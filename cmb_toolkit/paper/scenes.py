@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from ..errors import CmbError
 from ..imaging.normalise import complement, minmax
+from ..imaging.recipe import Mode
 from ..io.nifti import Volume, read_mask, read_volume
 from ..io.tables import read_tsv
 from ..model import BOX_SIZE, IMAGE_SIZE
 from ..stage1.composite import average_slices
 from ..study.cell import read_setup
 from ..study.cohort import read_microbleeds, read_participants
-from ..study.geometry import Mode, read_geometry
+from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.places import located
 from .pictures import Box, Profile, Scene

@@ -22,7 +22,6 @@ its centre. Loy and Zelinsky measured such constants on pictures; here they foll
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,57 +29,16 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from .candidates import strongest
+from .recipe import RadialSymmetry
 
-__all__ = ["Recipe", "full_sphere", "local_maxima", "radial_symmetry"]
+__all__ = ["full_sphere", "local_maxima", "radial_symmetry"]
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Settings of the transform.
-
-    Attributes
-    ----------
-    radii_mm : tuple of float
-        Radii of balls looked for [mm]: no further apart than half a millimetre, or balls in between peak a slice off
-        their centre where slices are 2 mm thick.
-    strictness : float
-        The exponent alpha: how much a point must be hit from all sides; 2 in Loy and Zelinsky's examples.
-    spread : float
-        Standard deviation of the smoothing of each radius, in radii (Loy and Zelinsky: 0.25).
-    presmooth_mm : float
-        Standard deviation of the smoothing before gradients are taken [mm]; 0 for none.
-    least_gradient : float
-        Weaker gradients do not vote, in medians of the gradients in the brain: most of the brain is noise and texture.
-    margin_mm : float
-        Width of the rim of the brain in which nothing is a candidate [mm]. Its voxels still vote.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
-
-    radii_mm: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5, 3.0)
-    strictness: float = 2.0
-    spread: float = 0.25
-    presmooth_mm: float = 0.5
-    least_gradient: float = 1.0
-    margin_mm: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.radii_mm or not all(0 < radius < 50 for radius in self.radii_mm):
-            raise UsageError(f"radii {self.radii_mm} mm: at least one is needed, each above 0 and below 50 mm.")
-        if not self.strictness > 0:
-            raise UsageError(f"strictness {self.strictness}: must be above 0; 2 is usual.")
-        if not all(x >= 0 for x in (self.spread, self.presmooth_mm, self.least_gradient, self.margin_mm)):
-            raise UsageError("smoothing, least gradient and margin must be 0 or more.")
-
-
 def radial_symmetry(
-    volume: NDArray[np.floating], mask: Bool, zooms: Sequence[float], recipe: Recipe | None = None
+    volume: NDArray[np.floating], mask: Bool, zooms: Sequence[float], recipe: RadialSymmetry | None = None
 ) -> Float:
     """How much each voxel is the middle of something round and dark.
 
@@ -92,7 +50,7 @@ def radial_symmetry(
         The brain.
     zooms : three floats
         Voxel size [mm].
-    recipe : Recipe, optional
+    recipe : RadialSymmetry, optional
 
     Returns
     -------
@@ -107,7 +65,7 @@ def radial_symmetry(
     DataError
         If shapes disagree or the mask is empty.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or RadialSymmetry()
     if volume.shape != mask.shape or volume.ndim != 3:
         raise DataError(f"volume {volume.shape} and mask {mask.shape} must be of one three-dimensional shape.")
     if not mask.any():

@@ -6,11 +6,11 @@ subject is found once, in ``slices/<method>/<subject>.tsv``; the folds differ in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -24,15 +24,16 @@ from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
 from ..methods.base import Finder
-from ..model import IMAGE_SIZE, ROLES, OnProgress
+from ..model import ROLES, OnProgress
 from ..parallel import for_each
 from ..registry import load
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.label_boxes import microbleed_boxes
+from ..stage1.recipe import Search
 from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolution, read_microbleeds, read_participants, roles_in
 from ..study.evidence import hit_distance, validated
-from ..study.geometry import Geometry, Mode, read_geometry
+from ..study.geometry import Geometry, read_geometry
 from ..study.layout import Study
 
 __all__ = ["MOST", "find"]
@@ -47,18 +48,9 @@ paper's 3D-FRST left."""
 def find(
     study: Path,
     method: str,
+    recipe: Search,
     finder: Finder | None = None,
     *,
-    fold: str,
-    resolution: str | None = None,
-    threshold: float | Literal["auto"] = "auto",
-    sensitivity: float = 0.97,
-    most_false: float = 1000.0,
-    distance_mm: float = 3.0,
-    separation_mm: float = 3.0,
-    size: int = IMAGE_SIZE,
-    mode: Mode = "auto",
-    repeat: int = 1,
     jobs: int = 1,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -74,29 +66,12 @@ def find(
         A study whose subjects are preprocessed and divided into folds.
     method : str
         One of :data:`cmb_toolkit.detectors.DETECTORS` that has a finder.
+    recipe : Search
+        A fold :data:`cmb_toolkit.study.cohort.NO_FOLD` has no validation subjects: the threshold must be given.
+        ``auto`` takes the highest one that finds the share `sensitivity` of those microbleeds of the *validation*
+        subjects that any of the :data:`MOST` strongest maxima hits.
     finder : Finder, optional
-        It, with settings of its own.
-    fold : str
-        Name of the fold, or :data:`cmb_toolkit.study.cohort.NO_FOLD`, which has no validation subjects: the threshold
-        must be given.
-    resolution : str, optional
-        Subjects of this resolution; by default the only one in the study.
-    threshold : float or "auto"
-        Least score of a candidate, above 0. ``auto`` takes the highest one that finds `sensitivity` of the
-        *validation* subjects' microbleeds.
-    sensitivity : float
-        For ``auto``: share, 0..1, of those microbleeds that any of the :data:`MOST` strongest maxima hits.
-    most_false : float
-        For ``auto``: where that would leave more false positives per validation subject, the lowest threshold that
-        does not (the paper's 3D-FRST had 497 in HR, 946 in LR).
-    distance_mm : float
-        For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
-    separation_mm : float
-        Of candidates of one subject closer than this [mm] only the strongest stays.
-    size, mode
-        Of the network image on which the boxes are given, as for ``prepare-yolo``.
-    repeat : int
-        From 2 on, a further cell of the same fold, whose stage 2 is to be trained with another seed.
+        With settings of its own.
     jobs : int
         Worker processes.
     on_note : callable
@@ -115,79 +90,38 @@ def find(
         With a line for each subject that failed.
     """
     finder = finder or load(DETECTORS[method].finder)()
-    _check(threshold, sensitivity, most_false, separation_mm, size)
-    if repeat < 1:
-        raise UsageError(f"repeat {repeat}: must be 1 or more.")
     opened = Study.open(study)
     participants = read_participants(opened)
-    resolution = choose_resolution(participants, resolution)
-    fold_of = roles_in(opened, fold, participants[participants["resolution"] == resolution])
+    resolution = choose_resolution(participants, recipe.resolution)
+    fold_of = roles_in(opened, recipe.fold, participants[participants["resolution"] == resolution])
     roles = {role: tuple(sorted(getattr(fold_of, role))) for role in ROLES}
     role_of = {subject: role for role, names in roles.items() for subject in names}
-    if threshold == "auto" and not roles["validation"]:
-        raise UsageError(f"fold {fold} has no validation subjects to choose a threshold on: give --threshold.")
-    problems = Problems()
-    geometry = {}
-    for subject in sorted(role_of):
-        with problems.of(subject):
-            if not opened.mask(subject).is_file():
-                raise MissingError(f"{opened.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
-            geometry[subject] = read_geometry(opened, subject, size=size, mode=mode)
-    if all(
-        _record(opened, subject, method, finder, separation_mm).is_current(opened.found(method, subject))
-        for subject in geometry
-    ):
-        jobs = 1  # starting workers would take longer than looking
-    work = partial(_found, opened, method=method, finder=finder, separation_mm=separation_mm)
-    found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
-    problems.raise_if_any(
-        f"So the candidates of fold {fold} were not written: they must lack nobody. What was found in the {len(found)} "
-        "other subjects is kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
-        "same command again."
-    )
+    if recipe.threshold == "auto" and not roles["validation"]:
+        raise UsageError(f"fold {recipe.fold} has no validation subjects to choose a threshold on: give --threshold.")
+    work = partial(_found, opened, method=method, finder=finder, separation_mm=recipe.separation_mm)
+    geometry, found = _search(opened, recipe, role_of, work, jobs, on_progress)
     automatic: dict[str, Any] = {}
-    if threshold == "auto":
-        automatic = {"sensitivity": sensitivity, "most_false": most_false, "distance_mm": distance_mm}
+    if recipe.threshold == "auto":
+        automatic = {name: getattr(recipe, name) for name in ("sensitivity", "most_false", "distance_mm")}
+    asked = {"input": method, "recipe": asdict(finder), "roles": roles, "resolution": resolution}
+    always = {name: getattr(recipe, name) for name in ("fold", "size", "mode", "threshold", "separation_mm")}
+    repeat = {"repeat": recipe.repeat} if recipe.repeat > 1 else {}
     record = Record(
         DETECTORS[method].command,
-        {
-            "resolution": resolution,
-            "input": method,
-            "fold": fold,
-            **({"repeat": repeat} if repeat > 1 else {}),
-            "size": size,
-            "mode": mode,
-            "threshold": threshold,
-            **automatic,
-            "separation_mm": separation_mm,
-            "recipe": asdict(finder),
-            "roles": roles,
-        },
-        sources=(*found, *([opened.microbleeds] if automatic else [])),
+        {**always, **asked, **automatic, **repeat},
+        sources=(*found.values(), *([opened.microbleeds] if automatic else [])),
         revision=REVISION,
     )
-    cell = opened.cell(resolution, method, fold, repeat)
+    cell = opened.cell(resolution, method, recipe.fold, recipe.repeat)
     target = cell.candidates
-    setup = Setup((resolution,), method, method, fold, size, mode, roles, repeat)
+    setup = Setup((resolution,), method, method, recipe.fold, recipe.size, recipe.mode, roles, recipe.repeat)
     warned = Warned(on_note)
     if record.is_current(target):
         write_setup(cell, setup)
         warned.again(target)
         return target
-    table = _candidates(dict(zip(geometry, found, strict=True)), geometry, role_of)
-    if threshold == "auto":
-        value = choose_threshold(
-            table,
-            read_microbleeds(opened),
-            Centre(distance_mm),
-            roles["validation"],
-            sensitivity=sensitivity,
-            most_false=most_false,
-        )
-        warned.add(*validated(opened, "the threshold of stage 1", roles["validation"]))
-        warned.add(*hit_distance(opened, distance_mm, roles["validation"]))
-    else:
-        value = float(threshold)
+    table = _candidates(found, geometry, role_of)
+    value = _threshold(opened, recipe, table, roles["validation"], warned)
     table = table[table["confidence"] >= value].reset_index(drop=True)
     warned.add(*_capped(table))
     chosen = "on the validation subjects" if automatic else "given"
@@ -203,6 +137,53 @@ def find(
     return target
 
 
+def _search(
+    study: Study,
+    recipe: Search,
+    subjects: Iterable[str],
+    work: partial[Path],
+    jobs: int,
+    on_progress: OnProgress,
+) -> tuple[dict[str, Geometry], dict[str, Path]]:
+    """The grid of each subject, and the table of what was found in it."""
+    problems = Problems()
+    geometry = {}
+    for subject in sorted(subjects):
+        with problems.of(subject):
+            if not study.mask(subject).is_file():
+                raise MissingError(f"{study.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
+            geometry[subject] = read_geometry(study, subject, size=recipe.size, mode=recipe.mode)
+    method = work.keywords["method"]
+    if all(_record(study, subject, **work.keywords).is_current(study.found(method, subject)) for subject in geometry):
+        jobs = 1  # starting workers would take longer than looking
+    found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
+    problems.raise_if_any(
+        f"So the candidates of fold {recipe.fold} were not written: they must lack nobody. What was found in the "
+        f"{len(found)} other subjects is kept. Mend these subjects, or take them out of participants.tsv and "
+        "folds.tsv, and run the same command again."
+    )
+    return geometry, dict(zip(geometry, found, strict=True))
+
+
+def _threshold(
+    study: Study, recipe: Search, candidates: pd.DataFrame, validation: Sequence[str], warned: Warned
+) -> float:
+    """The threshold, given or chosen on the validation subjects."""
+    if recipe.threshold != "auto":
+        return float(recipe.threshold)
+    value = choose_threshold(
+        candidates,
+        read_microbleeds(study),
+        Centre(recipe.distance_mm),
+        validation,
+        sensitivity=recipe.sensitivity,
+        most_false=recipe.most_false,
+    )
+    warned.add(*validated(study, "the threshold of stage 1", validation))
+    warned.add(*hit_distance(study, recipe.distance_mm, validation))
+    return value
+
+
 def _capped(candidates: pd.DataFrame) -> list[str]:
     """Say where there may have been more candidates than are kept."""
     count = candidates["participant_id"].value_counts()
@@ -214,19 +195,6 @@ def _capped(candidates: pd.DataFrame) -> list[str]:
         f"{', '.join(full[:5])}{more} have {MOST} candidates, the most that are kept (the strongest): the threshold is "
         "too low"
     ]
-
-
-def _check(threshold: float | str, sensitivity: float, most_false: float, separation_mm: float, size: int) -> None:
-    if threshold != "auto" and not (isinstance(threshold, int | float) and 0 < threshold < float("inf")):
-        raise UsageError(f"threshold {threshold}: must be above 0, or auto.")
-    if not 0 < sensitivity <= 1:
-        raise UsageError(f"sensitivity {sensitivity:g}: must be above 0 and at most 1.")
-    if not most_false > 0:
-        raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
-    if not separation_mm > 0:
-        raise UsageError(f"separation {separation_mm:g} mm: must be above 0.")
-    if size < 1:
-        raise UsageError(f"size {size} px: must be 1 or more.")
 
 
 def _record(study: Study, subject: str, method: str, finder: Finder, separation_mm: float) -> Record:

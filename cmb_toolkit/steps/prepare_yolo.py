@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,11 +26,12 @@ from ..darknet.contents import edited, fingerprints, fingerprints_of_project
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.network_file import CFGS, network_path, network_text
 from ..darknet.project import check_project, check_stem, write_project
-from ..errors import DataError, MissingError, Problems, UsageError
-from ..imaging.normalise import BACKGROUNDS, SCALES, phase_channel, swi_channel
+from ..darknet.recipe import Decided, Preparing
+from ..errors import DataError, MissingError, Problems
+from ..imaging.normalise import phase_channel, swi_channel
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, identity, publish, read_record
-from ..model import IMAGE_SIZE, ROLES, Frame, OnProgress
+from ..model import ROLES, Fold, Frame, OnProgress
 from ..parallel import for_each
 from ..slices import slice_stem
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
@@ -38,7 +39,7 @@ from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
 from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolutions, read_participants, roles_in
-from ..study.geometry import Mode, read_geometry
+from ..study.geometry import read_geometry
 from ..study.joined import joined
 from ..study.layout import Study
 from ..study.made_from import edited_in_project, marks_digests
@@ -54,23 +55,8 @@ _TURNED = VARIANTS[1:]
 
 def prepare_yolo(
     study: Path,
+    recipe: Preparing,
     *,
-    fold: str,
-    resolutions: Sequence[str] = (),
-    input: str = "swi+cphase-averaged",
-    size: int = IMAGE_SIZE,
-    mode: Mode = "auto",
-    cfg: str | Path = "small",
-    max_batches: int | None = None,
-    net: Mapping[str, str] | None = None,
-    anchors: Literal["cfg", "labels"] = "cfg",
-    scale: Literal["paper", "slice", "fixed"] = "paper",
-    background: Literal["black", "white"] = "black",
-    negatives: float | Literal["all"] | None = None,
-    augment: bool | None = None,
-    label_reach: int | None = None,
-    seed: int = 0,
-    repeat: int = 1,
     jobs: int = 1,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -83,46 +69,11 @@ def prepare_yolo(
     ----------
     study : Path
         A study whose subjects are preprocessed and divided into folds.
-    fold : str
-        Name of the fold, or :data:`cmb_toolkit.study.cohort.NO_FOLD`. Without training subjects the project can only
-        detect.
-    resolutions : sequence of str
-        Subjects of this resolution, or of several together (the paper's Table 3), each with its own way to the
-        network image; by default the only one in the study.
-    input : str
-        One of :data:`cmb_toolkit.model.INPUTS` (the paper's Table 2).
-    size : int
-        Side of the network image [px].
-    mode : {"auto", "crop", "resize"}
-        How planes become images, see :func:`cmb_toolkit.imaging.frame.make_frame`.
-    cfg : str or Path
-        One of :data:`cmb_toolkit.darknet.network_file.CFGS` or a Darknet network file.
-    max_batches : int, optional
-        Iterations; the learning-rate steps and the burn-in of the network file are scaled along.
-    net : mapping, optional
-        Other keys of the ``[net]`` section to set, for example ``{"batch": "16"}``.
-    anchors : {"cfg", "labels"}
-        Those of the network file, or as many by k-means from the boxes of the training subjects (fewer, where these
-        have fewer different sizes; the last convolution follows).
-    scale : {"paper", "slice", "fixed"}
-        How grey values become 0..1, see :mod:`cmb_toolkit.imaging.normalise`.
-    background : {"black", "white"}
-        Of the complemented phase outside the brain; white is the paper's formula taken literally.
-    negatives : float or "all", optional
-        Training slices without a microbleed per slice with one, drawn by `seed` from those of the same subject that
-        hold brain and are at least two slices from any box; ``all`` takes them all, and those of training subjects
-        without a microbleed too. By default all for a network file with ``draw=1``, whose images are drawn anew (see
-        :mod:`cmb_toolkit.darknet.drawing`), unless copies are written, and else 1.
-    augment : bool, optional
-        Write the eight turned and mirrored copies of each training slice (section 2.3), not only the slice; by
-        default unless the network file has ``draw=1``.
-    label_reach : int, optional
-        Slices on either side of the marked one that carry the box as well; 0 is the paper, and the default unless
-        the network file has ``draw=1``: then it is 1.
-    seed : int
-        Decides which negatives are drawn.
-    repeat : int
-        From 2 on, a further cell of the same fold, to be trained with another seed.
+    recipe : Preparing
+        A fold :data:`cmb_toolkit.study.cohort.NO_FOLD` has no training subjects: the project can only detect. Subjects
+        of several resolutions (the paper's Table 3) have each their own way to the network image. Negatives are drawn
+        from slices of the same subject that hold brain and are at least two slices from any box; ``all`` takes them
+        all, and those of training subjects without a microbleed too.
     jobs : int
         Worker processes.
     on_progress : callable
@@ -139,116 +90,61 @@ def prepare_yolo(
         With a line for each subject that failed. A DataError also where labels, lists or images were changed by hand
         since this step wrote them, and nothing else asks for new ones.
     """
-    lowest = (label_reach or 0, negatives if isinstance(negatives, int | float) else 0)
-    if min(lowest) < 0 or size < 1 or repeat < 1 or (max_batches is not None and max_batches < 1):
-        raise UsageError(
-            "--negatives and --label-reach must be 0 or more, --size, --repeat and --max-batches 1 or more."
-        )
-    if scale not in SCALES:
-        raise UsageError(f"scale {scale!r} is not known; choose one of {', '.join(SCALES)}.")
-    if background not in BACKGROUNDS:
-        raise UsageError(f"background {background!r} is not known; choose one of {', '.join(BACKGROUNDS)}.")
-    needs(input)
     opened = Study.open(study)
     participants = read_participants(opened)
-    chosen = choose_resolutions(participants, resolutions)
-    roles = roles_in(opened, fold, participants[participants["resolution"].isin(chosen)])
-    subjects = [subject for role in ROLES for subject in getattr(roles, role)]
-    network = network_text(cfg, size=size, max_batches=max_batches, net=net)
-    choice = _choice(network, input, scale, background, label_reach, negatives, augment, seed)
+    chosen = choose_resolutions(participants, recipe.resolutions)
+    roles = roles_in(opened, recipe.fold, participants[participants["resolution"].isin(chosen)])
+    network = network_text(recipe.cfg, size=recipe.size, max_batches=recipe.max_batches, net=recipe.net)
+    decided = _decided(recipe, draws=parse_cfg(network).net.draw is not None)
     problems = Problems()
-    truth = truth_table(opened, subjects, size=size, mode=mode, problems=problems)
-    work = []
-    for subject in sorted(set(subjects) - set(problems.subjects)):
-        with problems.of(subject):
-            _check_volumes(opened, subject, input)
-            work.append(
-                _Subject(
-                    subject,
-                    frame=read_geometry(opened, subject, size=size, mode=mode).frame,
-                    marks=_rows(truth, subject, ["i", "j", "k"]),
-                    boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
-                    train=subject in roles.train,
-                )
-            )
-    one = partial(_prepare_subject, opened, choice=choice)
-    if not any(_has_work(opened, subject, choice) for subject in work):
-        jobs = 1  # starting workers would take longer than looking
-    made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
-    problems.raise_if_any(
-        f"So the project of fold {fold} was not written: it must lack nobody. The slices of the "
-        f"{len(made)} other subjects are kept. Mend these subjects, or take them out of participants.tsv and "
-        "folds.tsv, and run the same command again."
-    )
-    done = {slices.subject: slices for slices in made}
+    everybody = [subject for role in ROLES for subject in getattr(roles, role)]
+    truth = truth_table(opened, everybody, size=recipe.size, mode=recipe.mode, problems=problems)
+    work = _subjects(opened, roles, truth, decided, problems)
+    done = _slices(opened, work, decided, problems, jobs, on_progress)
     fitted: dict[str, Any] = {}
-    if anchors == "labels":
-        network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], choice.augment, seed)
-    cell = opened.cell("+".join(chosen), input, fold, repeat)
-    images = {stem: path for subject in sorted(done) for stem, path in done[subject].images().items()}
-    train = [stem for subject in sorted(roles.train) for stem in done[subject].training]
-    valid = [stem for subject in sorted(roles.validation) for stem in done[subject].plain]
-    noted = {
-        **fitted,
-        "images": {"train": len(train), "valid": len(valid), "slices": sum(len(s.plain) for s in done.values())},
-        "training_slices": {
-            "with microbleeds": sum(len(done[s].positives) for s in roles.train),
-            "without": sum(len(done[s].negatives) for s in roles.train),
-        },
-        "microbleeds": {role: int(truth["participant_id"].isin(getattr(roles, role)).sum()) for role in ROLES},
-        "marks": marks_digests(truth),
-        "simulated": sorted(set(joined(participants)) & set(roles.train)),
-        "frames": sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
-    }
+    if recipe.anchors == "labels":
+        network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], decided)
+    cell = opened.cell("+".join(chosen), recipe.input, recipe.fold, recipe.repeat)
     who = {role: tuple(sorted(getattr(roles, role))) for role in ROLES}
-    setup = Setup(tuple(chosen), "yolo", input, fold, size, mode, who, repeat, scale, background, seed)
-    record = Record(
-        step=_STEP,
-        parameters={
-            "resolution": setup.resolution,
-            **({"resolutions": chosen} if len(chosen) > 1 else {}),
-            "input": input,
-            "fold": fold,
-            **({"repeat": repeat} if repeat > 1 else {}),
-            "size": size,
-            "mode": mode,
-            "cfg": cfg if cfg in CFGS else network_path(cfg).name,
-            "max_batches": max_batches,
-            "net": dict(net or {}),
-            "anchors": anchors,
-            "scale": scale,
-            "background": background,
-            "negatives": choice.negatives,
-            "augment": choice.augment,
-            "label_reach": choice.label_reach,
-            "seed": seed,
-            "roles": who,
-            "slices_sha256": _digest([done[subject].digest for subject in sorted(done)]),
-        },
-        sources=(network_path(cfg),),
-        revision=REVISION,
-    )
+    setup = _setup(recipe, tuple(chosen), who)
+    record = _whole_record(decided, setup, done)
     if record.is_current(cell.project):
         if changed := edited_in_project(cell):
             raise DataError(_changed(cell.project, changed))
         write_setup(cell, setup)
         return cell.folder
+    train = [stem for subject in who["train"] for stem in done[subject].training]
     if roles.train and not train:
         raise DataError(
-            f"{opened.microbleeds}: none of the {len(roles.train)} training subjects of fold {fold} has a microbleed, "
-            "so there is nothing to train on. Check the marks (`cmbtk check`) or make folds again (`cmbtk split`)."
+            f"{opened.microbleeds}: none of the {len(roles.train)} training subjects of fold {recipe.fold} has a "
+            "microbleed, so there is nothing to train on. Check the marks (`cmbtk check`) or make folds again "
+            "(`cmbtk split`)."
         )
+    valid = [stem for subject in who["validation"] for stem in done[subject].plain]
+    slices = [stem for subject in sorted(done) for stem in done[subject].plain]
     with publish(cell.project, record) as folder:
         write_project(
             folder,
             cfg=network,
-            images=images,
+            images={stem: path for subject in sorted(done) for stem, path in done[subject].images().items()},
             train=train,
             valid=valid,
-            slices=[stem for subject in sorted(done) for stem in done[subject].plain],
+            slices=slices,
         )
         check_project(folder, training=bool(train))
-        folder.note(**noted, contents=fingerprints_of_project(folder))
+        folder.note(
+            **fitted,
+            images={"train": len(train), "valid": len(valid), "slices": len(slices)},
+            training_slices={
+                "with microbleeds": sum(len(done[s].positives) for s in roles.train),
+                "without": sum(len(done[s].negatives) for s in roles.train),
+            },
+            microbleeds={role: int(truth["participant_id"].isin(names).sum()) for role, names in who.items()},
+            marks=marks_digests(truth),
+            simulated=sorted(set(joined(participants)) & set(roles.train)),
+            frames=sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
+            contents=fingerprints_of_project(folder),
+        )
     write_setup(cell, setup)
     return cell.folder
 
@@ -256,7 +152,89 @@ def prepare_yolo(
 # --- what is asked for -----------------------------------------------------------------------------------------------
 
 
-def _fit_anchors(network: str, train: Sequence[_Subject], augment: bool, seed: int) -> tuple[str, dict[str, Any]]:
+def _decided(recipe: Preparing, *, draws: bool) -> Decided:
+    """What was asked for; the rest as the network wants it, whose images are drawn anew or are the listed ones."""
+    augment = recipe.augment if recipe.augment is not None else not draws
+    by_default = {
+        "augment": augment,
+        "label_reach": int(draws),
+        "negatives": "all" if draws and not augment else 1.0,
+    }
+    return Decided(**by_default | {name: value for name, value in vars(recipe).items() if value is not None})
+
+
+def _setup(recipe: Preparing, resolutions: tuple[str, ...], roles: Mapping[str, tuple[str, ...]]) -> Setup:
+    return Setup(
+        resolutions,
+        "yolo",
+        recipe.input,
+        recipe.fold,
+        recipe.size,
+        recipe.mode,
+        roles,
+        recipe.repeat,
+        recipe.scale,
+        recipe.background,
+        recipe.seed,
+    )
+
+
+def _whole_record(recipe: Decided, setup: Setup, slices: Mapping[str, _Slices]) -> Record:
+    """What decides the project."""
+    asked = recipe.parameters()
+    del asked["resolutions"]
+    if len(setup.resolutions) > 1:
+        asked["resolutions"] = list(setup.resolutions)
+    return Record(
+        step=_STEP,
+        parameters={
+            **asked,
+            "cfg": recipe.cfg if recipe.cfg in CFGS else network_path(recipe.cfg).name,
+            "resolution": setup.resolution,
+            "roles": setup.roles,
+            "slices_sha256": _digest([slices[subject].digest for subject in sorted(slices)]),
+        },
+        sources=(network_path(recipe.cfg),),
+        revision=REVISION,
+    )
+
+
+def _subjects(study: Study, roles: Fold, truth: pd.DataFrame, recipe: Decided, problems: Problems) -> list[_Subject]:
+    """What is known of everybody who is whole."""
+    known = []
+    everybody = {subject for role in ROLES for subject in getattr(roles, role)}
+    for subject in sorted(everybody - set(problems.subjects)):
+        with problems.of(subject):
+            _check_volumes(study, subject, recipe.input)
+            known.append(
+                _Subject(
+                    subject,
+                    frame=read_geometry(study, subject, size=recipe.size, mode=recipe.mode).frame,
+                    marks=_rows(truth, subject, ["i", "j", "k"]),
+                    boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
+                    train=subject in roles.train,
+                )
+            )
+    return known
+
+
+def _slices(
+    study: Study, work: list[_Subject], recipe: Decided, problems: Problems, jobs: int, on_progress: OnProgress
+) -> dict[str, _Slices]:
+    """The slices of each subject, written where they are not there."""
+    one = partial(_prepare_subject, study, choice=recipe)
+    if not any(_has_work(study, subject, recipe) for subject in work):
+        jobs = 1  # starting workers would take longer than looking
+    made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
+    problems.raise_if_any(
+        f"So the project of fold {recipe.fold} was not written: it must lack nobody. The slices of the "
+        f"{len(made)} other subjects are kept. Mend these subjects, or take them out of participants.tsv and "
+        "folds.tsv, and run the same command again."
+    )
+    return {slices.subject: slices for slices in made}
+
+
+def _fit_anchors(network: str, train: Sequence[_Subject], recipe: Decided) -> tuple[str, dict[str, Any]]:
     """The network with anchors from the training subjects' labels, and what they are."""
     cfg = parse_cfg(network)
     boxes = np.concatenate([clip_boxes(subject.boxes, cfg.net.width) for subject in train] or [np.empty((0, 4))])
@@ -266,10 +244,10 @@ def _fit_anchors(network: str, train: Sequence[_Subject], augment: bool, seed: i
         raise DataError(
             "no training subject has a microbleed, so there is nothing to fit anchors to. Use --anchors cfg."
         )
-    if augment:
+    if recipe.augment:
         sizes = np.concatenate([sizes, sizes[:, ::-1]])
-    seen = sizes_in_cells(sizes, cfg, seed)
-    found = anchors_from(seen, len(cfg.region.anchors), seed)
+    seen = sizes_in_cells(sizes, cfg, recipe.seed)
+    found = anchors_from(seen, len(cfg.region.anchors), recipe.seed)
     report = {
         "values": [[round(float(value), 4) for value in anchor] for anchor in found],
         "mean_iou": round(mean_iou(seen, found), 4),
@@ -296,19 +274,6 @@ def _rows(truth: pd.DataFrame, subject: str, columns: list[str]) -> NDArray[np.f
 
 
 # --- one subject, in a worker process --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """What holds for all subjects."""
-
-    input: str
-    scale: str
-    background: str
-    label_reach: int
-    negatives: float | Literal["all"]
-    augment: bool
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -341,37 +306,13 @@ class _Slices:
         return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
 
 
-def _choice(
-    network: str,
-    input_name: str,
-    scale: str,
-    background: str,
-    label_reach: int | None,
-    negatives: float | Literal["all"] | None,
-    augment: bool | None,
-    seed: int,
-) -> _Choice:
-    """What was asked for; the rest as the network wants it, whose images are drawn anew or are the listed ones."""
-    draws = parse_cfg(network).net.draw is not None
-    augment = augment if augment is not None else not draws
-    return _Choice(
-        input_name,
-        scale,
-        background,
-        label_reach=label_reach if label_reach is not None else int(draws),
-        negatives=negatives if negatives is not None else "all" if draws and not augment else 1.0,
-        augment=augment,
-        seed=seed,
-    )
-
-
-def _folders(study: Study, subject: _Subject, choice: _Choice) -> tuple[Path, Path]:
+def _folders(study: Study, subject: _Subject, choice: Decided) -> tuple[Path, Path]:
     """Where a subject's plain slices lie, and their copies to train on."""
     folder = study.subject_slices(choice.input, subject.id)
     return folder, folder.with_name(f"{subject.id}_augmented")
 
 
-def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
+def _record(study: Study, subject: _Subject, choice: Decided) -> Record:
     """What decides a subject's plain slices."""
     parameters = {
         "input": choice.input,
@@ -386,14 +327,14 @@ def _record(study: Study, subject: _Subject, choice: _Choice) -> Record:
     return Record(_STEP, parameters, tuple(volumes.values()), revision=REVISION)
 
 
-def _has_work(study: Study, subject: _Subject, choice: _Choice) -> bool:
+def _has_work(study: Study, subject: _Subject, choice: Decided) -> bool:
     """Whether a subject has slices to write, as far as can be told without looking at them."""
     folder, turned = _folders(study, subject, choice)
     copies_missing = subject.train and choice.augment and len(subject.marks) > 0 and not turned.exists()
     return copies_missing or not _record(study, subject, choice).is_current(folder)
 
 
-def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Slices:
+def _prepare_subject(study: Study, subject: _Subject, *, choice: Decided) -> _Slices:
     folder, turned = _folders(study, subject, choice)
     record = _record(study, subject, choice)
     if not record.is_current(folder):
@@ -428,7 +369,7 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: _Choice) -> _Sl
     return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
 
 
-def _images(study: Study, subject: _Subject, choice: _Choice) -> tuple[NDArray[np.uint8], list[int]]:
+def _images(study: Study, subject: _Subject, choice: Decided) -> tuple[NDArray[np.uint8], list[int]]:
     """Network images (k, row, column, RGB) of a subject and the brain voxels on each slice."""
     paths = _volumes(study, subject.id, choice.input)
     swi = read_volume(paths["swi"])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..darknet.engine import engine_to_detect
 from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
+from ..darknet.recipe import Detecting
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.rules.centre import Centre
 from ..evaluation.thresholds import choose_threshold
@@ -19,11 +20,11 @@ from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
-from ..model import ROLES, OnProgress
+from ..model import OnProgress
 from ..slices import split_stem
 from ..stage1.candidates import PLACED, candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
-from ..study.cell import read_setup
+from ..study.cell import Setup, read_setup
 from ..study.cohort import read_microbleeds
 from ..study.evidence import hit_distance, validated
 from ..study.geometry import read_geometry
@@ -41,16 +42,8 @@ DEFAULT = 0.01
 
 def stage1_detect(
     cell: Path,
+    recipe: Detecting | None = None,
     *,
-    threshold: float | Literal["auto"] | None = None,
-    most_false: float = 50.0,
-    distance_mm: float = 3.0,
-    nms: float = 0.45,
-    merge: Literal["auto", "none"] = "auto",
-    roles: Sequence[str] = ROLES,
-    weights: Path | None = None,
-    engine: str = "auto",
-    darknet: Path | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -60,28 +53,10 @@ def stage1_detect(
     ----------
     cell : Path
         A cell whose detector is trained (or given by `weights`).
-    threshold : float or "auto", optional
-        Least confidence of a box, 0..1; the paper's are 0.01 (HR) and 0.05 (LR). ``auto`` takes the lowest one that
-        leaves at most `most_false` false positives per *validation* subject. By default ``auto`` where validation
-        subjects are looked at (`most_false` candidates on each, with a warning, where no microbleed of theirs is
-        found so), else :data:`DEFAULT`.
-    most_false : float
-        For ``auto``. Stage 1 should miss nothing, so it gets as many false positives as stage 2 can be given; the
-        paper's detector had 52 per subject (HR) and 155 (LR).
-    distance_mm : float
-        For ``auto``: a microbleed is found when a candidate lies within this distance [mm].
-    nms : float
-        Of two boxes on a slice with a greater IoU the weaker one is dropped.
-    merge : {"auto", "none"}
-        ``auto``: boxes of one lesion, on neighbouring slices say, are one candidate, see
-        :func:`cmb_toolkit.stage1.lesions.lesion_numbers`. ``none``: every box is one, as in the paper.
-    roles : sequence of str
-        Whose scans to look at.
-    weights : Path, optional
-        Other weights than the cell's own.
-    engine : {"auto", "embedded", "binary"}
-    darknet : Path, optional
-        A Darknet binary.
+    recipe : Detecting, optional
+        Where the threshold is chosen by default, it leaves `most_false` candidates on each validation subject, with a
+        warning, if no microbleed of theirs is found so. Stage 1 should miss nothing, so it gets as many false positives
+        as stage 2 can be given. How boxes are merged: :func:`cmb_toolkit.stage1.lesions.lesion_numbers`.
     on_note : callable
         Given lines: which engine it is, and why; and what may be wrong, which stands in the provenance as well.
     on_progress : callable
@@ -98,70 +73,53 @@ def stage1_detect(
     UsageError, MissingError, DataError, DarknetError, StorageError
         Among others a DataError if the weights were trained for other images.
     """
-    _check(threshold, most_false, nms, merge, roles)
+    recipe = recipe or Detecting()
+    if recipe.threshold == "auto" and "validation" not in recipe.roles:
+        raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
     study, files = Study.of_cell(cell)
     setup, project = read_setup(files), project_digest(files)
-    trained = weights or files.weights
+    trained = recipe.weights or files.weights
     if not trained.is_file():
         raise MissingError(f"{trained}: weights not found. Run `cmbtk stage1-train {cell}` first.")
-    role_of = {subject: role for role in roles for subject in setup.roles[role]}
+    role_of = {subject: role for role in recipe.roles for subject in setup.roles[role]}
     if not role_of:
-        raise DataError(f"{files.folder}: has no {' or '.join(roles)} subject. Choose other roles.")
+        raise DataError(f"{files.folder}: has no {' or '.join(recipe.roles)} subject. Choose other roles.")
     warned = Warned(on_note)
     warned.add(*check_detector(study, files, trained, role_of), *changed_since_training(study, files, trained))
     warned.again(trained)
-    by_default = threshold is None
-    threshold = threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
+    threshold = recipe.threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
     floor = FLOOR if threshold == "auto" else float(threshold)
-    chosen = engine_to_detect(engine, darknet, floor, nms)
+    chosen = engine_to_detect(recipe.engine, recipe.darknet, floor, recipe.nms)
     automatic: dict[str, Any] = {}
-    sources = [trained, files.project / CFG]
     if threshold == "auto":
-        automatic = {"most_false": most_false, "distance_mm": distance_mm}
-        sources.append(study.microbleeds)
-    asked: dict[str, Any] = {
-        "threshold": threshold,
-        **automatic,
-        "nms": nms,
-        "most": MOST_BOXES,
-        "roles": list(roles),
-        "merge": merge,
-        "project": project,
-        **({"by_default": True} if by_default else {}),
-    }
-    record = Record("stage1-detect", asked, tuple(sources), chosen.describe(), REVISION)
+        automatic = {"most_false": recipe.most_false, "distance_mm": recipe.distance_mm}
+    asked = {"nms": recipe.nms, "roles": list(recipe.roles), "merge": recipe.merge, "most": MOST_BOXES}
+    by_default = {"by_default": True} if recipe.threshold is None else {}
+    record = Record(
+        "stage1-detect",
+        {"threshold": threshold, **automatic, **asked, "project": project, **by_default},
+        (trained, files.project / CFG, *([study.microbleeds] if automatic else [])),
+        chosen.describe(),
+        REVISION,
+    )
     if all(record.is_current(target) for target in (files.detections, files.candidates)):
         warned.again(files.candidates)
         return files.candidates
     check_project(files.project, training=False)
     images = [image for image in read_list(files.project / SLICES_LIST) if split_stem(Path(image).stem)[0] in role_of]
-    geometry = {subject: read_geometry(study, subject, size=setup.size, mode=setup.mode) for subject in role_of}
+    in_volume = _placing(study, setup, role_of, by_lesion=recipe.merge == "auto")
     if chosen.note:
         on_note(chosen.note)
     timed = stopwatch()
     found = chosen.detect(
-        files.project, trained, images, threshold=floor, nms=nms, most=MOST_BOXES, on_progress=on_progress
+        files.project, trained, images, threshold=floor, nms=recipe.nms, most=MOST_BOXES, on_progress=on_progress
     )
     work = timed(len(role_of))
     boxes = detection_table(found, role_of)
-    in_volume = partial(
-        place_boxes,
-        frames={subject: one.frame for subject, one in geometry.items()},
-        affines={subject: one.affine for subject, one in geometry.items()},
-        by_lesion=merge == "auto",
-    )
     value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
     if threshold == "auto":
-        choose = partial(_by_itself, warned=warned) if by_default else _chosen
-        subjects = setup.roles["validation"]
-        value, origin = choose(
-            candidate_table(in_volume(boxes[boxes["role"] == "validation"])),
-            read_microbleeds(study),
-            subjects,
-            most_false,
-            distance_mm,
-        )
-        warned.add(*validated(study, "the threshold of stage 1", subjects), *hit_distance(study, distance_mm, subjects))
+        candidates = candidate_table(in_volume(boxes[boxes["role"] == "validation"]))
+        value, origin = _threshold(study, recipe, candidates, setup.roles["validation"], warned)
         boxes = boxes[boxes["confidence"] >= value].reset_index(drop=True)
     warned.add(*_capped(boxes))
     placed = in_volume(boxes)
@@ -172,8 +130,8 @@ def stage1_detect(
         "warnings": warned.lines,
         "slices": len(images),
         "boxes": len(boxes),
-        "candidates": {role: int((table["role"] == role).sum()) for role in roles},
-        "subjects": {role: len(setup.roles[role]) for role in roles},
+        "candidates": {role: int((table["role"] == role).sum()) for role in recipe.roles},
+        "subjects": {role: len(setup.roles[role]) for role in recipe.roles},
     }
     for target, frame in ((files.detections, placed[list(PLACED)]), (files.candidates, table)):
         with publish(target, record) as out:
@@ -182,47 +140,38 @@ def stage1_detect(
     return files.candidates
 
 
-def _check(threshold: float | str | None, most_false: float, nms: float, merge: str, roles: Sequence[str]) -> None:
-    if threshold not in ("auto", None) and not (isinstance(threshold, int | float) and 0 < threshold < 1):
-        raise UsageError(f"threshold {threshold}: must be between 0 and 1, or auto.")
-    if not most_false > 0:
-        raise UsageError(f"{most_false:g} false positives per subject: must be above 0.")
-    if not 0 < nms <= 1:
-        raise UsageError(f"non-maximum suppression at IoU {nms}: must be above 0 and at most 1.")
-    if merge not in ("auto", "none"):
-        raise UsageError(f"merge {merge}: must be auto or none.")
-    if not roles or not set(roles) <= set(ROLES):
-        raise UsageError(f"roles must be some of {', '.join(ROLES)}.")
-    if threshold == "auto" and "validation" not in roles:
-        raise UsageError("the threshold is chosen on the validation subjects: add the role validation, or give one.")
+def _placing(study: Study, setup: Setup, subjects: Iterable[str], *, by_lesion: bool) -> partial[pd.DataFrame]:
+    """What puts boxes back into the volumes."""
+    geometry = {subject: read_geometry(study, subject, size=setup.size, mode=setup.mode) for subject in subjects}
+    return partial(
+        place_boxes,
+        frames={subject: one.frame for subject, one in geometry.items()},
+        affines={subject: one.affine for subject, one in geometry.items()},
+        by_lesion=by_lesion,
+    )
 
 
-def _chosen(
-    candidates: pd.DataFrame, marks: pd.DataFrame, subjects: Sequence[str], most_false: float, distance_mm: float
+def _threshold(
+    study: Study, recipe: Detecting, candidates: pd.DataFrame, subjects: Sequence[str], warned: Warned
 ) -> tuple[float, str]:
-    """The lowest threshold with at most `most_false` false positives per validation subject; how it was chosen."""
-    value = choose_threshold(candidates, marks, Centre(distance_mm), subjects, most_false=most_false)
-    return value, "on the validation subjects"
-
-
-def _by_itself(
-    candidates: pd.DataFrame,
-    marks: pd.DataFrame,
-    subjects: Sequence[str],
-    most_false: float,
-    distance_mm: float,
-    *,
-    warned: Warned,
-) -> tuple[float, str]:
-    """The same where nobody asked for it: nobody is stopped because a detector finds nothing."""
+    """The lowest threshold with at most so many false positives per validation subject, and how it was chosen; where
+    nobody asked for it, nobody is stopped because a detector finds nothing."""
+    rule = Centre(recipe.distance_mm)
     try:
-        return _chosen(candidates, marks, subjects, most_false, distance_mm)
+        value = choose_threshold(candidates, read_microbleeds(study), rule, subjects, most_false=recipe.most_false)
+        origin = "on the validation subjects"
     except DataError as error:
+        if recipe.threshold is not None:
+            raise
         warned.add(
-            f"{str(error).rstrip('.')}. The threshold was set to leave {most_false:g} candidates per validation subject"
+            f"{str(error).rstrip('.')}. The threshold was set to leave {recipe.most_false:g} candidates per validation "
+            "subject"
         )
-        value = _within(candidates["confidence"], most_false * len(subjects))
-        return value, "by the number of candidates on the validation subjects"
+        value = _within(candidates["confidence"], recipe.most_false * len(subjects))
+        origin = "by the number of candidates on the validation subjects"
+    warned.add(*validated(study, "the threshold of stage 1", subjects))
+    warned.add(*hit_distance(study, recipe.distance_mm, subjects))
+    return value, origin
 
 
 def _within(confidence: pd.Series[float], most: float) -> float:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from ..darknet.cfg import Cfg, read_cfg
 from ..darknet.engine import TrainingOptions, engine_to_train
 from ..darknet.project import CFG, TRAIN_LIST, check_project, read_list
+from ..darknet.recipe import DetectorTraining
 from ..darknet.state import first_weights
-from ..darknet.watching import SELECT
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError
 from ..io.lock import locked
 from ..io.publish import Record, publish, replacing
 from ..io.tables import write_tsv
@@ -34,16 +33,9 @@ REVISION = 1
 
 def stage1_train(
     cell: Path,
+    recipe: DetectorTraining | None = None,
     *,
-    weights: Path | None = None,
-    count_on: bool = False,
-    seed: int = 0,
     restart: bool = False,
-    watch: int = 10,
-    select: Literal["best", "last"] = "best",
-    checkpoint_every_s: float = 60.0,
-    engine: str = "auto",
-    darknet: Path | None = None,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -59,26 +51,13 @@ def stage1_train(
     ----------
     cell : Path
         A cell with a Darknet project; how long and how to train stands in its ``yolo.cfg``.
-    weights : Path, optional
-        Darknet weights to begin with: those of the same network, or of its first layers.
-    count_on : bool
-        Count iterations on from where those weights were saved, with learning rate and warm-up, and not from 1.
-    seed : int
-        Decides the first weights and the order of the images.
+    recipe : DetectorTraining, optional
+        How often validation subjects are looked at: see :func:`cmb_toolkit.methods.yolo_watch.watching`; the last time
+        after the last iteration. The ``best`` weights are those with the greatest mean over 20, 50 and 100 false
+        positives a subject (of equals the nearer, then the later); where no validation subject has a microbleed, the
+        last ones.
     restart : bool
         Begin anew, even if there is a checkpoint or a finished training.
-    watch : int
-        Looks at validation subjects, and at as many training subjects, at equal distances, the last one after the last
-        iteration; see :func:`cmb_toolkit.methods.yolo_watch.watching`. 0: never.
-    select : {"best", "last"}
-        Which weights are kept: those that found most microbleeds of the validation subjects (the mean over 20, 50 and
-        100 false positives a subject; of equals the nearer, then the later), or the last ones, as in the paper and
-        where no validation subject has a microbleed.
-    checkpoint_every_s : float
-        Seconds between two checkpoints.
-    engine : {"auto", "embedded", "binary"}
-    darknet : Path, optional
-        A Darknet binary.
     on_note : callable
         Given lines before the work begins: which engine it is, why, and what to know of it; and what may be wrong.
     on_progress : callable
@@ -96,37 +75,20 @@ def stage1_train(
         Among others a DataError if lists, labels or images of the project were changed since they were written, and a
         DarknetError if the detector has learned nothing.
     """
-    if checkpoint_every_s <= 0:
-        raise UsageError(f"checkpoints every {checkpoint_every_s} s: must be above 0.")
-    if watch < 0 or select not in SELECT:
-        raise UsageError(f"--watch must be 0 or more, and --select {' or '.join(SELECT)}. Found {watch}, {select}.")
+    recipe = recipe or DetectorTraining()
     study, files = Study.of_cell(cell)
     project = project_digest(files)
-    if changed := edited_in_project(files):
-        raise DataError(
-            f"{files.project}: {', '.join(changed)} changed since `cmbtk prepare-yolo` wrote this project, and a "
-            "training on it would not be what its record says. Correct marks in microbleeds.tsv and roles in "
-            "folds.tsv, and run `cmbtk prepare-yolo` again, which writes labels and lists from these tables; if they "
-            "are right, remove this folder first."
-        )
-    cfg = read_cfg(files.project / CFG)
-    if weights is not None and not weights.is_file():
-        raise MissingError(f"{weights}: starting weights not found. Check the path, or leave --weights out.")
-    first_weights(cfg, seed, weights, count_on=count_on)
-    chosen = engine_to_train(engine, darknet, cfg)
+    cfg = _startable(files, recipe)
+    chosen = engine_to_train(recipe.engine, recipe.darknet, cfg)
     warned = Warned(on_note)
     warned.add(*other_marks(study, files), *_listed_as_they_are(files, chosen.name, cfg))
+    asked = recipe.parameters()
+    for name in ("checkpoint_every_s", "engine"):  # how, and not what
+        del asked[name]
     record = Record(
         step="stage1-train",
-        parameters={
-            "seed": seed,
-            "project": project,
-            "iterations": cfg.net.max_batches,
-            "watch": watch,
-            "select": select,
-            **({"count_on": True} if count_on else {}),
-        },
-        sources=(files.project / CFG, *([weights] if weights is not None else [])),
+        parameters={**asked, "project": project, "iterations": cfg.net.max_batches},
+        sources=(files.project / CFG, *([recipe.weights] if recipe.weights is not None else [])),
         engine=chosen.describe(),
         revision=REVISION,
     )
@@ -140,7 +102,7 @@ def stage1_train(
         trained_for = trained_detector(study, files)
         if chosen.note:
             on_note(chosen.note)
-        watched = watching(study, files, cfg, points=watch, select=select)
+        watched = watching(study, files, cfg, points=recipe.watch, select=recipe.select)
         warned.add(*watched.warnings)
         title = f"{files.name}: training of the detector"
 
@@ -149,7 +111,13 @@ def stage1_train(
                 draw_training(history, watched.table, title, live)
 
         options = TrainingOptions(
-            seed, weights, count_on, files.training, checkpoint_every_s, on_history=draw_live, watch=watched.watch
+            recipe.seed,
+            recipe.weights,
+            recipe.count_on,
+            files.training,
+            recipe.checkpoint_every_s,
+            on_history=draw_live,
+            watch=watched.watch,
         )
         with publish(files.weights, record) as out:
             history = chosen.train(files.project, out, options, on_progress)
@@ -164,6 +132,22 @@ def stage1_train(
             out.note(trained_for=trained_for.as_json(), watch=watched.as_json(cfg), warnings=warned.lines)
         shutil.rmtree(files.training, ignore_errors=True)
     return files.weights
+
+
+def _startable(files: Cell, recipe: DetectorTraining) -> Cfg:
+    """The network of a cell's project, if it can be trained as it is, from these weights."""
+    if changed := edited_in_project(files):
+        raise DataError(
+            f"{files.project}: {', '.join(changed)} changed since `cmbtk prepare-yolo` wrote this project, and a "
+            "training on it would not be what its record says. Correct marks in microbleeds.tsv and roles in "
+            "folds.tsv, and run `cmbtk prepare-yolo` again, which writes labels and lists from these tables; if they "
+            "are right, remove this folder first."
+        )
+    cfg = read_cfg(files.project / CFG)
+    if recipe.weights is not None and not recipe.weights.is_file():
+        raise MissingError(f"{recipe.weights}: starting weights not found. Check the path, or leave --weights out.")
+    first_weights(cfg, recipe.seed, recipe.weights, count_on=recipe.count_on)
+    return cfg
 
 
 def _listed_as_they_are(files: Cell, engine: str, cfg: Cfg) -> list[str]:

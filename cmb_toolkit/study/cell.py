@@ -17,10 +17,10 @@ from ..errors import CmbError, DataError, MissingError
 from ..evaluation.results import Threshold
 from ..evaluation.rules import RULES, rule_named
 from ..evaluation.rules.base import Rule
+from ..imaging.recipe import Mode
 from ..io.files import load_json
 from ..io.publish import identity, read_record, sidecar, write_text
 from ..model import ROLES
-from .geometry import Mode
 from .layout import Cell
 
 __all__ = [

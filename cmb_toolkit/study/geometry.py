@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingError
 from ..imaging.frame import make_frame
+from ..imaging.recipe import Mode
 from ..io.marks import canonical_grid
 from ..io.nifti import read_grid
 from ..model import IMAGE_SIZE, Frame
 from .layout import Study
 
-__all__ = ["Geometry", "Mode", "read_geometry"]
-
-
-Mode = Literal["auto", "crop", "resize"]
+__all__ = ["Geometry", "read_geometry"]
 
 
 class Geometry(NamedTuple):

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, Problems
 from ..imaging.frame import to_image
+from ..imaging.recipe import Mode
 from ..model import IMAGE_SIZE
 from ..stage1.label_boxes import microbleed_boxes
 from .cohort import read_microbleeds, read_participants
-from .geometry import Geometry, Mode, read_geometry
+from .geometry import Geometry, read_geometry
 from .layout import Study
 
 __all__ = ["truth_table"]

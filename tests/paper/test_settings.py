@@ -121,7 +121,10 @@ def test_files_are_looked_for_beside_the_settings(write):
         ("[stage2-train]\nzzz = 3", r"\[stage2-train\] zzz is not known; known are schedule, network, epochs"),
         ("[stage1-detect.hr]\nthreshold = 0.1", r"\[stage1-detect\] hr is not known; did you mean"),
         ("[stage1-detect]\nLR = 0.1", r"\[stage1-detect\] LR must be a table, \[stage1-detect.LR\]"),
-        ("[stage1-detect.LR]\nthreshold = 1.5", r"\[stage1-detect.LR\] threshold = 1.5 must be a number above 0 to 1"),
+        (
+            "[stage1-detect.LR]\nthreshold = 1.5",
+            r"\[stage1-detect.LR\] threshold = 1.5 must be a number above 0 and",
+        ),
         ("[split]\nfolds = 1", "folds = 1 must be a whole number from 2"),
         ("[split]\nfolds = true", "folds = True must be a whole number"),
         ("[split.LR]\nfolds = 3", "LR is not known"),

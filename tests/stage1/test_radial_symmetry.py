@@ -12,7 +12,8 @@ from scipy.ndimage import distance_transform_edt
 
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.stage1.candidates import strongest
-from cmb_toolkit.stage1.radial_symmetry import Recipe, full_sphere, local_maxima, radial_symmetry
+from cmb_toolkit.stage1.radial_symmetry import full_sphere, local_maxima, radial_symmetry
+from cmb_toolkit.stage1.recipe import RadialSymmetry
 
 ZOOMS = [(0.5, 0.5, 2.0), (0.8, 0.8, 2.0), (1.0, 1.0, 1.0), (0.7, 0.5, 1.5)]
 
@@ -84,9 +85,9 @@ def reference(volume, mask, zooms, recipe):
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(),
-        Recipe(presmooth_mm=0, spread=0, least_gradient=0),
-        Recipe(radii_mm=(1.3, 2.6), strictness=1.5, spread=0.5, presmooth_mm=0.8, least_gradient=1.3),
+        RadialSymmetry(),
+        RadialSymmetry(presmooth_mm=0, spread=0, least_gradient=0),
+        RadialSymmetry(radii_mm=(1.3, 2.6), strictness=1.5, spread=0.5, presmooth_mm=0.8, least_gradient=1.3),
     ],
 )
 @pytest.mark.parametrize("zooms", ZOOMS)
@@ -199,7 +200,7 @@ def test_what_lies_outside_the_brain_does_not_matter(scan):
 def test_the_margin_is_a_distance_from_the_outside(scan, margin):
     volume, mask, zooms = scan
     everywhere = radial_symmetry(volume, mask, zooms)
-    inner = radial_symmetry(volume, mask, zooms, Recipe(margin_mm=margin))
+    inner = radial_symmetry(volume, mask, zooms, RadialSymmetry(margin_mm=margin))
     far = distance_transform_edt(mask, sampling=zooms) > margin
     assert mask[:, :, 0].any()  # the volume's first slice is no rim
     np.testing.assert_array_equal(inner, everywhere * far)
@@ -207,7 +208,7 @@ def test_the_margin_is_a_distance_from_the_outside(scan, margin):
 
 def test_nothing_to_see(scan):
     _, mask, zooms = scan
-    assert not radial_symmetry(np.full(mask.shape, 7.0), mask, zooms, Recipe(presmooth_mm=0)).any()
+    assert not radial_symmetry(np.full(mask.shape, 7.0), mask, zooms, RadialSymmetry(presmooth_mm=0)).any()
 
 
 # --- maxima ----------------------------------------------------------------------------------------------------------
@@ -255,7 +256,7 @@ def test_refused(scan):
     with pytest.raises(DataError, match="one three-dimensional shape"):
         radial_symmetry(volume[1:], mask, zooms)
     with pytest.raises(UsageError, match="too small for voxels"):
-        radial_symmetry(volume, mask, zooms, Recipe(radii_mm=(0.05,)))
+        radial_symmetry(volume, mask, zooms, RadialSymmetry(radii_mm=(0.05,)))
 
 
 @pytest.mark.parametrize(
@@ -263,4 +264,4 @@ def test_refused(scan):
 )
 def test_recipes_out_of_range(wrong):
     with pytest.raises(UsageError):
-        Recipe(**wrong)
+        RadialSymmetry(**wrong)

@@ -1,7 +1,6 @@
 """``frst`` on a study made by hand: dark balls where the marks are; then the steps that follow, on its cell."""
 
 import shutil
-from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -15,13 +14,13 @@ from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.methods.frst import Frst
 from cmb_toolkit.stage1.candidates import COLUMNS
+from cmb_toolkit.stage1.recipe import Search
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.find import MOST, find
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.study.layout import Study
 
-frst = partial(find, method="frst")
 SHAPE, ZOOMS, SIZE = (70, 64, 10), (0.8, 0.8, 2.0), 128
 ROLES = {
     "1": {"train": ["sub-001", "sub-002"], "validation": ["sub-003"], "test": ["sub-004"], "control": ["sub-005"]},
@@ -29,6 +28,10 @@ ROLES = {
 }
 CONTRAST = {"sub-001": 0.8, "sub-002": 0.8, "sub-003": 0.6, "sub-004": 0.8, "sub-005": 0.0}
 MARKS = [(20, 20, 3), (48, 22, 5), (30, 44, 6), (50, 45, 2)]
+
+
+def frst(root, finder=None, on_note=lambda note: None, **options):
+    return find(root, "frst", Search(**{"fold": "1", **options}), finder, on_note=on_note)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_from_text
 from cmb_toolkit.darknet.project import check_project, read_list
+from cmb_toolkit.darknet.recipe import Preparing
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.imaging.frame import apply, make_frame, to_image
 from cmb_toolkit.io.nifti import read_volume
@@ -97,8 +98,8 @@ LISTED = {"negatives": 1.0, "augment": True, "label_reach": 0}
 """As the paper has it; the default network draws its images anew, and wants other slices."""
 
 
-def prepare(study, **options):
-    return prepare_yolo(study.root, **{"fold": "1", "size": SIZE, **LISTED, **options})
+def prepare(study, jobs=1, **options):
+    return prepare_yolo(study.root, Preparing(**{"fold": "1", "size": SIZE, **LISTED, **options}), jobs=jobs)
 
 
 def stems(cell, name):
@@ -194,14 +195,14 @@ def test_options(study):
 
 
 def test_a_network_that_draws_its_images_gets_every_slice_once(study):
-    cell = prepare_yolo(study.root, fold="1", size=SIZE, cfg="small")
+    cell = prepare_yolo(study.root, Preparing("1", size=SIZE, cfg="small"))
     assert stems(cell, "train.txt") == [
         *[f"sub-001_slice-00{k}" for k in (1, 2, 3, 5, 6, 7)],
         *[f"sub-002_slice-00{k}" for k in (0, 1, 3, 4, 5)],  # 2 and 6 are too near, 7 holds no brain
     ]
     parameters = read_record(cell / "darknet")["parameters"]
     assert (parameters["negatives"], parameters["augment"], parameters["label_reach"]) == ("all", False, 1)
-    listed = prepare_yolo(study.root, fold="1", size=SIZE, cfg="yolov2-paper")
+    listed = prepare_yolo(study.root, Preparing("1", size=SIZE, cfg="yolov2-paper"))
     parameters = read_record(listed / "darknet")["parameters"]
     assert (parameters["negatives"], parameters["augment"], parameters["label_reach"]) == (1.0, True, 0)
 
@@ -352,25 +353,25 @@ def test_several_resolutions_need_a_choice(study):
     with pytest.raises(UsageError, match="HR, LR"):
         prepare(study)
     with pytest.raises(UsageError, match="7T"):
-        prepare(study, resolutions=["7T"])
-    cell = prepare(study, resolutions=["HR"])
+        prepare(study, resolutions=("7T",))
+    cell = prepare(study, resolutions=("HR",))
     assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == {"sub-001", "sub-002", "sub-004"}
 
 
 def test_one_detector_for_two_resolutions(study):
     """Each subject comes to the image as it would alone: one is cropped, one resized."""
     write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR", "sub-003": "LR", "sub-004": "HR"})
-    cell = prepare(study, resolutions=["HR", "LR", "HR"])
+    cell = prepare(study, resolutions=("HR", "LR", "HR"))
     assert cell.name == "HR+LR_swi+cphase-averaged_fold-1"
     assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(ROLES)
     assert read_setup(Study.of_cell(cell)[1]).resolutions == ("HR", "LR")
     both = image(cell, "sub-003_slice-004")
-    alone = prepare(study, resolutions=["LR"], fold="none")
+    alone = prepare(study, resolutions=("LR",), fold="none")
     assert (image(alone, "sub-003_slice-004") == both).all()
 
     write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR+LR", "sub-003": "LR", "sub-004": "HR"})
     with pytest.raises(UsageError, match="would be called like the resolution HR\\+LR"):
-        prepare(study, resolutions=["HR", "LR"])
+        prepare(study, resolutions=("HR", "LR"))
 
 
 @pytest.mark.parametrize(

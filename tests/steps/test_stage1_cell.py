@@ -16,6 +16,7 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.labels import labels_to_text
 from cmb_toolkit.darknet.project import set_net, write_project
+from cmb_toolkit.darknet.recipe import Detecting, DetectorTraining
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
@@ -210,16 +211,15 @@ def test_train_and_detect_on_the_command_line(make_cell):
     runner.invoke(cli, command, catch_exceptions=False)
     assert before == (cell.weights.stat().st_mtime_ns, cell.candidates.stat().st_mtime_ns)
 
-    stage1_detect(
-        cell.folder, threshold=0.005, roles=["validation"], merge="none"
-    )  # what was seen in training is what is found
+    # what was seen in training is what is found
+    stage1_detect(cell.folder, Detecting(threshold=0.005, roles=("validation",), merge="none"))
     marks = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
     marks = marks[marks["participant_id"] == "sub-003"]
     found = look_figures(read_tsv(cell.candidates), marks, ["sub-003"], {"sub-003": 2.0})
     for name, value in found.items():
         assert value == pytest.approx(best[name], abs=1e-3)
 
-    stage1_detect(cell.folder, threshold=0.1, merge="none")
+    stage1_detect(cell.folder, Detecting(threshold=0.1, merge="none"))
     candidates = read_tsv(cell.candidates, COLUMNS)
     truth = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
     points, marks = (table[["x_mm", "y_mm", "z_mm"]].to_numpy() for table in (candidates, truth))
@@ -246,7 +246,7 @@ def test_killed_training_goes_on_and_ends_alike(make_cell, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        stage1_train(cell.folder, checkpoint_every_s=1e-9, on_progress=kill)
+        stage1_train(cell.folder, DetectorTraining(checkpoint_every_s=1e-9), on_progress=kill)
     assert not cell.weights.exists()
     assert any(cell.training.glob("yolo_*.weights"))
     assert cell.live_loss.stat().st_size > 1000
@@ -274,7 +274,7 @@ def test_a_changed_project_is_trained_anew(make_cell):
     with publish(cell.project, Record("prepare-yolo", parameters)) as folder:
         shutil.copytree(cell.folder / "kept", folder)
     reports = []
-    stage1_train(cell.folder, seed=1, on_progress=lambda *report: reports.append(report))
+    stage1_train(cell.folder, DetectorTraining(seed=1), on_progress=lambda *report: reports.append(report))
     assert reports
     assert cell.weights.read_bytes() != first
 
@@ -282,23 +282,23 @@ def test_a_changed_project_is_trained_anew(make_cell):
 def test_starting_weights(make_cell, tmp_path):
     cell = make_cell(1)
     with pytest.raises(MissingError, match=r"backbone: starting weights not found"):
-        stage1_train(cell.folder, weights=tmp_path / "backbone")
+        stage1_train(cell.folder, DetectorTraining(weights=tmp_path / "backbone"))
     (tmp_path / "backbone").write_bytes(b"\0" * 400)
     with pytest.raises(DataError, match=r"backbone: 400 bytes"):
-        stage1_train(cell.folder, weights=tmp_path / "backbone")
+        stage1_train(cell.folder, DetectorTraining(weights=tmp_path / "backbone"))
     write_weights(initial_weights(read_cfg(cell.project / "yolo.cfg"), 5), tmp_path / "backbone")
-    stage1_train(cell.folder, weights=tmp_path / "backbone")
+    stage1_train(cell.folder, DetectorTraining(weights=tmp_path / "backbone"))
     assert read_record(cell.weights)["sources"][1]["file"] == "backbone"
 
 
 def test_bad_calls_of_training(make_cell, tmp_path):
     cell = make_cell(2)
     with pytest.raises(UsageError, match="checkpoints every"):
-        stage1_train(cell.folder, checkpoint_every_s=0)
+        stage1_train(cell.folder, DetectorTraining(checkpoint_every_s=0))
     with pytest.raises(UsageError, match="engine 'caffe'"):
-        stage1_train(cell.folder, engine="caffe")
+        stage1_train(cell.folder, DetectorTraining(engine="caffe"))
     with pytest.raises(MissingError, match="nothing: not a program"):
-        stage1_train(cell.folder, darknet=tmp_path / "nothing")
+        stage1_train(cell.folder, DetectorTraining(darknet=tmp_path / "nothing"))
     with pytest.raises(MissingError, match="not a cell"):
         stage1_train(tmp_path)
     (cell.project / "slices" / "sub-001_slice-003.png").write_bytes(b"\x89PNG cut off")
@@ -315,13 +315,13 @@ def test_bad_calls_of_training(make_cell, tmp_path):
 def test_debians_darknet_is_refused_for_training_and_detects(make_cell):
     cell = make_cell(2)
     with pytest.raises(UsageError, match=r"cannot train.*--engine embedded"):
-        stage1_train(cell.folder, darknet=Path("/usr/bin/darknet"))
+        stage1_train(cell.folder, DetectorTraining(darknet=Path("/usr/bin/darknet")))
     assert not cell.weights.exists()
     give_weights(cell)
-    stage1_detect(cell.folder, darknet=Path("/usr/bin/darknet"), roles=["test"])
+    stage1_detect(cell.folder, Detecting(darknet=Path("/usr/bin/darknet"), roles=("test",)))
     assert read_record(cell.candidates)["engine"].startswith("darknet (original")
     theirs = read_tsv(cell.detections)
-    stage1_detect(cell.folder, roles=["test"])
+    stage1_detect(cell.folder, Detecting(roles=("test",)))
     ours = read_tsv(cell.detections)
     assert set(theirs["participant_id"]) == set(ours["participant_id"]) == {"sub-004"}
 
@@ -329,14 +329,14 @@ def test_debians_darknet_is_refused_for_training_and_detects(make_cell):
 def test_detection_of_some_roles_at_a_given_threshold(make_cell):
     cell = make_cell(2)
     give_weights(cell)
-    stage1_detect(cell.folder, threshold=0.3, roles=["test", "control"])
+    stage1_detect(cell.folder, Detecting(threshold=0.3, roles=("test", "control")))
     record = read_record(cell.detections)
     assert record["threshold"] == {"value": 0.3, "chosen": "given"}
     assert record["slices"] == 16
     table = read_tsv(cell.detections, ["participant_id"])
     assert set(table["role"]) <= {"test", "control"}
     assert table.empty or table["confidence"].min() >= 0.3
-    stage1_detect(cell.folder, threshold=0.9999, roles=["test"])  # nothing is found, and that is an answer
+    stage1_detect(cell.folder, Detecting(threshold=0.9999, roles=("test",)))  # nothing is found, and that is an answer
     assert read_tsv(cell.candidates, COLUMNS).empty
 
 
@@ -345,18 +345,18 @@ def test_detection_of_some_roles_at_a_given_threshold(make_cell):
     [
         ({"threshold": 0}, UsageError, "threshold 0"),
         ({"threshold": "best"}, UsageError, "threshold best"),
-        ({"nms": 0}, UsageError, "IoU 0"),
-        ({"merge": "5"}, UsageError, "merge 5: must be auto or none"),
-        ({"most_false": 0}, UsageError, "false positives per subject"),
-        ({"roles": ["patient"]}, UsageError, "roles must be"),
-        ({"threshold": "auto", "roles": ["test"]}, UsageError, "add the role validation"),
+        ({"nms": 0}, UsageError, "--nms 0: expected a number above 0 to 1"),
+        ({"merge": "5"}, UsageError, "--merge 5: expected one of auto, none"),
+        ({"most_false": 0}, UsageError, "--most-false 0: expected a number above 0"),
+        ({"roles": ("patient",)}, UsageError, "--role .*expected some of train"),
+        ({"threshold": "auto", "roles": ("test",)}, UsageError, "add the role validation"),
         ({}, MissingError, r"yolo\.weights: weights not found. Run `cmbtk stage1-train"),
     ],
 )
 def test_bad_calls_of_detection(make_cell, options, error, message):
     cell = make_cell(2)
     with pytest.raises(error, match=message):
-        stage1_detect(cell.folder, **options)
+        stage1_detect(cell.folder, Detecting(**options))
 
 
 def test_no_threshold_without_microbleeds_or_hits(make_cell):
@@ -366,7 +366,7 @@ def test_no_threshold_without_microbleeds_or_hits(make_cell):
     marks = read_tsv(study.microbleeds)
     write_tsv(marks[marks["participant_id"] != "sub-003"], study.microbleeds)
     with pytest.raises(DataError, match="no validation subject has a microbleed to find"):
-        stage1_detect(cell.folder, threshold="auto")
+        stage1_detect(cell.folder, Detecting(threshold="auto"))
     assert not cell.candidates.exists()
 
 
@@ -404,7 +404,7 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
     files = []
     for trainer in ("embedded", "binary"):
         notes = []
-        stage1_train(cell.folder, engine=trainer, restart=True, on_note=notes.append)
+        stage1_train(cell.folder, DetectorTraining(engine=trainer), restart=True, on_note=notes.append)
         record = read_record(cell.weights)
         assert record["engine"].startswith("embedded" if trainer == "embedded" else "darknet (alexeyab, CPU")
         assert any(note.startswith("Darknet: ") for note in notes) == (trainer == "binary")
@@ -415,7 +415,7 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
         files.append(sorted(p.name for p in cell.folder.iterdir()))
         found = []
         for detector in ("embedded", "binary"):
-            stage1_detect(cell.folder, threshold=0.02, engine=detector)
+            stage1_detect(cell.folder, Detecting(threshold=0.02, engine=detector))
             found.append(read_tsv(cell.candidates, COLUMNS))
         numbers = ["k", "i", "j", "x_mm", "y_mm", "z_mm", "confidence"]
         for some, others in (found, found[::-1]):
@@ -426,7 +426,7 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
                 gaps = np.abs(mine[numbers].to_numpy()[:, None] - theirs).max(axis=2).min(axis=1)
                 assert gaps.max() < 1e-2
     assert set(files[0]) <= set(files[1])
-    stage1_detect(cell.folder, threshold=0.02)
+    stage1_detect(cell.folder, Detecting(threshold=0.02))
     assert read_record(cell.candidates)["engine"].startswith("darknet (alexeyab"), "auto takes it to detect"
 
 
@@ -440,11 +440,11 @@ def test_one_training_of_a_cell_at_a_time(make_cell):
 
 def test_counting_on_from_finished_weights(make_cell, tmp_path):
     cell = make_cell(4)
-    stage1_train(cell.folder, select="last")
+    stage1_train(cell.folder, DetectorTraining(select="last"))
     kept = tmp_path / "kept.weights"
     shutil.copy(cell.weights, kept)
     with pytest.raises(UsageError, match="4 iterations behind it, and max_batches=4"):
-        stage1_train(cell.folder, weights=kept, count_on=True)
+        stage1_train(cell.folder, DetectorTraining(weights=kept, count_on=True))
     path = cell.project / "yolo.cfg"
     path.write_text(set_net(path.read_text(), {"max_batches": 7}))
     result = CliRunner().invoke(cli, ["stage1-train", str(cell.folder), "--weights", str(kept), "--continue"])
@@ -477,7 +477,7 @@ def test_slices_with_the_most_boxes_that_are_kept_are_named(make_cell, monkeypat
     cell = make_cell(2)
     give_weights(cell)
     notes = []
-    stage1_detect(cell.folder, threshold=0.01, roles=["test", "control"], on_note=notes.append)
+    stage1_detect(cell.folder, Detecting(threshold=0.01, roles=("test", "control")), on_note=notes.append)
     full = read_tsv(cell.detections).groupby(["participant_id", "k"]).size()
     assert full.max() == 2
     (said,) = [line for line in notes if "the most that are kept" in line]
@@ -488,10 +488,10 @@ def test_slices_with_the_most_boxes_that_are_kept_are_named(make_cell, monkeypat
 def test_a_default_is_never_called_given(make_cell):
     cell = make_cell(2)
     give_weights(cell)
-    stage1_detect(cell.folder, roles=["test"])
+    stage1_detect(cell.folder, Detecting(roles=("test",)))
     chosen = {"value": 0.01, "chosen": "by default, as no validation subject was looked at"}
     assert read_record(cell.candidates)["threshold"] == chosen
-    stage1_detect(cell.folder, roles=["test"], threshold=0.01)
+    stage1_detect(cell.folder, Detecting(roles=("test",), threshold=0.01))
     assert read_record(cell.candidates)["threshold"] == {"value": 0.01, "chosen": "given"}
 
 
@@ -509,7 +509,7 @@ def test_a_training_notes_what_it_is_for_and_detection_looks(make_cell):
         stage1_detect(cell.folder)
     path.write_text(set_net(path.read_text().replace("1.5,2.5", "2.5,2.5"), {"max_batches": 9}))
     notes = []
-    stage1_detect(cell.folder, threshold=0.9, roles=["test"], on_note=notes.append)
+    stage1_detect(cell.folder, Detecting(threshold=0.9, roles=("test",)), on_note=notes.append)
     assert notes[0] == "Warning: yolo.cfg changed since yolo.weights was trained with it."
 
 
@@ -539,14 +539,14 @@ def test_without_microbleeds_of_validation_the_last_weights_are_kept(make_cell):
     marks = read_tsv(study.microbleeds)
     write_tsv(marks[marks["participant_id"] != "sub-003"], study.microbleeds)
     notes = []
-    stage1_train(cell.folder, watch=2, on_note=notes.append)
+    stage1_train(cell.folder, DetectorTraining(watch=2), on_note=notes.append)
     assert any("no validation subject has a microbleed" in note for note in notes)
     assert read_weights(cell.weights, read_cfg(cell.project / "yolo.cfg")).seen == 8
     noted = read_record(cell.weights)["watch"]
     assert (noted["select"], noted["iteration"], noted["last"]["train"]["microbleeds"]) == ("last", 2, 14)
     study.microbleeds.unlink()
     notes.clear()
-    stage1_train(cell.folder, watch=1, on_note=notes.append)
+    stage1_train(cell.folder, DetectorTraining(watch=1), on_note=notes.append)
     assert notes[-1].startswith("Warning: the training is not looked at, and its last weights are kept: ")
     assert read_tsv(cell.yolo_watch).empty
 
@@ -567,5 +567,5 @@ def test_a_detector_that_has_learned_nothing_is_not_kept(make_cell):
     assert cell.live_loss.stat().st_size > 1000
     reports = []
     with pytest.raises(DarknetError, match="learned nothing"):
-        stage1_train(cell.folder, watch=2, on_progress=lambda *report: reports.append(report))
+        stage1_train(cell.folder, DetectorTraining(watch=2), on_progress=lambda *report: reports.append(report))
     assert len(reports) < 5, "the state is kept"
