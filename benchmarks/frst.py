@@ -26,6 +26,7 @@ from cmb_toolkit.evaluation.rules.centre import Centre
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.parallel import for_each
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES
+from cmb_toolkit.simulation.recipe import Simulating
 from cmb_toolkit.stage1.radial_symmetry import local_maxima, radial_symmetry
 from cmb_toolkit.stage1.recipe import RadialSymmetry
 from cmb_toolkit.steps.preprocess import preprocess
@@ -104,11 +105,13 @@ def main() -> None:
         if not Study(root).participants.is_file():
             simulate(
                 root,
-                resolution=chosen.resolution,
-                subjects=chosen.subjects,
-                seed=chosen.seed,
-                microbleeds=chosen.microbleeds,
-                difficulty=chosen.difficulty,
+                Simulating(
+                    resolution=chosen.resolution,
+                    subjects=chosen.subjects,
+                    seed=chosen.seed,
+                    microbleeds=chosen.microbleeds,
+                    difficulty=chosen.difficulty,
+                ),
                 jobs=chosen.jobs,
                 on_progress=quiet,
             )

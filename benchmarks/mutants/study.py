@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cmb_toolkit.darknet.recipe import Preparing
-from cmb_toolkit.evaluation.folding import Folding
+from cmb_toolkit.evaluation.recipe import Evaluating, Folding
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.sources.table import Table
@@ -52,7 +52,7 @@ def make_study(folder: Path) -> None:
     cell = Study.of_cell(made)[1]
     _write_candidates(study, cell)
     stage2_crop(cell.folder)
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
 
 
 def copied(source: Path, target: Path) -> Path:

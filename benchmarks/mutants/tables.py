@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.marks import read_marks
 from cmb_toolkit.io.tables import read_tsv
@@ -114,7 +115,7 @@ def _crop(folder: Path) -> Any:
 
 
 def _evaluate(folder: Path) -> Any:
-    return read_tsv(evaluate(_cell(folder).folder, most_false=0) / "candidates.tsv")
+    return read_tsv(evaluate(_cell(folder).folder, Evaluating(most_false=0)) / "candidates.tsv")
 
 
 def _patches(folder: Path) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
+from ..imaging.recipe import Reading
 from ..names import visible
-from .options import ECHO, JOBS, PHASE_RANGE, PHASE_VOLUME
+from ..recipe import declared
+from .options import JOBS
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 if TYPE_CHECKING:
     from ..steps.check import Problem, Report
@@ -26,9 +29,7 @@ _WIDTH = 80
 @click.option("--phase", type=click.Path(path_type=Path), help="One scan without a study: its phase.")
 @click.option("--swi", type=click.Path(path_type=Path), help="One scan: its SWI, if there is one.")
 @click.option("--mask", type=click.Path(path_type=Path), help="One scan: its brain mask, if there is one.")
-@ECHO
-@PHASE_VOLUME
-@PHASE_RANGE
+@recipe_options(Reading)
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path),
@@ -42,17 +43,16 @@ _WIDTH = 80
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     study: Path | None,
     magnitude: Path | None,
     phase: Path | None,
     swi: Path | None,
     mask: Path | None,
-    echo: int | None,
-    phase_volume: int | None,
-    phase_range: str | float | None,
     pictures: Path | None,
     jobs: int,
+    **asked: Any,
 ) -> None:
     """Look at a STUDY, or at one scan, and say what is wrong before it costs anything.
 
@@ -83,27 +83,19 @@ def command(
     if study is not None:
         pictures = _pictures(study, pictures)
         with progress("check") as on_progress:
-            report = check_study(
-                study,
-                echo=echo,
-                phase_volume=phase_volume,
-                phase_range=phase_range,
-                pictures=pictures,
-                jobs=jobs,
-                on_progress=on_progress,
-            )
+            report = check_study(study, Reading(**asked), pictures=pictures, jobs=jobs, on_progress=on_progress)
     else:
         if phase is None or (magnitude is None and swi is None):
             raise UsageError("one scan needs --phase, and --magnitude or --swi.")
-        scan = Scan("scan", phase, magnitude, swi, mask, phase_range=phase_range)
+        scan = Scan("scan", phase, magnitude, swi, mask)
         with progress("check") as on_progress:
-            report = check_scan(scan, echo=echo, phase_volume=phase_volume, on_progress=on_progress)
+            report = check_scan(scan, Reading(**asked), on_progress=on_progress)
     _show(report)
     if report.drawn is not None:
         click.echo(f"{pictures}: {report.drawn} marks." if report.drawn else "No pictures: there is no mark to draw.")
     if study is not None and not report.errors:
-        given = {"--echo": echo, "--phase-volume": phase_volume, "--phase-range": phase_range}
-        same = "".join(f" {name} {quoted(value)}" for name, value in given.items() if value is not None)
+        given = {name: asked[each.field] for name, each in declared(Reading).items()}
+        same = "".join(f" --{name} {quoted(value)}" for name, value in given.items() if value is not None)
         click.echo(f"Next: cmbtk preprocess {quoted(study)}{same}")
     ctx.exit(report.exit_code)
 

@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import RULE, RULES_IN_WORDS
+from ..evaluation.recipe import Evaluating
 from .progress import progress
 from .quoting import quoted
+from .recipes import recipe_options
 
 
 @click.command()
 @click.argument("cell", type=click.Path(path_type=Path))
-@click.option(
-    "--rule",
-    type=RULE,
-    default="centre",
-    show_default=True,
-    help="What the pictures and the lines printed here call a hit; all numbers are written under each rule, apart. "
-    + RULES_IN_WORDS,
-)
-@click.option("--distance-mm", type=float, default=3.0, show_default=True, help="Distance of the centre rule [mm].")
-@click.option(
-    "--count",
-    type=click.Choice(["per-lesion", "per-box"]),
-    default="per-lesion",
-    show_default=True,
-    help="What counts as one finding: the boxes of neighbouring slices together, or every box, as in the paper.",
-)
-@click.option(
-    "--link-mm",
-    type=float,
-    default=3.0,
-    show_default=True,
-    help="For per-lesion, after `cmbtk stage1-detect --merge none`: boxes with centres this near, on the same slice or "
-    "neighbouring ones, belong together [mm].",
-)
-@click.option(
-    "--role",
-    "roles",
-    type=click.Choice(["test", "control", "validation", "train"]),
-    multiple=True,
-    default=("test", "control"),
-    show_default=True,
-    help="Whose scans to count, each role apart; may be given several times.",
-)
-@click.option(
-    "--false-pictures",
-    type=int,
-    default=24,
-    show_default=True,
-    help="Pictures of at most so many false positives, those with the highest score.",
-)
-def command(
-    *,
-    cell: Path,
-    rule: str,
-    distance_mm: float,
-    count: str,
-    link_mm: float,
-    roles: tuple[str, ...],
-    false_pictures: int,
-) -> None:
+@recipe_options(Evaluating)
+def command(cell: Path, **asked: Any) -> None:
     """Count hits, misses and false positives of one CELL (STUDY/cells/NAME) and draw them.
 
     Works after stage 1, and counts stage 2 once it has run. Writes CELL/evaluation: metrics.json (counts, 95 %
@@ -79,19 +33,9 @@ def command(
     from ..study.results import read_result
 
     with progress("evaluate") as on_progress:
-        folder = evaluate(
-            cell,
-            rule=rule,
-            distance_mm=distance_mm,
-            count=count,
-            link_mm=link_mm,
-            roles=roles,
-            most_false=false_pictures,
-            on_note=on_progress.note,
-            on_progress=on_progress,
-        )
+        folder = evaluate(cell, Evaluating(**asked), on_note=on_progress.note, on_progress=on_progress)
     result = read_result(Study.of_cell(cell)[1])
-    names = {"stage1": "stage 1", "overall": "both stages"}
+    rule, names = asked["rule"], {"stage1": "stage 1", "overall": "both stages"}
     click.echo(f"{result.cell}, {result.rules[rule]}:")
     for each in result.stages:
         if each.rule == rule and each.stage in names:

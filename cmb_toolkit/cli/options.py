@@ -10,10 +10,7 @@ from ..evaluation.rules import RULES
 from ..names import Grammar
 
 __all__ = [
-    "ECHO",
     "JOBS",
-    "PHASE_RANGE",
-    "PHASE_VOLUME",
     "RULE",
     "RULES_IN_WORDS",
     "Name",
@@ -62,20 +59,6 @@ RULE = click.Choice(list(RULES))
 RULES_IN_WORDS = "; ".join(f"{name}: {words}" for name, (_, words) in RULES.items()) + "."
 """What each of them calls a hit."""
 
-ECHO = click.option(
-    "--echo",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Which volume of 4-D files, counted from 1; in a study see also its column echo.",
-)
-
-PHASE_VOLUME = click.option(
-    "--phase-volume",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The same for the phase alone, where 4-D files hold magnitude and phase one after the other.",
-)
-
 
 def _jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
     from ..parallel import workers
@@ -90,11 +73,4 @@ JOBS = click.option(
     type=click.IntRange(1),
     callback=_jobs,
     help="Subjects at a time.  [default: as processors and free memory allow]",
-)
-
-PHASE_RANGE = click.option(
-    "--phase-range",
-    type=NumberOr("radians"),
-    help="File units that one full cycle of phase spans (for example 4096), or `radians`.  [default: the column "
-    "phase_range, or recognised from the values]",
 )

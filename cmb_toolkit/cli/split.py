@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..evaluation.folding import Folding
+from ..evaluation.recipe import Folding
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options

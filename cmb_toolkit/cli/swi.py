@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .preprocess import scan_options, settings_from, show
+from ..imaging.recipe import Preprocessing
+from .preprocess import show
 from .progress import progress
+from .recipes import recipe_options
 
 
 @click.command("swi")
@@ -19,7 +21,7 @@ from .progress import progress
 @click.option("--imaginary", type=click.Path(path_type=Path), help="Imaginary part.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--mask", type=click.Path(path_type=Path), help="The brain mask, from any tool; else it is found.")
-@scan_options
+@recipe_options(Preprocessing)
 def command(
     *,
     magnitude: Path | None,
@@ -28,7 +30,7 @@ def command(
     imaginary: Path | None,
     out: Path,
     mask: Path | None,
-    **options: Any,
+    **asked: Any,
 ) -> None:
     """Make a susceptibility-weighted image of one scan, from its MAGNITUDE and PHASE, without a study.
 
@@ -49,5 +51,5 @@ def command(
     if scan.lacking():
         raise UsageError(f"a scan needs {scan.lacking()}. See `cmbtk swi --help` for examples.")
     with progress("Preprocessing") as on_progress:
-        summary = step.preprocess_scan(scan, out, settings_from(options), on_progress=on_progress)
+        summary = step.preprocess_scan(scan, out, Preprocessing(**asked), on_progress=on_progress)
     show(summary, f"{out}/")

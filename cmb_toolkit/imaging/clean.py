@@ -13,7 +13,7 @@ from .bet import bet
 from .brain import BRAIN_ML, find_brain, too_large, volume_ml
 from .highpass import gaussian_highpass, homodyne_highpass
 from .phase import alternating_slices, phase_scale, to_radians, without_alternation
-from .recipe import Recipe
+from .recipe import Cleaning
 from .settled_sign import settled_sign
 from .sign import SinusEvidence, sinus_evidence, vein_evidence
 from .slow_phase import slow_phase
@@ -117,7 +117,7 @@ class Cleaned:
 
 def clean(
     scan: Acquired,
-    recipe: Recipe,
+    recipe: Cleaning,
     mask: Mask | None = None,
     *,
     sign_is_known: bool = False,
@@ -128,7 +128,7 @@ def clean(
     Parameters
     ----------
     scan : Acquired
-    recipe : Recipe
+    recipe : Cleaning
     mask : (i, j, k) bool array, optional
         The brain, where somebody has it.
     sign_is_known : bool
@@ -162,7 +162,7 @@ def clean(
     return done
 
 
-def _radians(scan: Acquired, recipe: Recipe, done: Cleaned) -> tuple[Floats, bool]:
+def _radians(scan: Acquired, recipe: Cleaning, done: Cleaned) -> tuple[Floats, bool]:
     """The phase [rad], and whether it is wrapped."""
     if scan.polar:
         done.phase_unit = "radians, of complex values"
@@ -179,7 +179,7 @@ def _radians(scan: Acquired, recipe: Recipe, done: Cleaned) -> tuple[Floats, boo
 
 def _brain(
     scan: Acquired,
-    recipe: Recipe,
+    recipe: Cleaning,
     given: Mask | None,
     extract: tuple[str, Callable[[float], Mask]] | None,
     done: Cleaned,
@@ -216,7 +216,7 @@ def _brain(
 
 
 def _extracted(
-    scan: Acquired, recipe: Recipe, extract: tuple[str, Callable[[float], Mask]] | None, done: Cleaned
+    scan: Acquired, recipe: Cleaning, extract: tuple[str, Callable[[float], Mask]] | None, done: Cleaned
 ) -> Mask:
     """The brain as the toolkit's own BET or another program finds it, where its volume can be a brain's."""
     folded: dict[float, float] = {}
@@ -257,7 +257,7 @@ def _extracted(
     return brain.mask
 
 
-def _filtered(scan: Acquired, recipe: Recipe, wrapped: Floats, is_wrapped: bool, done: Cleaned) -> dict[str, Floats]:
+def _filtered(scan: Acquired, recipe: Cleaning, wrapped: Floats, is_wrapped: bool, done: Cleaned) -> dict[str, Floats]:
     """The phase in the file's own sign: ``wrapped``, ``unwrapped`` where it is, and ``phase``, the high-passed one."""
     structure, mask, spacing = scan.structure, done.mask, scan.spacing
     matters = recipe.highpass == "gaussian" or recipe.fix_ge_phase  # the homodyne filter is blind to it
@@ -296,7 +296,7 @@ def _filtered(scan: Acquired, recipe: Recipe, wrapped: Floats, is_wrapped: bool,
     return steps | {"unwrapped": np.where(mask, unwrapped, 0).astype(np.float32), "phase": filtered}
 
 
-def _where_to_look(scan: Acquired, recipe: Recipe, given: bool, mask: Mask) -> Mask:
+def _where_to_look(scan: Acquired, recipe: Cleaning, given: bool, mask: Mask) -> Mask:
     """Where to look for veins and sinuses: scalp and neck know nothing of them, if every voxel with signal is taken."""
     if given or recipe.brain_mask != "none":
         return mask
@@ -312,7 +312,7 @@ def _where_to_look(scan: Acquired, recipe: Recipe, given: bool, mask: Mask) -> M
 
 
 def _settle_sign(
-    scan: Acquired, recipe: Recipe, steps: Mapping[str, Floats], brain: Mask, is_known: bool, done: Cleaned
+    scan: Acquired, recipe: Cleaning, steps: Mapping[str, Floats], brain: Mask, is_known: bool, done: Cleaned
 ) -> None:
     """The sign that was given, with a note where what is seen contradicts it; or the one that is seen."""
     structure, spacing = scan.structure, scan.spacing

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..darknet.recipe import Detecting, DetectorTraining, Preparing
 from ..detectors import DETECTORS, finders
-from ..evaluation.folding import Folding
-from ..evaluation.rules import RULES
+from ..evaluation.recipe import Evaluating, Folding
+from ..imaging.recipe import Preprocessing
 from ..names import Grammar
 from ..recipe import declared
 from ..registry import load
@@ -85,32 +85,10 @@ def _declared(recipe: type[Any]) -> dict[str, Kind]:
     return kinds
 
 
-FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TEXT = Kind("a text", _is_text)
-_PHASE_RANGE = number(0, open_low=True, word="radians")
-_MM = number(0, open_low=True)
-_SHARE = number(0, 1, open_low=True)
-_RULE = choice(*RULES)
-
 OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "split": _declared(Folding),
-    "preprocess": {
-        "phase-sign": choice("+1", "-1", "auto"),
-        "phase-range": _PHASE_RANGE,
-        "phase-is-filtered": FLAG,
-        "fix-ge-phase": FLAG,
-        "echo": whole(1),
-        "phase-volume": whole(1),
-        "unwrap": choice("path", "laplacian"),
-        "highpass": choice("gaussian", "homodyne"),
-        "brain-mask": choice("own", "fsl", "none"),
-        "bet-fraction": number(0, 1),
-        "bet-gradient": number(-1, 1),
-        "swi-power": whole(1, 100),
-        "swi-polarity": choice("paramagnetic", "diamagnetic"),
-        "swi-scaling": choice("pi", "extreme"),
-        "minip-slices": whole(1, 1000),
-    },
+    "preprocess": _declared(Preprocessing),
     "prepare-yolo": _declared(Preparing),
     "stage1-train": _declared(DetectorTraining),
     "stage1-detect": _declared(Detecting),
@@ -118,13 +96,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
     "stage2-crop": _declared(Cropping),
     "stage2-train": _declared(ClassifierTraining),
     "stage2-classify": _declared(Classifying),
-    "evaluate": {
-        "rule": _RULE,
-        "distance-mm": _MM,
-        "count": choice("per-lesion", "per-box"),
-        "link-mm": _MM,
-        "false-pictures": whole(0),
-    },
+    "evaluate": _declared(Evaluating),
 }
 """Options of every step that a settings file may set, by the name that they have on the command line."""
 

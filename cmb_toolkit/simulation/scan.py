@@ -15,6 +15,7 @@ from .grid import Grid
 from .mimics import draw_deposits, draw_flow_voids, draw_perivascular_spaces
 from .mni import make_mni_head
 from .placement import place_microbleeds
+from .recipe import Variant
 from .scene import PlacedLesion, Scene
 from .signal import Array
 from .spots import Spot, explain_spots
@@ -22,45 +23,9 @@ from .white_matter import with_white_matter_lesions
 
 T = TypeVar("T")
 
-__all__ = ["ANATOMIES", "Scan", "Variant", "simulate_scan"]
+__all__ = ["ANATOMIES", "Scan", "simulate_scan"]
 
 ANATOMIES = {"procedural": make_head, "mni": make_mni_head}
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What a scan may be besides the usual.
-
-    Attributes
-    ----------
-    anatomy : str
-        ``procedural``, or ``mni``: the MNI152 template, see :mod:`cmb_toolkit.simulation.mni`.
-    oblique_deg : float
-        How far the slices are turned about the left-right axis, out of the plane across the main field; -60 to 60.
-    motion_mm : float
-        How far the head moves while it is scanned, see :func:`draw_motion`; 0 to 10.
-    white_matter_lesions_ml : float
-        See :mod:`cmb_toolkit.simulation.white_matter`; 0 to 150.
-
-    Raises
-    ------
-    UsageError
-        If a number is out of its range or the anatomy unknown.
-    """
-
-    anatomy: str = "procedural"
-    oblique_deg: float = 0.0
-    motion_mm: float = 0.0
-    white_matter_lesions_ml: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.anatomy not in ANATOMIES:
-            raise UsageError(f"anatomy {self.anatomy!r} is not known; choose one of {', '.join(ANATOMIES)}.")
-        for name, low, high in (("oblique_deg", -60, 60), ("motion_mm", 0, 10), ("white_matter_lesions_ml", 0, 150)):
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(
-                    f"--{name.rsplit('_', 1)[0].replace('_', '-')} {getattr(self, name):g}: expected {low} to {high}."
-                )
 
 
 @dataclass(frozen=True)

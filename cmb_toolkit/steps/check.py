@@ -19,6 +19,7 @@ from ..checks.problem import Problem, error, times
 from ..checks.tables import check_folds, check_import, check_participants, read_marks
 from ..checks.together import check_together
 from ..errors import DataError, MissingError
+from ..imaging.recipe import Reading
 from ..io.publish import Record, publish, read_record
 from ..io.recount import counting_of
 from ..model import OnProgress
@@ -65,21 +66,23 @@ class Report:
         return MissingError.exit_code if all(p.missing for p in self.errors) else DataError.exit_code
 
 
-def check_scan(
-    scan: Scan, *, echo: int | None = None, phase_volume: int | None = None, on_progress: OnProgress
-) -> Report:
+def check_scan(scan: Scan, recipe: Reading | None = None, *, on_progress: OnProgress) -> Report:
     """Check the files of one scan, without a study.
 
     Parameters
     ----------
     scan : Scan
-    echo : int, optional
-        Which volume of 4-D files, from 1.
-    phase_volume : int, optional
-        The same for the phase alone; by default `echo`.
+        What is known of it alone comes first.
+    recipe : Reading, optional
     """
     on_progress(0, 1, scan.name)
-    scan = replace(scan, echo=scan.echo or echo, phase_volume=scan.phase_volume or phase_volume)
+    recipe = recipe or Reading()
+    scan = replace(
+        scan,
+        echo=scan.echo or recipe.echo,
+        phase_volume=scan.phase_volume or recipe.phase_volume,
+        phase_range=scan.phase_range or recipe.phase_range,
+    )
     facts = check_files(Task(scan, np.empty((0, 3), int)))
     on_progress(1, 1, scan.name)
     return Report((facts,), facts.problems)
@@ -87,10 +90,8 @@ def check_scan(
 
 def check_study(
     folder: Path,
+    recipe: Reading | None = None,
     *,
-    echo: int | None = None,
-    phase_volume: int | None = None,
-    phase_range: str | float | None = None,
     pictures: Path | None = None,
     jobs: int = 1,
     on_progress: OnProgress,
@@ -100,12 +101,7 @@ def check_study(
     Parameters
     ----------
     folder : Path
-    echo : int, optional
-        Which volume of 4-D files, from 1.
-    phase_volume : int, optional
-        The same for the phase alone; by default `echo`.
-    phase_range : ``"radians"`` or float, optional
-        Unit of all phases; by default what participants.tsv says, or recognised.
+    recipe : Reading, optional
     pictures : Path, optional
         Draw every mark on its slice into this PNG; see :func:`cmb_toolkit.report.mark_sheet.draw_marks`.
     jobs : int
@@ -116,6 +112,7 @@ def check_study(
     MissingError, DataError
         If there is no study, or its table of participants cannot be read.
     """
+    recipe = recipe or Reading()
     study = Study.open(folder)
     participants = read_participants(study, named=False)
     problems = [*check_import(study, participants), *check_participants(study, participants)]
@@ -130,9 +127,9 @@ def check_study(
             problems.append(error(reason, str(name)))
             continue
         mine = marks.loc[marks["participant_id"] == name, ["i", "j", "k"]].to_numpy(int)
-        if phase_range is not None:
-            scan = replace(scan, phase_range=phase_range)
-        tasks.append(Task(scan, mine, counting, echo, phase_volume, pictures is not None))
+        if recipe.phase_range is not None:
+            scan = replace(scan, phase_range=recipe.phase_range)
+        tasks.append(Task(scan, mine, counting, recipe.echo, recipe.phase_volume, pictures is not None))
     scans = for_each(check_files, tasks, jobs=jobs, on_progress=on_progress, label=_name_of)
     for scan_facts in scans:
         problems += scan_facts.problems

@@ -30,8 +30,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingError, UsageError
-from ..evaluation.merging import COUNTS
+from ..errors import DataError, MissingError
+from ..evaluation.recipe import Evaluating
 from ..evaluation.results import CellResult, Evaluation
 from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, rule_named
@@ -42,7 +42,7 @@ from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
-from ..model import ROLES, OnProgress
+from ..model import OnProgress
 from ..parallel import for_each
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
 from ..study.boxes import GEOMETRY, as_boxes, is_merged
@@ -112,13 +112,8 @@ _COLUMNS = {
 
 def evaluate(
     cell: Path,
+    recipe: Evaluating | None = None,
     *,
-    rule: str = "centre",
-    distance_mm: float = 3.0,
-    count: str = "per-lesion",
-    link_mm: float = 3.0,
-    roles: Sequence[str] = ("test", "control"),
-    most_false: int = 24,
     on_note: Callable[[str], None] = lambda note: None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Path:
@@ -128,21 +123,9 @@ def evaluate(
     ----------
     cell : Path
         A cell in which stage 1 has found candidates; stage 2 is counted where it has run.
-    rule : str
-        One of :data:`cmb_toolkit.evaluation.rules.RULES`: it decides what the pictures show. Numbers are
-        made under all rules, apart.
-    distance_mm : float
-        Distance of the centre rule [mm].
-    count : {"per-lesion", "per-box"}
-        What counts as one finding: boxes of neighbouring slices that belong together, or every box, as in the paper.
-        Which belong together, stage 1 has said; where it made a candidate of every box, those within `link_mm` do.
-    link_mm : float
-        For ``per-lesion``, where every box is a candidate: boxes on neighbouring slices with centres no further apart
-        belong together [mm].
-    roles : sequence of str
-        Whose scans to count, each role apart; those the cell has no subject of are left out.
-    most_false : int
-        Pictures of at most so many false positives, those with the highest score.
+    recipe : Evaluating, optional
+        Its rule decides what the pictures show; numbers are made under all rules, apart. Roles that the cell has no
+        subject of are left out.
     on_note : callable
         Given a line for each thing that may be wrong with what is counted: what the steps before warned of, and what
         was changed since a network learned from it. They stand in the provenance as well.
@@ -159,57 +142,35 @@ def evaluate(
     UsageError, MissingError, DataError, StorageError
         Among others a DataError if a subject to be tested on was learned from, see :mod:`cmb_toolkit.study.lineage`.
     """
+    recipe = recipe or Evaluating()
+    per_box = recipe.count == "per-box"
     # a lesion is seen on the slices next to the labelled one, too; a box alone must lie on it
-    slices = 1 if count == "per-lesion" else 0
-    rules = {name: rule_named(name, distance_mm=distance_mm, slices=slices) for name in RULES}
-    if rule not in rules or count not in COUNTS or not 0 < link_mm < float("inf"):
-        raise UsageError(
-            f"rule must be one of {', '.join(RULES)}, count one of {', '.join(COUNTS)}, and the linking distance above "
-            f"0 mm. Found {rule}, {count}, {link_mm:g}."
-        )
-    if most_false < 0 or not roles or not set(roles) <= set(ROLES):
-        raise UsageError(f"roles must be some of {', '.join(ROLES)}, and the number of pictures 0 or more.")
+    rules = {name: rule_named(name, distance_mm=recipe.distance_mm, slices=0 if per_box else 1) for name in RULES}
     study, files = Study.of_cell(cell)
     setup = read_setup(files)
     if not files.candidates.is_file():
         raise MissingError(f"{files.candidates}: not found. Run `cmbtk {finding(files)}` on this cell first.")
-    nobody = set(unread_in(study))
-    asked = {role: list(setup.roles[role]) for role in roles}
-    uncounted = sorted(subject for names in asked.values() for subject in names if subject in nobody)
-    asked = {role: [subject for subject in names if subject not in nobody] for role, names in asked.items()}
+    asked, uncounted = _asked_for(study, files, setup, recipe.roles)
     subjects = {role: names for role, names in asked.items() if names}
-    everybody = [subject for names in subjects.values() for subject in names]
-    if not everybody:
-        why = f"; {_unread(uncounted)}. Write `yes` in the column `read` of {study.participants}, or mark them"
-        raise DataError(
-            f"{files.folder}: has no {' or '.join(roles)} subject to evaluate{why if uncounted else ''}. "
-            "Choose another role."
-        )
+    role_of = {subject: role for role, names in subjects.items() for subject in names}
     searched = check_cell(study, files, [name for role in ("test", "control") for name in subjects.get(role, [])])
     classified = files.findings.is_file()
-    listed = [subject for subject in everybody if study.simulated_truth(subject).is_file()]
+    listed = [subject for subject in role_of if study.simulated_truth(subject).is_file()]
     warned = Warned(on_note)
     for made in (files.candidates, *([files.cnn, files.findings] if classified else [])):
         warned.again(made)
-    warned.add(*hit_distance(study, distance_mm, everybody))
+    warned.add(*hit_distance(study, recipe.distance_mm, list(role_of)))
     warned.add(*changed_in_cell(study, files), *said_of(read_participants(study), setup.roles["train"]))
     if uncounted:
         warned.add(f"{_unread(uncounted)}, and they are not counted")
+    merged = is_merged(files)
     record = Record(
         step="evaluate",
-        parameters={
-            "rule": rule,
-            "distance_mm": distance_mm,
-            "count": count,
-            "link_mm": link_mm,
-            "roles": list(roles),
-            "most_false": most_false,
-            "subjects": asked,
-        },
+        parameters={**recipe.parameters(), "subjects": asked},
         sources=(
             files.candidates,
             *([files.findings] if classified else []),
-            *([files.detections] if count == "per-box" and is_merged(files) else []),
+            *([files.detections] if per_box and merged else []),
             study.microbleeds,
             study.participants,
             *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
@@ -221,37 +182,55 @@ def evaluate(
     if counted and all(drawing.is_current(made) for made in _pictures(files)):
         return files.evaluation
     _check_looked_at(files, list(subjects))
-    role_of = {subject: role for role, names in subjects.items() for subject in names}
     candidates = _read_candidates(files, role_of, classified)
-    merged = is_merged(files)
-    if merged and count == "per-box":
+    if merged and per_box:
         candidates = as_boxes(files, candidates)
-    truth = truth_table(study, everybody, size=setup.size, mode=setup.mode)
     if listed:
         candidates["nature"] = _natures(study, candidates, listed)
-    link = link_mm if count == "per-lesion" and not merged else None
-    persons = of_several_scans(read_participants(study))
-    evaluation = count_all(candidates, truth, subjects, tuple(rules.values()), link_mm=link, persons=persons)
-    result = CellResult(
-        cell=files.name,
-        resolution=setup.resolution,
-        input=setup.input,
-        fold=setup.fold,
-        repeat=setup.repeat,
-        simulated=_simulated(study),
-        rules={name: f"{each.label}; {_counted(count, link)}" for name, each in rules.items()},
-        thresholds=thresholds(files),
-        stages=evaluation.stages,
-        count=count,
+    link = None if per_box or merged else recipe.link_mm
+    evaluation = count_all(
+        candidates,
+        truth_table(study, list(role_of), size=setup.size, mode=setup.mode),
+        subjects,
+        tuple(rules.values()),
         link_mm=link,
-        strata=_strata(evaluation.strata),
-        leak_check=searched,
-        warnings=tuple(warned.lines),
+        persons=of_several_scans(read_participants(study)),
     )
     if not counted:
+        result = CellResult(
+            cell=files.name,
+            resolution=setup.resolution,
+            input=setup.input,
+            fold=setup.fold,
+            repeat=setup.repeat,
+            simulated=_simulated(study),
+            rules={name: f"{each.label}; {_counted(recipe.count, link)}" for name, each in rules.items()},
+            thresholds=thresholds(files),
+            stages=evaluation.stages,
+            count=recipe.count,
+            link_mm=link,
+            strata=_strata(evaluation.strata),
+            leak_check=searched,
+            warnings=tuple(warned.lines),
+        )
         _write_numbers(files, record, result, evaluation)
-    _draw(study, files, evaluation, rules[rule], drawing, setup=setup, on_progress=on_progress)
+    _draw(study, files, evaluation, rules[recipe.rule], drawing, setup=setup, on_progress=on_progress)
     return files.evaluation
+
+
+def _asked_for(study: Study, files: Cell, setup: Setup, roles: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The subjects to count by role, and those who are not, since nobody has read their scans."""
+    nobody = set(unread_in(study))
+    everybody = {role: list(setup.roles[role]) for role in roles}
+    uncounted = sorted(subject for names in everybody.values() for subject in names if subject in nobody)
+    asked = {role: [subject for subject in names if subject not in nobody] for role, names in everybody.items()}
+    if not any(asked.values()):
+        why = f"; {_unread(uncounted)}. Write `yes` in the column `read` of {study.participants}, or mark them"
+        raise DataError(
+            f"{files.folder}: has no {' or '.join(roles)} subject to evaluate{why if uncounted else ''}. "
+            "Choose another role."
+        )
+    return asked, uncounted
 
 
 def _unread(names: Sequence[str]) -> str:

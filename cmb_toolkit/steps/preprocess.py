@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, Problems, UsageError
 from ..imaging.clean import Acquired, UnusableError, clean
+from ..imaging.recipe import Preprocessing
 from ..io.fsl import FslBet, find_bet
 from ..io.nifti import Volume, read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
@@ -21,10 +22,10 @@ from ..study.cohort import read_participants
 from ..study.layout import Study
 from ..study.nameless import without_names
 from ..study.phase_sign import disagreeing
-from ..study.scan import Scan, Settings, acquisition, check_files, read_images, scan_of
+from ..study.scan import Scan, acquisition, check_files, read_images, scan_of
 from ..study.scan_limits import method_doubts
 
-__all__ = ["PreprocessSummary", "Scan", "ScanReport", "Settings", "preprocess", "preprocess_scan", "scan_of"]
+__all__ = ["PreprocessSummary", "Scan", "ScanReport", "preprocess", "preprocess_scan", "scan_of"]
 
 REVISION = 1
 
@@ -91,7 +92,7 @@ class PreprocessSummary:
 
 def preprocess(
     study_folder: Path,
-    settings: Settings | None = None,
+    recipe: Preprocessing | None = None,
     *,
     subjects: Sequence[str] | None = None,
     jobs: int = 1,
@@ -100,13 +101,13 @@ def preprocess(
 ) -> PreprocessSummary:
     """Preprocess the scans of a study into one folder per subject.
 
-    Subjects whose files and settings have not changed are not done again. A ``mask`` or ``swi`` column of
+    Subjects whose files and recipe have not changed are not done again. A ``mask`` or ``swi`` column of
     participants.tsv is used where it names a file. A scan that cannot be preprocessed does not stop the others.
 
     Parameters
     ----------
     study_folder : Path
-    settings : Settings, optional
+    recipe : Preprocessing, optional
     subjects : sequence of str, optional
         Only these.
     jobs : int, default=1
@@ -120,7 +121,7 @@ def preprocess(
     ------
     UsageError, MissingError, DataError, StorageError
     """
-    settings = settings or Settings()
+    recipe = recipe or Preprocessing()
     gathered = Problems() if problems is None else problems
     study = Study.open(study_folder)
     table = read_participants(study)
@@ -135,12 +136,12 @@ def preprocess(
             scan = scan_of(study, row)
             check_files(scan)
             _check_output(study.subject(name), _names_in(study, name), scan)
-            if _record(scan, settings).is_current(study.subject(name)):
-                reports[name] = _one_of_study(scan, study, settings)
+            if _record(scan, recipe).is_current(study.subject(name)):
+                reports[name] = _one_of_study(scan, study, recipe)
             else:
                 todo.append(scan)
-    _check_tools(todo, settings)
-    work = partial(_one_of_study, study=study, settings=settings)
+    _check_tools(todo, recipe)
+    work = partial(_one_of_study, study=study, recipe=recipe)
     made = for_each(work, todo, jobs=jobs, on_progress=on_progress, label=_name, problems=gathered)
     reports |= {report.name: report for report in made}
     warnings = []
@@ -156,7 +157,7 @@ def preprocess(
 
 
 def preprocess_scan(
-    scan: Scan, out: Path, settings: Settings | None = None, *, on_progress: OnProgress
+    scan: Scan, out: Path, recipe: Preprocessing | None = None, *, on_progress: OnProgress
 ) -> PreprocessSummary:
     """Preprocess one scan, without a study, into the folder `out`.
 
@@ -166,14 +167,14 @@ def preprocess_scan(
     ------
     UsageError, MissingError, DataError, StorageError
     """
-    settings = settings or Settings()
-    scan = replace(scan, echo=scan.echo or settings.echo, phase_volume=scan.phase_volume or settings.phase_volume)
+    recipe = recipe or Preprocessing()
+    scan = replace(scan, echo=scan.echo or recipe.echo, phase_volume=scan.phase_volume or recipe.phase_volume)
     names = {role: f"{role}.nii.gz" for role in ("magnitude", "phase", "swi", "minip", "mask", *_STEPS)}
     check_files(scan)
     _check_output(out, names, scan)
-    _check_tools([] if _record(scan, settings).is_current(out) else [scan], settings)
+    _check_tools([] if _record(scan, recipe).is_current(out) else [scan], recipe)
     on_progress(0, 1, scan.name)
-    report = _process(scan, out, names, settings)
+    report = _process(scan, out, names, recipe)
     on_progress(1, 1, scan.name)
     return PreprocessSummary((report,))
 
@@ -182,8 +183,8 @@ def _name(scan: Scan) -> str:
     return scan.name
 
 
-def _one_of_study(scan: Scan, study: Study, settings: Settings) -> ScanReport:
-    return _process(scan, study.subject(scan.name), _names_in(study, scan.name), settings)
+def _one_of_study(scan: Scan, study: Study, recipe: Preprocessing) -> ScanReport:
+    return _process(scan, study.subject(scan.name), _names_in(study, scan.name), recipe)
 
 
 def _names_in(study: Study, subject: str) -> dict[str, str]:
@@ -198,9 +199,9 @@ def _names_in(study: Study, subject: str) -> dict[str, str]:
     return {role: place(subject).name for role, place in places.items()} | steps
 
 
-def _check_tools(scans: Sequence[Scan], settings: Settings) -> None:
+def _check_tools(scans: Sequence[Scan], recipe: Preprocessing) -> None:
     """Refuse before any work what another program is needed for and is not there."""
-    if settings.brain_mask == "fsl" and any(scan.mask is None for scan in scans):
+    if recipe.brain_mask == "fsl" and any(scan.mask is None for scan in scans):
         find_bet()
 
 
@@ -237,35 +238,35 @@ class _Findings:
         )
 
 
-def _record(scan: Scan, settings: Settings) -> Record:
+def _record(scan: Scan, recipe: Preprocessing) -> Record:
     """What is about to be done to a scan."""
     return Record(
         step="preprocess",
-        parameters={**asdict(_recipe_of(scan, settings)), "echo_time_ms": scan.echo_time_ms},
+        parameters={**asdict(_recipe_of(scan, recipe)), "echo_time_ms": scan.echo_time_ms},
         sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
         revision=REVISION,
     )
 
 
-def _recipe_of(scan: Scan, settings: Settings) -> Settings:
-    """The settings with what is known of this scan alone."""
+def _recipe_of(scan: Scan, recipe: Preprocessing) -> Preprocessing:
+    """The recipe with what is known of this scan alone."""
     return replace(
-        settings,
-        phase_range=settings.phase_range if settings.phase_range is not None else scan.phase_range,
-        phase_sign=settings.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
-        echo=scan.echo or settings.echo,
-        phase_volume=scan.phase_volume or settings.phase_volume,
+        recipe,
+        phase_range=recipe.phase_range if recipe.phase_range is not None else scan.phase_range,
+        phase_sign=recipe.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
+        echo=scan.echo or recipe.echo,
+        phase_volume=scan.phase_volume or recipe.phase_volume,
     )
 
 
-def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings) -> ScanReport:
-    record = _record(scan, settings)
+def _process(scan: Scan, out: Path, names: Mapping[str, str], recipe: Preprocessing) -> ScanReport:
+    record = _record(scan, recipe)
     made = not record.is_current(out)
     if made:
         with publish(out, record) as folder:
             folder.mkdir()
-            acquired, doubts = acquisition(scan, settings)
-            findings = _write(scan, folder, names, settings)
+            acquired, doubts = acquisition(scan, recipe)
+            findings = _write(scan, folder, names, recipe)
             findings.warnings += doubts
             findings.without_names(scan)
             folder.note(acquisition=acquired, found=asdict(findings))
@@ -284,11 +285,11 @@ def _process(scan: Scan, out: Path, names: Mapping[str, str], settings: Settings
     )
 
 
-def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Settings) -> _Findings:
+def _write(scan: Scan, folder: Path, names: Mapping[str, str], recipe: Preprocessing) -> _Findings:
     """Read a scan, clean it, write its outputs into `folder`."""
-    images = read_images(scan, settings)
+    images = read_images(scan, recipe)
     grid = images.structure
-    warnings = [*images.warnings, *method_doubts(scan, grid.zooms, scan.echo or settings.echo)]
+    warnings = [*images.warnings, *method_doubts(scan, grid.zooms, scan.echo or recipe.echo)]
     called = {role: volume.path for role, volume in images.sources.items()}
     called |= {"phase": images.phase.path, "structure": grid.path}
     acquired = Acquired(
@@ -304,27 +305,27 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], settings: Setting
     try:
         done = clean(
             acquired,
-            _recipe_of(scan, settings),
+            _recipe_of(scan, recipe),
             mask,
             sign_is_known=known,
-            extract=None if scan.mask else _other(settings, grid),
+            extract=None if scan.mask else _other(recipe, grid),
         )
     except UnusableError as error:
         raise DataError(f"{called[error.image]}: {error}") from error
     warnings += [f"{called[image].name}: {text}" if image else text for image, text in done.notes]
-    outputs = done.volumes | (done.steps if settings.save_steps else {})
+    outputs = done.volumes | (done.steps if recipe.save_steps else {})
     for role, data in outputs.items():
-        write_volume(folder / names[role], data, grid, np.dtype(settings.output_type))
+        write_volume(folder / names[role], data, grid, np.dtype(recipe.output_type))
     write_volume(folder / names["mask"], done.mask, grid, np.uint8)
     return _Findings(done.brain_ml, done.brain_mask, done.phase_unit, done.phase_sign, done.sign, warnings)
 
 
-def _other(settings: Settings, image: Volume) -> tuple[str, Callable[[float], NDArray[np.bool_]]] | None:
+def _other(recipe: Preprocessing, image: Volume) -> tuple[str, Callable[[float], NDArray[np.bool_]]] | None:
     """Another program that finds the brain, where it is asked for."""
-    if settings.brain_mask != "fsl":
+    if recipe.brain_mask != "fsl":
         return None
     program = find_bet()
-    return program.describe(), partial(_mask_of, program, image, settings.bet_gradient)
+    return program.describe(), partial(_mask_of, program, image, recipe.bet_gradient)
 
 
 def _mask_of(program: FslBet, image: Volume, gradient: float, fraction: float) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,46 +22,21 @@ from ..io.publish import Record, publish, read_record, sidecar, write_text
 from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..parallel import for_each, workers
-from ..simulation.acquisition import DIFFICULTIES, PROTOCOLS, SCANNERS, store_phase
+from ..simulation.acquisition import SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
-from ..simulation.scan import Scan, Variant, simulate_scan
+from ..simulation.recipe import COHORTS, MOST_MICROBLEEDS, Simulating, Variant
+from ..simulation.scan import Scan, simulate_scan
 from ..simulation.scene import PlacedLesion
 from ..simulation.spots import Spot
 from ..study.layout import Study
 
-__all__ = ["COHORTS", "Part", "simulate"]
+__all__ = ["simulate"]
 
 REVISION = 1
 
-MOST_MICROBLEEDS = 30.0
-"""Highest mean per patient; more do not find room 12 mm apart in a slab."""
-
+_VARIANT = [each.name for each in fields(Variant)]
 _MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "slab-lr": 1.0, "tiny": 0.5}
 
-
-@dataclass(frozen=True)
-class Part:
-    """The subjects of one resolution in a cohort with exact numbers.
-
-    Attributes
-    ----------
-    patients, microbleeds, healthy : int
-    scanners : tuple of int
-        Patients on the first and on the second simulated scanner.
-    """
-
-    patients: int
-    microbleeds: int
-    healthy: int
-    scanners: tuple[int, int]
-
-
-COHORTS: dict[str, dict[str, Part]] = {
-    "paper": {"HR": Part(72, 188, 14, (47, 25)), "LR": Part(107, 572, 8, (74, 33))},
-    "demo": {"slab": Part(10, 30, 2, (6, 4)), "slab-lr": Part(10, 40, 2, (6, 4))},
-}
-"""Cohorts by name: parts by resolution. ``paper``: sections 2.2.1 and 3.4 (Verio and Skyra; Table 7's controls).
-``demo``: so few subjects of either resolution that the whole experiment takes less than an hour."""
 
 _PARTICIPANT_COLUMNS = {
     "participant_id": "Subject",
@@ -106,16 +81,8 @@ class _Plan:
 
 def simulate(
     out: Path,
+    recipe: Simulating | None = None,
     *,
-    resolution: str | None = None,
-    cohort: str | None = None,
-    subjects: int = 24,
-    healthy: int = 0,
-    scanners: int = 2,
-    seed: int = 0,
-    microbleeds: float = 4.0,
-    difficulty: str = "paper",
-    variant: Variant | None = None,
     jobs: int | None = None,
     on_progress: OnProgress,
 ) -> Path:
@@ -125,23 +92,8 @@ def simulate(
     ----------
     out : Path
         The study folder, new or made by this step.
-    resolution : str, optional
-        Protocol: HR, LR, slab, slab-lr or tiny; by default slab, or all that the cohort has.
-    cohort : str, optional
-        One of :data:`COHORTS`: as many patients, microbleeds and controls on each scanner as it says, exactly;
-        `subjects`, `healthy`, `scanners` and `microbleeds` are not used.
-    subjects, healthy : int
-        Subjects in all, and how many of them (the last ones) are controls without microbleeds.
-    scanners : int
-        1 or 2 simulated scanners, taken in turn.
-    seed : int
-        Equal seeds give equal studies, whatever `jobs` is; subject n has its own random numbers.
-    microbleeds : float
-        Mean number per patient: one, and Poisson-distributed more.
-    difficulty : str
-        easy, paper or hard.
-    variant : Variant, optional
-        What all scans are besides the usual: oblique, with motion, ...
+    recipe : Simulating, optional
+        With a cohort, as many patients, microbleeds and controls on each scanner as it says, exactly.
     jobs : int, optional
         Worker processes; by default as many as processors and free memory allow.
 
@@ -155,33 +107,17 @@ def simulate(
     UsageError
         If the arguments do not go together or the folder holds something else.
     """
-    _check_cohort(subjects, healthy, scanners, microbleeds)
-    for given, known, what in (
-        (resolution, PROTOCOLS, "resolution"),
-        (difficulty, DIFFICULTIES, "difficulty"),
-        (cohort, COHORTS, "cohort"),
-    ):
-        if given is not None and given not in known:
-            raise UsageError(f"{what} {given!r} is not known; choose one of {', '.join(known)}.")
-    if seed < 0:
-        raise UsageError(f"seed {seed}: give a whole number from 0 (--seed).")
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"{jobs} jobs asked for; at least one is needed (--jobs).")
-    variant = variant or Variant()
-    common: dict[str, Any] = {"seed": seed, "difficulty": difficulty, **asdict(variant)}
-    if cohort is None:
+    recipe = recipe or Simulating()
+    common = {name: getattr(recipe, name) for name in ("seed", "difficulty", *_VARIANT)}
+    resolution = recipe.resolution
+    if recipe.cohort is None:
         resolution = resolution or "slab"
-        plans = _plan(resolution, subjects, healthy, scanners, seed, microbleeds)
-        asked: dict[str, Any] = {
-            "subjects": subjects,
-            "healthy": healthy,
-            "scanners": scanners,
-            "microbleeds": microbleeds,
-        }
+        plans = _plan(resolution, recipe)
+        asked = {name: getattr(recipe, name) for name in ("subjects", "healthy", "scanners", "microbleeds")}
     else:
-        plans = _plan_cohort(cohort, resolution, seed)
-        asked = {"cohort": cohort}
-    study = Study.create(out, name=f"simulated {cohort or resolution}")
+        plans = _plan_cohort(recipe.cohort, resolution, recipe.seed)
+        asked = {"cohort": recipe.cohort}
+    study = Study.create(out, name=f"simulated {recipe.cohort or resolution}")
     _refuse_foreign(study)
     whole = Record("simulate", {**common, "resolution": resolution, **asked}, revision=REVISION)
     tables = {study.participants: _PARTICIPANT_COLUMNS, study.microbleeds: _MICROBLEED_COLUMNS}
@@ -191,7 +127,7 @@ def simulate(
             sidecar(table).unlink(missing_ok=True)
     _remove_stale(study, {plan.id for plan in plans})
     for_each(
-        partial(_subject, study=study, common=common, variant=variant),
+        partial(_subject, study=study, common=common, variant=recipe),
         plans,
         jobs=jobs or workers(max(_MEMORY_GB[plan.resolution] for plan in plans)),
         on_progress=on_progress,
@@ -199,23 +135,6 @@ def simulate(
     )
     _write_tables(study, plans, whole, tables)
     return out
-
-
-def _check_cohort(subjects: int, healthy: int, scanners: int, microbleeds: float) -> None:
-    if subjects < 1:
-        raise UsageError(f"{subjects} subjects asked for; a study needs at least one (--subjects).")
-    if not 0 <= healthy < subjects:
-        raise UsageError(
-            f"{healthy} healthy of {subjects} subjects asked for; at least one subject must be a patient. "
-            "--subjects counts all, --healthy says how many of them are controls."
-        )
-    if not 1 <= scanners <= len(SCANNERS):
-        raise UsageError(f"{scanners} scanners asked for; there are {len(SCANNERS)} (--scanners 1 or 2).")
-    if not 1 <= microbleeds <= MOST_MICROBLEEDS:
-        raise UsageError(
-            f"{microbleeds:g} microbleeds per patient asked for; the mean must be from 1 to {MOST_MICROBLEEDS:g} "
-            "(--microbleeds)."
-        )
 
 
 def _refuse_foreign(study: Study) -> None:
@@ -228,14 +147,14 @@ def _refuse_foreign(study: Study) -> None:
         )
 
 
-def _plan(resolution: str, subjects: int, healthy: int, scanners: int, seed: int, microbleeds: float) -> list[_Plan]:
-    names = list(SCANNERS)[:scanners]
+def _plan(resolution: str, recipe: Simulating) -> list[_Plan]:
+    names = list(SCANNERS)[: recipe.scanners]
     plans = []
-    for n in range(subjects):
-        control = n >= subjects - healthy
-        drawn = 1 + int(np.random.default_rng((seed, n)).poisson(microbleeds - 1))
+    for n in range(recipe.subjects):
+        control = n >= recipe.subjects - recipe.healthy
+        drawn = 1 + int(np.random.default_rng((recipe.seed, n)).poisson(recipe.microbleeds - 1))
         group: Literal["patient", "control"] = "control" if control else "patient"
-        plans.append(_Plan(f"sub-{n + 1:03d}", n, resolution, group, 0 if control else drawn, names[n % scanners]))
+        plans.append(_Plan(f"sub-{n + 1:03d}", n, resolution, group, 0 if control else drawn, names[n % len(names)]))
     return plans
 
 

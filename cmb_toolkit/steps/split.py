@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import DataError, UsageError
-from ..evaluation.folding import Folding
 from ..evaluation.folds import make_folds, make_scanner_folds
+from ..evaluation.recipe import Folding
 from ..io.publish import Record, edited, publish
 from ..io.tables import read_tsv, tsv_text
 from ..model import EXCLUDED, ROLES, OnProgress

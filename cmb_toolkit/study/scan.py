@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
 from ..imaging.phase import polar
-from ..imaging.recipe import Recipe
+from ..imaging.recipe import PhaseRange, Preprocessing
 from ..io.bids import echo_time_ms, part_of, read_acquisition
 from ..io.foreign import describe_folder
 from ..io.nifti import Volume, check_same_grid, read_grid, read_volume
@@ -24,7 +24,6 @@ from .scan_content import check_signal, same_values
 __all__ = [
     "Images",
     "Scan",
-    "Settings",
     "acquisition",
     "check_files",
     "complex_parts",
@@ -35,28 +34,6 @@ __all__ = [
 
 _SAME_ECHO_MS = 0.01
 _PARTS = {"mag": "magnitude", "phase": "phase", "real": "real", "imag": "imaginary"}
-
-
-@dataclass(frozen=True)
-class Settings(Recipe):
-    """How scans are preprocessed, alike for all of them; what is known of one alone comes first.
-
-    Attributes
-    ----------
-    echo : int or None
-        Which volume of 4-D files, from 1.
-    phase_volume : int or None
-        The same for the phase alone, where it lies in another volume than the magnitude.
-    output_type : {"float32", "int16"}
-        As what volumes are stored; int16 as multiples of a step, see :func:`cmb_toolkit.io.nifti.write_volume`.
-    save_steps : bool
-        Write the phase in radians, the unwrapped phase and the phase mask as well.
-    """
-
-    echo: int | None = None
-    phase_volume: int | None = None
-    output_type: Literal["float32", "int16"] = "float32"
-    save_steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +65,7 @@ class Scan:
     swi: Path | None = None
     mask: Path | None = None
     phase_sign: int | None = None
-    phase_range: str | float | None = None
+    phase_range: PhaseRange = None
     real: Path | None = None
     imaginary: Path | None = None
     echo_time_ms: float | None = None
@@ -158,11 +135,11 @@ def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
     return scan
 
 
-def _range_of(study: Study, name: str, value: Any) -> str | float | None:
+def _range_of(study: Study, name: str, value: Any) -> PhaseRange:
     if value is None or str(value) == "radians":
         return value if value is None else "radians"
     number = as_number(value)
-    if np.isnan(number):
+    if not 0 < number < np.inf:
         raise DataError(
             f"{study.participants}: {name} has phase_range {value!r}; expected `radians`, the file units of one full "
             "cycle, or n/a."
@@ -273,7 +250,7 @@ class Images:
         return shown
 
 
-def read_images(scan: Scan, settings: Settings) -> Images:
+def read_images(scan: Scan, recipe: Preprocessing) -> Images:
     """Read a scan's images and check that they can be what they are given for.
 
     Raises
@@ -281,7 +258,7 @@ def read_images(scan: Scan, settings: Settings) -> Images:
     MissingError, DataError
         If a file is damaged, grids disagree, or values cannot be those of a magnitude, a phase or complex parts.
     """
-    which = {role: volume_of(scan, role, settings.echo, settings.phase_volume) for role in scan.files}
+    which = {role: volume_of(scan, role, recipe.echo, recipe.phase_volume) for role in scan.files}
     swi = read_volume(scan.swi) if scan.swi else None
     if scan.real and scan.imaginary:
         parts = {role: read_volume(scan.files[role], echo=which[role]) for role in ("real", "imaginary")}
@@ -298,7 +275,7 @@ def read_images(scan: Scan, settings: Settings) -> Images:
     for volume in others:
         check_same_grid(first, volume)
     warnings = [f"{volume.path.name}: {note}" for volume in read.values() for note in volume.notes]
-    if (settings.echo or settings.phase_volume) and any(which[role] is None for role in which.keys() & _PARTS.values()):
+    if (recipe.echo or recipe.phase_volume) and any(which[role] is None for role in which.keys() & _PARTS.values()):
         warnings.append(
             "a file holds one volume, which was taken: --echo and --phase-volume choose where there are more"
         )
@@ -331,7 +308,7 @@ def complex_parts(real: Volume, imaginary: Volume) -> tuple[Volume, Volume]:
     return replace(real, data=magnitude, complex=True), replace(real, data=phase, complex=True)
 
 
-def acquisition(scan: Scan, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
+def acquisition(scan: Scan, recipe: Preprocessing) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the files' BIDS sidecars say about how they were acquired, and where that disagrees.
 
     Returns
@@ -345,7 +322,7 @@ def acquisition(scan: Scan, settings: Settings) -> tuple[dict[str, Any], tuple[s
     times = {
         role: time
         for role, facts in found.items()
-        if (time := echo_time_ms(facts, scan.echo or settings.echo)) is not None
+        if (time := echo_time_ms(facts, scan.echo or recipe.echo)) is not None
     }
     warnings = []
     if times and max(times.values()) - min(times.values()) > _SAME_ECHO_MS:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.simulation.recipe import Simulating
 from cmb_toolkit.sources.authors import Authors
 from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.check import check_study
@@ -199,7 +200,7 @@ def test_pictures(tmp_path):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_simulated_studies(tmp_path, seed):
     """The truth raises no alarm, calcifications and vessels that look alike none about counting."""
-    study = Study(simulate(tmp_path / "study", resolution="tiny", subjects=3, seed=seed, jobs=1, on_progress=quiet))
+    study = Study(simulate(tmp_path / "study", Simulating("tiny", subjects=3, seed=seed), jobs=1, on_progress=quiet))
     assert said(study) == []
     table = read_tsv(study.microbleeds)
     mirrored = table.assign(i=111 - table["i"], x_mm=None, y_mm=None, z_mm=None)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.imaging.clean import Acquired, UnusableError, clean
-from cmb_toolkit.imaging.recipe import Recipe
+from cmb_toolkit.imaging.recipe import Cleaning
 
-CROP = Recipe(brain_mask="none", phase_range="radians", highpass="homodyne", minip_slices=2)
+CROP = Cleaning(brain_mask="none", phase_range="radians", highpass="homodyne", minip_slices=2)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_all_volumes_lie_in_the_brain_and_show_what_is_paramagnetic(crop):
 
 
 def test_the_sign_turns_every_phase(crop):
-    one, other = clean(crop, CROP), clean(crop, Recipe(**{**vars(CROP), "phase_sign": -1}), sign_is_known=True)
+    one, other = clean(crop, CROP), clean(crop, Cleaning(**{**vars(CROP), "phase_sign": -1}), sign_is_known=True)
     np.testing.assert_array_equal(one.steps["wrapped"], -other.steps["wrapped"])
     np.testing.assert_array_equal(one.volumes["phase"], -other.volumes["phase"])
     assert other.phase_sign == "-1 as given"
@@ -42,7 +42,7 @@ def test_another_program_may_find_the_brain_and_what_is_not_finite_is_left_out(c
     scan = Acquired(crop.phase, crop.magnitude, crop.spacing, invalid={"phase": hole})
     inside = np.zeros(crop.phase.shape, bool)
     inside[8:28, 8:28] = True
-    done = clean(scan, Recipe(phase_range="radians"), extract=("a program", lambda fraction: inside))
+    done = clean(scan, Cleaning(phase_range="radians"), extract=("a program", lambda fraction: inside))
     np.testing.assert_array_equal(done.mask, inside & ~hole)
     assert done.brain_mask == "a program"
     assert [image for image, text in done.notes if "NaN" in text] == ["phase"]

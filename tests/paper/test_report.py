@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import MissingError, UsageError
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.paper.report import paper_report
@@ -28,7 +29,7 @@ def evaluated(two_fold_study):
         nib.save(nib.Nifti1Image(brain, swi.affine), study.mask(subject))
         nib.save(swi, study.magnitude(subject))
     for fold in "12":
-        evaluate(study.cell("slab", "swi+cphase-averaged", fold).folder, most_false=0)
+        evaluate(study.cell("slab", "swi+cphase-averaged", fold).folder, Evaluating(most_false=0))
     return study
 
 

@@ -6,11 +6,13 @@ import pytest
 from scipy import ndimage
 
 from cmb_toolkit.errors import UsageError
+from cmb_toolkit.recipe import declared
 from cmb_toolkit.simulation.acquisition import DIFFICULTIES, PROTOCOLS
 from cmb_toolkit.simulation.grid import Grid
 from cmb_toolkit.simulation.lesions import Lesion, Sphere
 from cmb_toolkit.simulation.placement import SEPARATION_MM
-from cmb_toolkit.simulation.scan import Variant, simulate_scan
+from cmb_toolkit.simulation.recipe import COHORTS, People, Variant
+from cmb_toolkit.simulation.scan import ANATOMIES, simulate_scan
 from cmb_toolkit.simulation.scene import Scene
 
 TINY = PROTOCOLS["tiny"]
@@ -243,6 +245,14 @@ def test_dark_spots_are_mostly_veins_and_never_the_lesions(scan):
 def test_impossible_variants_are_named(options, message):
     with pytest.raises(UsageError, match=message):
         Variant(**options)
+
+
+def test_every_name_can_be_asked_for():
+    people, variant = declared(People), declared(Variant)
+    assert list(people["resolution"].words) == list(PROTOCOLS)
+    assert list(people["difficulty"].words) == list(DIFFICULTIES)
+    assert list(variant["anatomy"].words) == list(ANATOMIES)
+    assert {name for parts in COHORTS.values() for name in parts} <= set(PROTOCOLS)
 
 
 def test_the_template_makes_a_head():

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.evaluation.folding import Folding
+from cmb_toolkit.evaluation.recipe import Folding
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.add_simulated import add_simulated

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.imaging.recipe import Reading
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_scan, check_study
 from cmb_toolkit.study.layout import Study
@@ -95,8 +96,8 @@ def set_cell(row, column, value):
     return change
 
 
-def check(study, **options):
-    return check_study(study.root, on_progress=quiet, **options)
+def check(study, jobs=1, **options):
+    return check_study(study.root, Reading(**options), jobs=jobs, on_progress=quiet)
 
 
 def found(report, severity, *parts):
@@ -475,7 +476,7 @@ def test_one_run_says_everything_to_pass(tmp_path):
 
 def test_echo_that_is_not_there(tmp_path):
     magnitude, phase = crop_like(tmp_path)
-    report = check_scan(Scan("scan", phase, magnitude, phase_range=0.007348), echo=4, on_progress=quiet)
+    report = check_scan(Scan("scan", phase, magnitude, phase_range=0.007348), Reading(echo=4), on_progress=quiet)
     assert len(report.errors) == 2
     assert "has no echo 4" in report.errors[0].message
 

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.compare import compare_cells
 from cmb_toolkit.steps.evaluate import evaluate
@@ -16,7 +17,7 @@ INPUT = "swi+cphase-averaged"
 def cells(two_fold_study):
     found = [two_fold_study.cell("slab", INPUT, fold) for fold in "12"]
     for cell in found:
-        evaluate(cell.folder, most_false=0)
+        evaluate(cell.folder, Evaluating(most_false=0))
     return found
 
 
@@ -63,7 +64,7 @@ def test_what_cannot_be_compared(cells, tmp_path):
         compare_cells(folder, cells[1].folder)
     with pytest.raises(MissingError, match="not a cell, and no cell's name begins so"):
         compare_cells(folder, tmp_path / "nothing")
-    evaluate(cells[1].folder, most_false=0, distance_mm=5)
+    evaluate(cells[1].folder, Evaluating(most_false=0, distance_mm=5))
     shutil.copytree(cells[1].folder, folder.parent / "slab_wider_fold-1")
     with pytest.raises(DataError, match="different rules"):
         compare_cells(folder, folder.parent / "slab_wider_fold-1")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.imaging.recipe import Preprocessing, Reading
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.check import check_scan, check_study
@@ -14,7 +15,7 @@ from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.steps.preprocess import preprocess_scan
 from cmb_toolkit.study.cohort import read_participants
 from cmb_toolkit.study.layout import Study
-from cmb_toolkit.study.scan import Scan, Settings, read_images, scan_of
+from cmb_toolkit.study.scan import Scan, read_images, scan_of
 
 SHAPE = (20, 24, 6)
 RNG = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def study(tmp_path):
 
 def images(study, name, **settings):
     scan = scan_of(study, read_participants(study).loc[name])
-    return read_images(scan, Settings(**settings))
+    return read_images(scan, Preprocessing(**settings))
 
 
 def test_each_subject_has_its_own(study):
@@ -78,7 +79,7 @@ def test_an_option_holds_for_files_of_several_volumes(study):
     )
     with pytest.raises(DataError, match="3 echoes"):
         images(made, "sub-a")
-    report = check_study(made.root, echo=2, on_progress=quiet)
+    report = check_study(made.root, Reading(echo=2), on_progress=quiet)
     assert not [problem for problem in report.errors if "volume" in problem.message or "echo" in problem.message]
     assert any("3 echoes" in problem.message for problem in check_study(made.root, on_progress=quiet).errors)
 
@@ -100,8 +101,10 @@ def test_what_is_said_of_one_scan_must_fit_its_files(study, tmp_path):
         images(made, "sub-b")
     scan = Scan("scan", tmp_path / "b_pha.nii", tmp_path / "b_mag.nii")
     with pytest.raises(DataError, match="has no echo 2; it holds 1 volume"):
-        preprocess_scan(scan, tmp_path / "out", Settings(echo=2, brain_mask="none"), on_progress=quiet)
-    assert any("has no echo 2" in problem.message for problem in check_scan(scan, echo=2, on_progress=quiet).errors)
+        preprocess_scan(scan, tmp_path / "out", Preprocessing(echo=2, brain_mask="none"), on_progress=quiet)
+    assert any(
+        "has no echo 2" in problem.message for problem in check_scan(scan, Reading(echo=2), on_progress=quiet).errors
+    )
 
 
 @pytest.mark.parametrize("cell", ["0", "-1", "1.5", "two", "nan"])

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
@@ -35,7 +36,9 @@ def rewrite(path, change):
 
 def test_counts_of_a_cell(cell, read_json):
     seen = []
-    folder = evaluate(cell.folder, count="per-box", on_progress=lambda done, total, what: seen.append((done, total)))
+    folder = evaluate(
+        cell.folder, Evaluating(count="per-box"), on_progress=lambda done, total, what: seen.append((done, total))
+    )
     assert folder == cell.evaluation
     result = CellResult.from_json(read_json(cell.metrics))
     assert result.find("centre", "test", "stage1").counts == Counts(tp=3, fp=2, fn=1, subjects=3)
@@ -58,33 +61,33 @@ def test_numbers_are_there_before_the_pictures_which_alone_are_made_up_for(cell)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(cell.folder, most_false=0, on_progress=stop)
+        evaluate(cell.folder, Evaluating(most_false=0), on_progress=stop)
     assert cell.metrics.is_file()
     assert not (cell.evaluation / "pictures").exists()
     made = {path.name: path.stat().st_mtime_ns for path in cell.evaluation.iterdir() if not path.name.startswith(".")}
     assert {"metrics.json", "froc.tsv", "candidates.tsv"} <= made.keys()
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     assert len(list((cell.evaluation / "pictures").iterdir())) == 4
     assert (cell.evaluation / "montage.png").is_file()
     assert {name: (cell.evaluation / name).stat().st_mtime_ns for name in made} == made
     calls = []
-    evaluate(cell.folder, most_false=0, on_progress=lambda *report: calls.append(report))
+    evaluate(cell.folder, Evaluating(most_false=0), on_progress=lambda *report: calls.append(report))
     assert not calls, "all is there"
 
 
 def test_several_processes_draw_the_same(cell, monkeypatch):
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     alone = {path.name: path.read_bytes() for path in (cell.evaluation / "pictures").iterdir()}
     montage = (cell.evaluation / "montage.png").read_bytes()
     shutil.rmtree(cell.evaluation)
     monkeypatch.setattr(module, "_MANY", 2)
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     assert {path.name: path.read_bytes() for path in (cell.evaluation / "pictures").iterdir()} == alone
     assert (cell.evaluation / "montage.png").read_bytes() == montage
 
 
 def test_tables_and_pictures(cell):
-    evaluate(cell.folder, most_false=1)
+    evaluate(cell.folder, Evaluating(most_false=1))
     subjects = read_tsv(cell.evaluation / "subjects.tsv")
     assert len(subjects) == 4 * 3 * 4  # rules, stages, subjects
     microbleeds = read_tsv(cell.evaluation / "microbleeds.tsv")
@@ -108,7 +111,7 @@ def test_running_again_does_nothing_and_a_change_does(cell):
     before = cell.metrics.stat().st_mtime_ns
     evaluate(cell.folder)
     assert cell.metrics.stat().st_mtime_ns == before
-    evaluate(cell.folder, distance_mm=2.0)
+    evaluate(cell.folder, Evaluating(distance_mm=2.0))
     assert cell.metrics.stat().st_mtime_ns != before
     assert "within 2 mm" in cell.metrics.read_text()
 
@@ -128,13 +131,13 @@ def merge_second_box(cell):
 
 def test_lesions_of_stage_1_are_counted_as_they_are_or_box_by_box(cell, read_json):
     merge_second_box(cell)
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-lesion", None)
     assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=3, fn=2, subjects=3)
     assert all(label.endswith("; per lesion") for label in result.rules.values())
     assert "merged" not in set(read_tsv(cell.evaluation / "candidates.tsv")["paper_stage1"])
-    evaluate(cell.folder, most_false=0, count="per-box")
+    evaluate(cell.folder, Evaluating(most_false=0, count="per-box"))
     result = CellResult.from_json(read_json(cell.metrics))
     assert result.find("paper", "test", "stage1").counts == Counts(tp=2, fp=4, fn=2, subjects=3)
     assert result.find("paper", "test", "overall").counts == Counts(tp=2, fp=2, fn=2, subjects=3)
@@ -152,11 +155,11 @@ def test_boxes_of_other_candidates(cell):
     merge_second_box(cell)
     write_tsv(read_tsv(cell.detections).iloc[3:], cell.detections)
     with pytest.raises(DataError, match=r"detections\.tsv: lacks boxes of candidates in candidates\.tsv"):
-        evaluate(cell.folder, count="per-box")
+        evaluate(cell.folder, Evaluating(count="per-box"))
 
 
 def test_per_lesion(cell, read_json):
-    evaluate(cell.folder, count="per-lesion", link_mm=3.0, most_false=0)
+    evaluate(cell.folder, Evaluating(count="per-lesion", link_mm=3.0, most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-lesion", 3.0)
     # the second box of the first lesion is no false positive of its own any more
@@ -169,7 +172,7 @@ def test_per_lesion(cell, read_json):
 
 
 def test_results_by_patient_and_the_curve_in_one_number(cell, read_json):
-    evaluate(cell.folder, most_false=0, count="per-box")
+    evaluate(cell.folder, Evaluating(most_false=0, count="per-box"))
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-box", None)
     overall = result.find("valdo", "test", "overall")
@@ -196,7 +199,7 @@ def test_strata_where_the_truth_knows_more(cell, classified_study, read_json):
         brain = np.zeros((96, 112, 12), np.uint8)
         brain[4:82, 4:108] = 1  # its rim is 0.9 mm from the false positive at (80, 20, 3)
         nib.save(nib.Nifti1Image(brain, np.diag([0.9, 0.9, 2.0, 1.0])), classified_study.mask(subject))
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     natures = read_tsv(cell.evaluation / "candidates.tsv").set_index("candidate_id")["nature"]
     assert natures["sub-002_cand-0006"] == "vein"
     assert natures["sub-001_cand-0004"] == "edge"
@@ -211,7 +214,7 @@ def test_strata_where_the_truth_knows_more(cell, classified_study, read_json):
     assert len(result.strata) == len(read_tsv(cell.evaluation / "strata.tsv"))
     classified_study.simulated_truth("sub-001").write_text('{"mimics": []}')
     with pytest.raises(DataError, match=r"sub-001_truth\.json: not the truth of a simulated scan .*microbleeds"):
-        evaluate(cell.folder, most_false=0)
+        evaluate(cell.folder, Evaluating(most_false=0))
 
 
 def test_stage_1_alone(cell, read_json):
@@ -230,13 +233,13 @@ def noting(path, **notes):
 def test_what_is_wrong_with_what_is_counted_is_said_and_kept(cell):
     """Doubts of the steps before, and labels that changed after the training."""
     said = []
-    evaluate(cell.folder, most_false=0, on_note=said.append)
+    evaluate(cell.folder, Evaluating(most_false=0), on_note=said.append)
     assert said == []
     noting(cell.candidates, warnings=["sub-001: 0.9 mm per pixel, trained with 0.5"])
     noting(cell.project, contents={"lists": {"train.txt": "0123456789abcdef"}}, marks={"sub-008": "0123"})
     for _ in range(2):  # a second time nothing is counted again
         said.clear()
-        evaluate(cell.folder, most_false=0, on_note=said.append)
+        evaluate(cell.folder, Evaluating(most_false=0), on_note=said.append)
         assert said[0] == "Warning: sub-001: 0.9 mm per pixel, trained with 0.5."
         assert said[1].startswith("Warning: train.txt in darknet/ changed since `cmbtk prepare-yolo` wrote them")
         assert said[2].startswith("Warning: microbleeds.tsv has other marks of sub-008 than the labels")
@@ -247,9 +250,9 @@ def test_what_is_wrong_with_what_is_counted_is_said_and_kept(cell):
 
 def test_validation_subjects_when_asked_for(cell, read_json, classified_study):
     with pytest.raises(MissingError, match="sub-009"):  # its volumes are not there
-        evaluate(cell.folder, roles=("validation",))
+        evaluate(cell.folder, Evaluating(roles=("validation",)))
     with pytest.raises(DataError, match="stage 1 was not run on the train subjects"):
-        evaluate(cell.folder, roles=("test", "train"))
+        evaluate(cell.folder, Evaluating(roles=("test", "train")))
 
 
 def test_a_cell_before_stage_1(cell):
@@ -293,7 +296,7 @@ def test_parameters_out_of_range(cell):
         {"link_mm": 0},
     ):
         with pytest.raises(UsageError):
-            evaluate(cell.folder, **wrong)
+            evaluate(cell.folder, Evaluating(**wrong))
     assert not cell.evaluation.exists()
 
 
@@ -321,7 +324,7 @@ def with_columns(study, **columns):
 
 def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_json):
     with_columns(classified_study, read={"sub-001": "no"})
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
     assert result.find("centre", "test", "stage1").counts == Counts(tp=1, fp=1, fn=1, subjects=2)
     assert result.warnings == ("nobody has read the scans of sub-001, and they are not counted",)
@@ -330,24 +333,24 @@ def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_j
     assert "sub-001" in CliRunner().invoke(cli, ["tables", str(classified_study.root)]).output
     with_columns(classified_study, read=dict.fromkeys(["sub-001", "sub-002", "sub-003"], "no"))
     with pytest.raises(DataError, match="no test subject to evaluate; nobody has read the scans of sub-001, sub-002"):
-        evaluate(cell.folder, roles=("test",))
+        evaluate(cell.folder, Evaluating(roles=("test",)))
 
 
 def test_it_is_said_that_simulated_subjects_were_learned_from(cell, classified_study, read_json):
     with_columns(classified_study, simulated={"sub-008": "yes"})
     said = "1 of the 1 subjects it was trained on are simulated"
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     assert CellResult.from_json(read_json(cell.metrics)).warnings == (said,)
     shown = CliRunner().invoke(cli, ["tables", str(classified_study.root)]).output
     assert said in " ".join(shown.split())
 
 
 def test_intervals_are_over_persons(cell, classified_study, read_json):
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     apart = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
     assert "person_id" not in read_tsv(cell.evaluation / "subjects.tsv")
     with_columns(classified_study, person_id=dict.fromkeys(["sub-001", "sub-002", "sub-003"], "sub-one"))
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     together = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
     assert together.counts == apart.counts
     low, high = together.intervals["sensitivity"]

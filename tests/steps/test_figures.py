@@ -4,6 +4,7 @@ from matplotlib.image import imread
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.figures import figures
 
@@ -19,7 +20,7 @@ def names(folder):
 
 def test_everything_that_is_there_is_drawn(two_fold_study, cells, write_history):
     for cell in cells:
-        evaluate(cell.folder, most_false=0)
+        evaluate(cell.folder, Evaluating(most_false=0))
     write_history(cells[0])
     folder = figures(two_fold_study.root)
     assert names(folder) == [
@@ -49,10 +50,10 @@ def test_losses_before_evaluation_and_again_after_a_change(two_fold_study, cells
 
 def test_stage_1_alone_has_one_panel(two_fold_study, cells):
     cells[0].findings.unlink()
-    evaluate(cells[0].folder, most_false=0)
+    evaluate(cells[0].folder, Evaluating(most_false=0))
     folder = figures(two_fold_study.root, rule="paper")
     one = imread(folder / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
-    evaluate(cells[1].folder, most_false=0)
+    evaluate(cells[1].folder, Evaluating(most_false=0))
     assert (
         imread(figures(two_fold_study.root, rule="paper") / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
         == 2 * one
@@ -69,7 +70,7 @@ def test_nothing_to_draw(two_fold_study, tmp_path):
 
 
 def test_the_command_prints_paths(two_fold_study, cells):
-    evaluate(cells[0].folder, most_false=0)
+    evaluate(cells[0].folder, Evaluating(most_false=0))
     result = CliRunner().invoke(cli, ["figures", str(two_fold_study.root)])
     assert result.exit_code == 0, result.output
     assert [line.rsplit("/", 1)[1] for line in result.output.splitlines() if line.endswith(".png")] == [
@@ -79,8 +80,8 @@ def test_the_command_prints_paths(two_fold_study, cells):
 
 
 def test_different_distances_do_not_meet_in_one_figure(two_fold_study, cells):
-    evaluate(cells[0].folder, most_false=0)
-    evaluate(cells[1].folder, most_false=0, distance_mm=5)
+    evaluate(cells[0].folder, Evaluating(most_false=0))
+    evaluate(cells[1].folder, Evaluating(most_false=0, distance_mm=5))
     with pytest.raises(DataError, match="under different rules"):
         figures(two_fold_study.root)
     assert not two_fold_study.figures.exists()

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
+from cmb_toolkit.imaging.recipe import Preprocessing
 from cmb_toolkit.io import publish as publish_module
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.io.publish import read_record
@@ -24,7 +25,7 @@ from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.check import check_study
 from cmb_toolkit.steps.preprocess import preprocess, preprocess_scan
 from cmb_toolkit.study.layout import Study
-from cmb_toolkit.study.scan import Scan, Settings
+from cmb_toolkit.study.scan import Scan
 
 ZOOMS = (1.5, 1.5, 3.0)
 SHAPE = (96, 112, 8)
@@ -159,8 +160,8 @@ def test_changed_scans_and_settings_are_done_again(tmp_path):
     save(study.scans / "sub-002" / "mag.nii.gz", scan_arrays(7)[0])
     summary = preprocess(study.root, on_progress=quiet)
     assert [scan.made for scan in summary.scans] == [False, True]
-    assert preprocess(study.root, Settings(swi_power=2), subjects=["sub-001"], on_progress=quiet).made == 1
-    assert preprocess(study.root, Settings(swi_power=2), on_progress=quiet).made == 1  # only sub-002 was left
+    assert preprocess(study.root, Preprocessing(swi_power=2), subjects=["sub-001"], on_progress=quiet).made == 1
+    assert preprocess(study.root, Preprocessing(swi_power=2), on_progress=quiet).made == 1  # only sub-002 was left
 
 
 def test_workers_give_the_same_files(study, tmp_path):
@@ -195,11 +196,10 @@ def test_sign_flip_of_file_and_setting_gives_identical_swi(tmp_path):
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("settings", [{}, {"highpass": "homodyne"}, {"unwrap": "laplacian"}])
 def test_the_veins_tell_the_sign(tmp_path, sign, settings):
-    preprocess_scan(pair(tmp_path / "a"), tmp_path / "right", Settings(**settings), on_progress=quiet)
+    preprocess_scan(pair(tmp_path / "a"), tmp_path / "right", Preprocessing(**settings), on_progress=quiet)
     scan = pair(tmp_path / "b", phase=sign * PHASE)
-    report = preprocess_scan(scan, tmp_path / "out", Settings(**settings, phase_sign="auto"), on_progress=quiet).scans[
-        0
-    ]
+    auto = Preprocessing(**settings, phase_sign="auto")
+    report = preprocess_scan(scan, tmp_path / "out", auto, on_progress=quiet).scans[0]
     assert report.phase_sign.startswith(f"{sign:+d} from the veins: ")
     assert (
         "dark vessel-like voxels (100%) are positive" in report.phase_sign if sign > 0 else "(0%)" in report.phase_sign
@@ -208,14 +208,14 @@ def test_the_veins_tell_the_sign(tmp_path, sign, settings):
     for role in ("phase", "swi", "minip"):
         one, two = (read_volume(tmp_path / folder / f"{role}.nii.gz").data for folder in ("right", "out"))
         np.testing.assert_allclose(one, two, atol=2e-4)
-    again = preprocess_scan(scan, tmp_path / "out", Settings(**settings, phase_sign="auto"), on_progress=quiet).scans[0]
+    again = preprocess_scan(scan, tmp_path / "out", auto, on_progress=quiet).scans[0]
     assert (again.made, again.phase_sign) == (False, report.phase_sign)
 
 
 def test_veins_that_do_not_tell_the_sign(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.2, SHAPE).astype(np.float32)
     scan = pair(tmp_path, phase=noise)
-    settings = Settings(phase_sign="auto", phase_range="radians")
+    settings = Preprocessing(phase_sign="auto", phase_range="radians")
     with pytest.raises(DataError, match=r"the sign of the phase is not to be seen.*--phase-sign \+1"):
         preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
     assert not (tmp_path / "out").exists()
@@ -223,7 +223,7 @@ def test_veins_that_do_not_tell_the_sign(tmp_path):
 
 def test_signs_of_the_table_go_before_the_option(tmp_path):
     study = make_study(tmp_path / "s", subjects=1, phase_sign=1)
-    summary = preprocess(study.root, Settings(phase_sign=-1), on_progress=quiet)
+    summary = preprocess(study.root, Preprocessing(phase_sign=-1), on_progress=quiet)
     assert summary.scans[0].phase_sign == "+1 as given"
     study = make_study(tmp_path / "t", subjects=1, phase_sign=None)
     result = run(study.root, "--phase-sign", "auto")
@@ -255,7 +255,7 @@ def test_a_scanner_with_phases_of_both_signs_is_named(tmp_path):
 
 def test_other_ways_to_weight(tmp_path):
     def made(name, **settings):
-        preprocess_scan(pair(tmp_path / name), tmp_path / name / "out", Settings(**settings), on_progress=quiet)
+        preprocess_scan(pair(tmp_path / name), tmp_path / name / "out", Preprocessing(**settings), on_progress=quiet)
         return read_volume(tmp_path / name / "out" / "swi.nii.gz").data
 
     usual, extreme = made("a"), made("b", swi_scaling="extreme")
@@ -268,7 +268,7 @@ def test_other_ways_to_weight(tmp_path):
 def test_every_step_can_be_kept(tmp_path):
     out = tmp_path / "out"
     scan = pair(tmp_path)
-    preprocess_scan(scan, out, Settings(save_steps=True), on_progress=quiet)
+    preprocess_scan(scan, out, Preprocessing(save_steps=True), on_progress=quiet)
     names = {path.name for path in out.iterdir()}
     assert {"wrapped.nii.gz", "unwrapped.nii.gz", "phasemask.nii.gz"} <= names
     wrapped, unwrapped, filtered, weight, swi, magnitude, mask = (
@@ -279,7 +279,7 @@ def test_every_step_can_be_kept(tmp_path):
     np.testing.assert_allclose(np.angle(np.exp(1j * (unwrapped - wrapped)))[inside], 0, atol=1e-4)
     np.testing.assert_allclose(swi, magnitude * weight**4, atol=1e-4)
     assert (weight[inside & (filtered <= 0)] == 1).all()
-    preprocess_scan(scan, out, Settings(), on_progress=quiet)
+    preprocess_scan(scan, out, Preprocessing(), on_progress=quiet)
     assert not (out / "unwrapped.nii.gz").exists(), "a rerun does not mix"
 
 
@@ -295,7 +295,7 @@ def test_wrong_sign_is_reported_and_not_flipped(tmp_path):
 @pytest.mark.parametrize("unwrap", ["path", "laplacian"])
 @pytest.mark.parametrize("highpass", ["gaussian", "homodyne"])
 def test_every_method_finds_the_microbleed(tmp_path, unwrap, highpass):
-    settings = Settings(unwrap=unwrap, highpass=highpass)
+    settings = Preprocessing(unwrap=unwrap, highpass=highpass)
     report = preprocess_scan(pair(tmp_path), tmp_path / "out", settings, on_progress=quiet).scans[0]
     assert not report.warnings
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.5
@@ -351,7 +351,7 @@ def test_the_habits_of_sites_make_no_difference(tmp_path, habit):
     magnitude = np.clip(GREY, 0, 255) if "bytes" in habit else GREY
     preprocess_scan(as_stored(tmp_path / "a", magnitude, PHASE), tmp_path / "usual", on_progress=quiet)
     scan = as_stored(tmp_path / "b", magnitude, phase, **how)
-    report = preprocess_scan(scan, tmp_path / "out", Settings(**settings), on_progress=quiet).scans[0]
+    report = preprocess_scan(scan, tmp_path / "out", Preprocessing(**settings), on_progress=quiet).scans[0]
     assert [w for w in report.warnings if "it was undone" not in w] == []
     one, two = (read_volume(tmp_path / n / "phase.nii.gz").data for n in ("usual", "out"))
     assert np.abs(one - two)[BRAIN].max() < 0.01
@@ -366,7 +366,7 @@ def test_the_habits_of_sites_make_no_difference(tmp_path, habit):
 def test_tiny_volumes(tmp_path, shape, settings):
     rng = np.random.default_rng(0)
     scan = pair(tmp_path, rng.uniform(1, 2, shape), rng.uniform(-3, 3, shape), None)
-    settings = Settings(**settings, brain_mask="none", phase_range="radians")
+    settings = Preprocessing(**settings, brain_mask="none", phase_range="radians")
     if shape == (1, 1, 1):
         with pytest.raises(DataError, match="every voxel is"):
             preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
@@ -392,7 +392,7 @@ def test_unknown_unit_is_refused_and_given_span_is_taken(tmp_path):
     with pytest.raises(DataError, match=r"pha\.nii\.gz: the unit of the phase is not known.*--phase-range SPAN"):
         preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
     assert not (tmp_path / "out").exists()
-    report = preprocess_scan(scan, tmp_path / "out", Settings(phase_range=0.007348), on_progress=quiet).scans[0]
+    report = preprocess_scan(scan, tmp_path / "out", Preprocessing(phase_range=0.007348), on_progress=quiet).scans[0]
     assert report.phase_unit == "0.007348 per cycle, as given"
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[48, 56, 4] > 0.9
 
@@ -406,7 +406,7 @@ def test_phase_range_of_the_table(tmp_path):
 
 def test_filtered_phase_is_only_converted(tmp_path):
     filtered = np.where(MAGNITUDE > 0.3, np.random.default_rng(0).normal(0, 0.3, SHAPE), 0).astype(np.float32)
-    settings = Settings(phase_is_filtered=True, phase_range="radians")
+    settings = Preprocessing(phase_is_filtered=True, phase_range="radians")
     preprocess_scan(pair(tmp_path, phase=filtered), tmp_path / "out", settings, on_progress=quiet)
     mask = read_volume(tmp_path / "out" / "mask.nii.gz").data > 0
     result = read_volume(tmp_path / "out" / "phase.nii.gz").data
@@ -414,7 +414,7 @@ def test_filtered_phase_is_only_converted(tmp_path):
 
 
 def test_phase_that_is_not_filtered_though_it_was_said(tmp_path):
-    settings = Settings(phase_is_filtered=True)
+    settings = Preprocessing(phase_is_filtered=True)
     warnings = preprocess_scan(pair(tmp_path), tmp_path / "out", settings, on_progress=quiet).scans[0].warnings
     assert any("leave out --phase-is-filtered if it was not" in warning for warning in warnings)
 
@@ -422,7 +422,7 @@ def test_phase_that_is_not_filtered_though_it_was_said(tmp_path):
 @pytest.mark.parametrize("highpass", ["gaussian", "homodyne"])
 def test_phase_that_was_filtered_though_nobody_said_so(tmp_path, highpass):
     scan = pair(tmp_path)
-    settings = Settings(highpass=highpass)
+    settings = Preprocessing(highpass=highpass)
     (report,) = preprocess_scan(scan, tmp_path / "once", settings, on_progress=quiet).scans
     assert not any("--phase-is-filtered" in warning for warning in report.warnings)
     filtered = read_volume(tmp_path / "once" / "phase.nii.gz").data
@@ -447,7 +447,7 @@ def test_crop_needs_no_brain_mask(tmp_path):
     scan = pair(tmp_path, MAGNITUDE[crop], PHASE[crop], None)
     with pytest.raises(DataError, match=r"mag\.nii\.gz: a field of view of 54 x 60 mm.*--brain-mask none"):
         preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
-    preprocess_scan(scan, tmp_path / "out", Settings(brain_mask="none", phase_range="radians"), on_progress=quiet)
+    preprocess_scan(scan, tmp_path / "out", Preprocessing(brain_mask="none", phase_range="radians"), on_progress=quiet)
     assert read_volume(tmp_path / "out" / "phase.nii.gz").data[18, 20, 4] > 0.9
 
 
@@ -530,10 +530,10 @@ def test_magnitude_and_phase_stacked_in_one_file(tmp_path):
     ):
         preprocess_scan(scan, tmp_path / "out", on_progress=quiet)
     with pytest.raises(DataError, match=r"magnitude and phase hold the same values.*--phase-volume"):
-        preprocess_scan(scan, tmp_path / "out", Settings(echo=1), on_progress=quiet)
+        preprocess_scan(scan, tmp_path / "out", Preprocessing(echo=1), on_progress=quiet)
     with pytest.raises(DataError, match=r"\d+% of its values are negative, which a magnitude has not"):
-        preprocess_scan(scan, tmp_path / "out", Settings(echo=2, phase_volume=1), on_progress=quiet)
-    preprocess_scan(scan, tmp_path / "out", Settings(echo=1, phase_volume=2), on_progress=quiet)
+        preprocess_scan(scan, tmp_path / "out", Preprocessing(echo=2, phase_volume=1), on_progress=quiet)
+    preprocess_scan(scan, tmp_path / "out", Preprocessing(echo=1, phase_volume=2), on_progress=quiet)
     one, two = (read_volume(folder / "swi.nii.gz").data for folder in (tmp_path / "a/out", tmp_path / "out"))
     np.testing.assert_array_equal(one, two)
 
@@ -604,7 +604,7 @@ def test_slices_that_alternate_by_pi_are_reported(tmp_path):
     preprocess_scan(pair(tmp_path / "b"), tmp_path / "b/out", on_progress=quiet)
     expected = read_volume(tmp_path / "b/out" / "swi.nii.gz").data
     for fixed, phase in (("c", jumping), ("d", PHASE)):  # what does not alternate stays as it is
-        scan, settings = pair(tmp_path / fixed, phase=phase), Settings(fix_ge_phase=True)
+        scan, settings = pair(tmp_path / fixed, phase=phase), Preprocessing(fix_ge_phase=True)
         report = preprocess_scan(scan, tmp_path / fixed / "out", settings, on_progress=quiet).scans[0]
         assert [w for w in report.warnings if "it was undone" in w] == list(report.warnings)
         assert bool(report.warnings) == (fixed == "c")
@@ -645,7 +645,7 @@ def test_echo_times_that_disagree(tmp_path):
 
 def test_int16_holds_the_same_within_half_a_step(tmp_path):
     for kind in ("float32", "int16"):
-        settings = Settings(output_type=kind, save_steps=True)
+        settings = Preprocessing(output_type=kind, save_steps=True)
         preprocess_scan(pair(tmp_path / kind), tmp_path / kind / "out", settings, on_progress=quiet)
     for path in sorted((tmp_path / "int16" / "out").iterdir()):
         one, two = (read_volume(tmp_path / kind / "out" / path.name).data for kind in ("float32", "int16"))
@@ -676,7 +676,7 @@ def fsl(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("fsl")
 def test_fsl_finds_the_brain_if_asked(tmp_path):
     scan = pair(tmp_path, mask=None, codes="LPI")
-    settings = Settings(brain_mask="fsl", bet_fraction=0.3)
+    settings = Preprocessing(brain_mask="fsl", bet_fraction=0.3)
     preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet)
     mask = read_volume(tmp_path / "out" / "mask.nii.gz").data > 0
     np.testing.assert_array_equal(mask, MAGNITUDE / MAGNITUDE.max() > 0.3)
@@ -694,7 +694,7 @@ def thick_head(folder, brain, flesh, **kwargs):
 @pytest.mark.usefixtures("fsl")
 def test_another_fraction_where_the_mask_leaks(tmp_path):
     scan = thick_head(tmp_path, 1400, 1500, mask=None)
-    settings = Settings(brain_mask="fsl", bet_fraction=0.6)
+    settings = Preprocessing(brain_mask="fsl", bet_fraction=0.6)
     report = preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet).scans[0]
     assert report.brain_ml == pytest.approx(1400, rel=0.05)
     (warning,) = [w for w in report.warnings if "brain mask" in w]
@@ -709,7 +709,7 @@ def test_another_fraction_where_the_mask_leaks(tmp_path):
 )
 def test_the_advice_for_an_impossible_brain_points_the_right_way(tmp_path, brain, advice):
     scan = thick_head(tmp_path, brain, 0, mask=None)
-    settings = Settings(brain_mask="fsl", bet_fraction=0.8 if brain > 1000 else 0.2)
+    settings = Preprocessing(brain_mask="fsl", bet_fraction=0.8 if brain > 1000 else 0.2)
     report = preprocess_scan(scan, tmp_path / "out", settings, on_progress=quiet).scans[0]
     assert [w for w in report.warnings if re.search(advice, w)]
     assert report.brain_ml == pytest.approx(brain, rel=0.05)
@@ -718,7 +718,7 @@ def test_the_advice_for_an_impossible_brain_points_the_right_way(tmp_path, brain
 @pytest.mark.parametrize("given", [True, False])
 def test_a_mask_larger_than_any_brain_is_reported_whoever_made_it(tmp_path, given):
     scan = thick_head(tmp_path, 1400, 0, mask=np.ones(SHAPE) if given else None)
-    report = preprocess_scan(scan, tmp_path / "out", Settings(brain_mask="none"), on_progress=quiet).scans[0]
+    report = preprocess_scan(scan, tmp_path / "out", Preprocessing(brain_mask="none"), on_progress=quiet).scans[0]
     assert [w for w in report.warnings if "more than any brain" in w]
     small = preprocess_scan(pair(tmp_path / "b"), tmp_path / "two", on_progress=quiet).scans[0]
     assert not [w for w in small.warnings if "any brain" in w]
@@ -729,12 +729,12 @@ def test_fsl_that_is_not_there_stops_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     study = make_study(tmp_path / "s", mask=None)
     with pytest.raises(MissingError, match=r"FSL's bet was not found \(FSLDIR is .*--brain-mask own"):
-        preprocess(study.root, Settings(brain_mask="fsl"), on_progress=quiet)
+        preprocess(study.root, Preprocessing(brain_mask="fsl"), on_progress=quiet)
     assert not study.subject("sub-001").exists()
     with pytest.raises(MissingError, match="FSL's bet was not found"):
-        preprocess_scan(pair(tmp_path, mask=None), tmp_path / "out", Settings(brain_mask="fsl"), on_progress=quiet)
+        preprocess_scan(pair(tmp_path, mask=None), tmp_path / "out", Preprocessing(brain_mask="fsl"), on_progress=quiet)
     masked = make_study(tmp_path / "t", subjects=1)  # nobody needs it here
-    assert preprocess(masked.root, Settings(brain_mask="fsl"), on_progress=quiet).made == 1
+    assert preprocess(masked.root, Preprocessing(brain_mask="fsl"), on_progress=quiet).made == 1
 
 
 def test_one_bad_scan_does_not_stop_the_others(tmp_path):
@@ -802,7 +802,7 @@ def test_folders_of_others_are_never_replaced(tmp_path):
 )
 def test_impossible_settings(values):
     with pytest.raises(UsageError, match="expected"):
-        Settings(**values)
+        Preprocessing(**values)
 
 
 def test_full_disk_leaves_nothing(tmp_path, monkeypatch):

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import StorageError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.simulation.recipe import Part, Simulating
 from cmb_toolkit.simulation.scan import simulate_scan
 from cmb_toolkit.steps import simulate as module
-from cmb_toolkit.steps.simulate import Part, simulate
+from cmb_toolkit.steps.simulate import simulate as step
 from cmb_toolkit.study.cohort import read_microbleeds, read_participants
 from cmb_toolkit.study.layout import Study
 
@@ -19,7 +20,11 @@ def quiet(done, total, what):
     pass
 
 
-OPTIONS = {"resolution": "tiny", "subjects": 3, "healthy": 1, "seed": 5, "microbleeds": 3.0, "on_progress": quiet}
+OPTIONS = {"resolution": "tiny", "subjects": 3, "healthy": 1, "seed": 5, "microbleeds": 3.0}
+
+
+def simulate(out, jobs=None, on_progress=quiet, **options):
+    return step(out, Simulating(**options), jobs=jobs, on_progress=on_progress)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +129,7 @@ def test_finished_subjects_are_kept_and_a_stopped_run_goes_on(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(tmp_path / "study", jobs=1, **{**OPTIONS, "on_progress": stop_after_first})
+        simulate(tmp_path / "study", jobs=1, **OPTIONS, on_progress=stop_after_first)
     study = Study(tmp_path / "study")
     assert not study.participants.exists()
     first = study.scans / "sub-001"
@@ -153,27 +158,26 @@ def test_finished_subjects_are_kept_and_a_stopped_run_goes_on(tmp_path):
 def test_counts_follow_the_mean_and_no_patient_has_none():
     from cmb_toolkit.steps.simulate import _plan
 
-    plans = _plan("tiny", 2000, 100, 2, 1, 4.0)
+    plans = _plan("tiny", Simulating(subjects=2000, healthy=100, seed=1))
     counts = [p.microbleeds for p in plans if p.group == "patient"]
     assert min(counts) == 1
     assert np.mean(counts) == pytest.approx(4, abs=0.15)
     assert all(p.microbleeds == 0 for p in plans[-100:])
-    assert [p.microbleeds for p in _plan("tiny", 5, 0, 2, 1, 4.0)] == counts[:5]
+    assert [p.microbleeds for p in _plan("tiny", Simulating(subjects=5, seed=1))] == counts[:5]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"subjects": 0}, "at least one"),
+        ({"subjects": 0}, "--subjects 0: expected a whole number from 1"),
         ({"healthy": 3}, "must be a patient"),
-        ({"healthy": -1}, "-1 healthy"),
-        ({"scanners": 3}, "1 or 2"),
-        ({"microbleeds": 0.5}, "mean must be from 1"),
-        ({"microbleeds": 500.0}, "mean must be from 1"),
+        ({"healthy": -1}, "--healthy -1"),
+        ({"scanners": 3}, "from 1 to 2"),
+        ({"microbleeds": 0.5}, "--microbleeds .*expected a number from 1 to 30"),
+        ({"microbleeds": 500.0}, "--microbleeds .*expected a number from 1 to 30"),
         ({"resolution": "7T"}, "HR, LR, slab, slab-lr, tiny"),
         ({"difficulty": "brutal"}, "easy, paper, hard"),
-        ({"seed": -1}, "seed -1"),
-        ({"jobs": 0}, "0 jobs"),
+        ({"seed": -1}, "--seed -1"),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_written(changed, message, tmp_path):
@@ -226,14 +230,14 @@ def test_the_command_makes_a_study_and_says_so(tmp_path):
 def test_the_help_gives_units_defaults_and_an_example():
     text = " ".join(CliRunner().invoke(cli, ["simulate", "--help"]).output.split())
     assert "0.5x0.5x2 mm" in text
-    assert "[default: slab; of a cohort all that it has]" in text
+    assert "[default: (slab; of a cohort all that it has)]" in text
     assert "Example: cmbtk simulate demo --resolution slab" in text
 
 
 def test_the_command_refuses_an_empty_cohort(tmp_path):
     result = CliRunner().invoke(cli, ["simulate", str(tmp_path / "s"), "--subjects", "0"])
-    assert isinstance(result.exception, UsageError)
-    assert result.exception.exit_code == 2
+    assert result.exit_code == 2
+    assert "0 is not in the range x>=1" in result.output
 
 
 def test_the_papers_cohort_has_its_numbers_exactly():
@@ -273,9 +277,9 @@ def test_a_cohort_of_two_resolutions(tmp_path, monkeypatch):
 
 def test_calls_that_do_not_fit_a_cohort(tmp_path):
     with pytest.raises(UsageError, match="no slab subjects; it has HR and LR"):
-        simulate(tmp_path / "s", cohort="paper", resolution="slab", on_progress=quiet)
-    with pytest.raises(UsageError, match="cohort 'other'"):
-        simulate(tmp_path / "s", cohort="other", on_progress=quiet)
+        simulate(tmp_path / "s", cohort="paper", resolution="slab")
+    with pytest.raises(UsageError, match="--cohort other: expected one of paper, demo"):
+        simulate(tmp_path / "s", cohort="other")
     result = CliRunner().invoke(cli, ["simulate", str(tmp_path / "s"), "--cohort", "paper", "--subjects", "3"])
     assert isinstance(result.exception, UsageError)
     assert "leave out --subjects" in str(result.exception)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, StorageError, UsageError
-from cmb_toolkit.evaluation.folding import Folding
+from cmb_toolkit.evaluation.recipe import Folding
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.split import fold_table, split

@@ -293,9 +293,9 @@ def test_starting_weights(make_cell, tmp_path):
 
 def test_bad_calls_of_training(make_cell, tmp_path):
     cell = make_cell(2)
-    with pytest.raises(UsageError, match="checkpoints every"):
+    with pytest.raises(UsageError, match="--checkpoint-every 0"):
         stage1_train(cell.folder, DetectorTraining(checkpoint_every_s=0))
-    with pytest.raises(UsageError, match="engine 'caffe'"):
+    with pytest.raises(UsageError, match="--engine caffe"):
         stage1_train(cell.folder, DetectorTraining(engine="caffe"))
     with pytest.raises(MissingError, match="nothing: not a program"):
         stage1_train(cell.folder, DetectorTraining(darknet=tmp_path / "nothing"))

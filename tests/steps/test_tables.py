@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.steps.evaluate import evaluate
@@ -19,7 +20,7 @@ def cells(two_fold_study):
 @pytest.fixture
 def evaluated(two_fold_study, cells):
     for cell in cells:
-        evaluate(cell.folder, most_false=0)
+        evaluate(cell.folder, Evaluating(most_false=0))
     return two_fold_study
 
 
@@ -65,10 +66,10 @@ def test_the_audit_needs_no_study():
 
 
 def test_a_cell_that_waits_is_named(two_fold_study, cells):
-    evaluate(cells[0].folder, most_false=0)
+    evaluate(cells[0].folder, Evaluating(most_false=0))
     page = read_page(two_fold_study.root, "centre")
     assert page.notes[-1] == f"Not evaluated yet: {cells[1].name}."
-    evaluate(cells[1].folder, most_false=0)
+    evaluate(cells[1].folder, Evaluating(most_false=0))
     assert "Not evaluated" not in read_page(two_fold_study.root, "centre").markdown()
 
 
@@ -80,7 +81,7 @@ def test_a_study_without_results(two_fold_study, tmp_path):
 
 
 def test_different_distances_do_not_meet(evaluated, cells):
-    evaluate(cells[1].folder, distance_mm=5, most_false=0)
+    evaluate(cells[1].folder, Evaluating(distance_mm=5, most_false=0))
     with pytest.raises(DataError, match="under different rules"):
         tables(evaluated.root)
 

@@ -4,6 +4,7 @@ import pandas as pd
 from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
@@ -40,7 +41,7 @@ def test_warnings_stand_beside_the_numbers(classified_study, read_json):
         path.note(threshold=note["threshold"], warnings=said)
         write_tsv(findings, path)
     said = []
-    evaluate(cell.folder, distance_mm=1.0, most_false=0, on_note=said.append)
+    evaluate(cell.folder, Evaluating(distance_mm=1.0, most_false=0), on_note=said.append)
     result = CellResult.from_json(read_json(cell.metrics))
     assert len(result.warnings) == len(said) == 2
     shown = " ".join(CliRunner().invoke(cli, ["tables", str(classified_study.root)]).output.split())

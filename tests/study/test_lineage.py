@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.evaluation.leaks import LeakCheck, Use, check_leaks
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
@@ -81,7 +82,7 @@ def rewrite_table(path, subject, role):
 
 
 def test_a_clean_cell_passes_and_says_what_was_searched(cell, read_json):
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     searched = CellResult.from_json(read_json(cell.metrics)).leak_check
     assert searched.unknown == ()
     assert set(searched.searched) == {
@@ -115,10 +116,10 @@ def leak_into(cell, what):
     "what", ["train.txt", "valid.txt", "candidates.tsv", "findings.tsv", "patches/patches.tsv", "cnn.json"]
 )
 def test_a_test_subject_in_any_list_stops_the_evaluation(cell, what):
-    evaluate(cell.folder, most_false=0)  # an evaluation that is there already is no excuse
+    evaluate(cell.folder, Evaluating(most_false=0))  # an evaluation that is there already is no excuse
     leak_into(cell, what)
     with pytest.raises(DataError) as error:
-        evaluate(cell.folder, most_false=0)
+        evaluate(cell.folder, Evaluating(most_false=0))
     assert f"{what}: sub-002 used for" in str(error.value)
 
 
@@ -168,7 +169,7 @@ def test_weights_of_another_fold_bring_its_training_subjects_with_them(cell, cla
     detected_with(cell, other.weights)
     with pytest.raises(DataError, match=re.escape(f"{other.name}/darknet.json: sub-003 used for training")):
         evaluate(cell.folder)
-    evaluate(cell.folder, roles=("control",), most_false=0)  # the controls were never trained on
+    evaluate(cell.folder, Evaluating(roles=("control",), most_false=0))  # the controls were never trained on
 
 
 def test_training_that_began_from_another_fold_is_found(cell, classified_study):
@@ -232,7 +233,7 @@ def test_without_provenance_leaks_are_unknown_never_none(cell, tmp_path, read_js
         sidecar(cell.cnn).unlink()
     else:
         (cell.folder / what).unlink()
-    evaluate(cell.folder, most_false=0)
+    evaluate(cell.folder, Evaluating(most_false=0))
     assert CellResult.from_json(read_json(cell.metrics)).leak_check.verdict == "unknown"
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
-from cmb_toolkit.evaluation.folding import Folding
+from cmb_toolkit.evaluation.recipe import Folding
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.split import split
 from cmb_toolkit.study.cohort import NO_FOLD, read_fold, read_participants, roles_in

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.imaging.recipe import Preprocessing
 from cmb_toolkit.io.nifti import read_volume
 from cmb_toolkit.steps.check import check_scan
 from cmb_toolkit.steps.preprocess import preprocess_scan
-from cmb_toolkit.study.scan import Scan, Settings
+from cmb_toolkit.study.scan import Scan
 from cmb_toolkit.study.scan_content import check_signal
 from cmb_toolkit.study.scan_limits import method_doubts
 
@@ -61,7 +62,7 @@ def test_what_the_method_does_not_see(tmp_path, made, expected):
 
 def test_check_and_preprocess_say_so_alike(tmp_path):
     one = scan(tmp_path, zooms=(1.8, 1.8, 5.0), EchoTime=0.004)
-    settings = Settings(brain_mask="none")
+    settings = Preprocessing(brain_mask="none")
     made = preprocess_scan(one, tmp_path / "out", settings, on_progress=quiet).scans[0].warnings
     checked = [problem.message for problem in check_scan(one, on_progress=quiet).problems]
     assert [text for text in made if SEEN in text] == list(doubts(one))
@@ -76,7 +77,7 @@ def test_overflowed_voxels_are_counted_and_refused_by_both(tmp_path):
     one = scan(tmp_path, magnitude=bright.astype(np.int64), dtype=np.int16)
     said = rf"mag\.nii\.gz: {count} voxels are strongly negative.*int16 overflow"
     with pytest.raises(DataError, match=said):
-        preprocess_scan(one, tmp_path / "out", Settings(brain_mask="none"), on_progress=quiet)
+        preprocess_scan(one, tmp_path / "out", Preprocessing(brain_mask="none"), on_progress=quiet)
     (problem,) = check_scan(one, on_progress=quiet).errors
     assert f"{count} voxels are strongly negative" in problem.message
 
