@@ -32,7 +32,7 @@ def at_once() -> int:
     return _AT_ONCE[on_gpu()]
 
 
-def find_boxes(
+def find_boxes(  # noqa: PLR0913 (what Engine.detect takes, with a network in its place)
     run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     cfg: Cfg,
     project: Path,

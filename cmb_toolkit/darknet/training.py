@@ -172,7 +172,7 @@ class Trainer:
             buffer.assign(array)
 
 
-def train_project(
+def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
     project: Path,
     *,
     seed: int = 0,

@@ -60,7 +60,6 @@ def cpm(
     *,
     persons: Mapping[str, str] | None = None,
     samples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Cpm:
     """Average sensitivity at RATES, with an interval by drawing persons with replacement.
@@ -71,7 +70,7 @@ def cpm(
         As for :func:`cmb_toolkit.evaluation.metrics.froc`.
     persons : mapping, optional
         Subject -> person, where some are scans of one.
-    samples, level, seed
+    samples, seed
         As for :func:`cmb_toolkit.evaluation.intervals.bootstrap`: the same seed draws the same persons. Samples without
         a microbleed are left out.
     """
@@ -87,9 +86,9 @@ def cpm(
         times = np.stack([(draws == n).sum(axis=1) for n in person], axis=1)
         parts = np.array_split(times, max(1, samples * len(steps) // _CHUNK))
         drawn = np.concatenate([_sensitivities(steps, place, marks, part) for part in parts])
-        low, high = interval(drawn.mean(axis=1), level)
+        low, high = interval(drawn.mean(axis=1))
         if low == high:
-            low, high = wilson(low, len(set(person[marks > 0])), level)
+            low, high = wilson(low, len(set(person[marks > 0])))
     return Cpm(float(own.mean()), low, high, tuple(float(each) for each in own))
 
 

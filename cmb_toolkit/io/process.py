@@ -81,7 +81,7 @@ class Running:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913 (the one way to run a program, for everybody who does)
     argv: Sequence[str],
     folder: Path,
     *,

@@ -103,7 +103,7 @@ class Scene:
     drawn: dict[str, Any]
 
     @classmethod
-    def make(
+    def make(  # noqa: PLR0913 (all that a scene is made of, by name)
         cls,
         *,
         protocol: Protocol,

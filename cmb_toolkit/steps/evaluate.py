@@ -164,6 +164,7 @@ def evaluate(
     if uncounted:
         warned.add(f"{_unread(uncounted)}, and they are not counted")
     merged = is_merged(files)
+    simulated = [path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))]
     record = Record(
         step="evaluate",
         parameters={**recipe.parameters(), "subjects": asked},
@@ -171,9 +172,7 @@ def evaluate(
             files.candidates,
             *([files.findings] if classified else []),
             *([files.detections] if per_box and merged else []),
-            study.microbleeds,
-            study.participants,
-            *(path for subject in listed for path in (study.simulated_truth(subject), study.mask(subject))),
+            *(study.microbleeds, study.participants, *simulated),
         ),
         revision=REVISION,
     )
