@@ -66,7 +66,7 @@ class Search(Recipe):
     mode: Mode = option("auto", "How planes become images, as for prepare-yolo; boxes are given on these.")
     repeat: int = option(
         1,
-        "From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
+        "From 2 on, a further cell of the same fold, to be trained with another seed; its name ends in _repeat-2.",
         least=1,
         in_settings=False,
         silent=True,
