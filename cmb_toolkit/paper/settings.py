@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from ..errors import CmbError, DataError
 from ..io.files import check_file, is_file, load_toml
 from ..model import INPUTS
 from ..names import FOLD, INPUT, QUEUE, RESOLUTION, SCANNER, nfc, shown
-from .options import OPTIONS, TEXT, Kind, choice, named, number, whole
+from ..recipe import Option, Parameter, Recipe, declared, option, parameter
+from .options import OPTIONS
 from .work import work
 
 __all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
@@ -39,31 +40,47 @@ BOTH = "HR+LR"
 TABLES = tuple(range(2, 10))
 """Tables of the paper that cells are made for."""
 
-_EXPERIMENT: Mapping[str, Kind] = {
-    "input": choice(*INPUTS),
-    "fold": named(FOLD),
-    "scanner": Kind(f"{SCANNER.expected}, or empty", lambda v: v == "" or SCANNER.fits(v)),
-    "tables": Kind(
-        f"a list of whole numbers from {TABLES[0]} to {TABLES[-1]}",
-        lambda v: isinstance(v, list) and bool(v) and all(type(n) is int and n in TABLES for n in v),
-    ),
-    "rivals": Kind(
-        f"a list of {', '.join(finders().values())}",
-        lambda v: isinstance(v, list) and all(name in finders().values() for name in v),
-    ),
-    "best-fold": choice("validation", "paper"),
-    "repeats": whole(1),
-}
-_CLUSTER: Mapping[str, Kind] = {
-    "threads": whole(1),
-    "memory-mb": whole(1),
-    "minutes": whole(1),
-    "partition": named(QUEUE),
-    "account": named(QUEUE),
-}
+
+_OR_EMPTY = replace(SCANNER, expected=f"{SCANNER.expected}, or empty", pattern=f"({SCANNER.pattern})?")
+
+
+@dataclass(frozen=True)
+class _Experiment(Recipe):
+    """The table ``[experiment]``."""
+
+    input: str = option(INPUTS[0], choices=INPUTS)
+    fold: str = option("1", names=FOLD)
+    scanner: str = option("", names=_OR_EMPTY)
+    tables: tuple[int, ...] = option(TABLES, least=TABLES[0], most=TABLES[-1])
+    rivals: tuple[str, ...] = option((), choices=finders().values())
+    best_fold: Literal["validation", "paper"] = option("validation")
+    repeats: int = option(1, least=1)
+
+
+@dataclass(frozen=True)
+class _Job(Recipe):
+    """The table ``[cluster]``, and those of steps within."""
+
+    threads: int | None = option(None, least=1)
+    memory_mb: int | None = option(None, name="memory-mb", least=1)
+    minutes: int | None = option(None, least=1)
+    partition: str | None = option(None, names=QUEUE)
+    account: str | None = option(None, names=QUEUE)
+
+
+@dataclass(frozen=True)
+class _Top(Recipe):
+    """What stands in no table."""
+
+    base: str | None = option(None)
+    seed: int = option(0, least=0)
+
+
+_EXPERIMENT, _CLUSTER, _TOP = (declared(kind) for kind in (_Experiment, _Job, _Top))
+_RESOLUTION = parameter(str, Option(names=RESOLUTION))
+_SECONDS = parameter(float, Option(least=0))
 _PATHS = {"prepare-yolo": ("cfg",), "stage1-train": ("weights", "darknet"), "stage1-detect": ("darknet",)}
 """Options that are files."""
-_TOP: Mapping[str, Kind] = {"base": TEXT, "seed": whole(0)}
 
 
 @dataclass(frozen=True)
@@ -248,32 +265,32 @@ def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
             _check(path, name, value, _TOP[name])
         elif not isinstance(value, dict):
             raise DataError(f"{path}: {name} must be a table, [{name}].")
-    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, named(RESOLUTION)))
+    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, _RESOLUTION))
     _check_table(path, "experiment", content.get("experiment", {}), _EXPERIMENT)
     for step, kinds in OPTIONS.items():
         _check_table(
             path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*ROLES, BOTH)
         )
-    _check_table(path, "seconds", content.get("seconds", {}), dict.fromkeys(OPTIONS, number(0)))
+    _check_table(path, "seconds", content.get("seconds", {}), dict.fromkeys(OPTIONS, _SECONDS))
     _check_table(path, "cluster", content.get("cluster", {}), _CLUSTER, tuple(OPTIONS))
     for step, options in _PATHS.items():
         own = content.get(step, {})
         for table in (own, *(own[role] for role in (*ROLES, BOTH) if role in own)):
-            for option in options:
-                if option in table and is_file(path.parent / table[option]):
-                    table[option] = str((path.parent / table[option]).resolve())
+            for name in options:
+                if name in table and is_file(path.parent / table[name]):
+                    table[name] = str((path.parent / table[name]).resolve())
     return content
 
 
 def _check_table(
-    path: Path, name: str, table: Mapping[str, Any], kinds: Mapping[str, Kind], within: Iterable[str] = ()
+    path: Path, name: str, table: Mapping[str, Any], known: Mapping[str, Parameter], within: Iterable[str] = ()
 ) -> None:
     for key, value in table.items():
-        _check_key(path, name, key, [*kinds, *within])
-        if key in kinds:
-            _check(path, f"[{name}] {key}", value, kinds[key])
+        _check_key(path, name, key, [*known, *within])
+        if key in known:
+            _check(path, f"[{name}] {key}", value, known[key])
         elif isinstance(value, dict):
-            _check_table(path, f"{name}.{key}", value, kinds)
+            _check_table(path, f"{name}.{key}", value, known)
         else:
             raise DataError(f"{path}: [{name}] {key} must be a table, [{name}.{key}].")
 
@@ -290,9 +307,9 @@ def _check_key(path: Path, section: str, key: str, known: Iterable[str]) -> None
     raise DataError(f"{path}: {where}{key} is not known; {what}")
 
 
-def _check(path: Path, name: str, value: Any, kind: Kind) -> None:
-    if not kind.fits(value):
-        raise DataError(f"{path}: {name} = {shown(value)} must be {kind.expected}.")
+def _check(path: Path, name: str, value: Any, known: Parameter) -> None:
+    if not known.takes(value):
+        raise DataError(f"""{path}: {name} = {shown(value)} must be {known.expected('"')}.""")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def list_jobs(
         The study has folds that were not made by `cmbtk split`: they stay.
     """
     records = tuple(f"{subject}.json" for subject in subjects)
-    jobs = [Job("preprocess", STUDY, tuple(words(settings.step("preprocess"))), (), records)]
+    jobs = [Job("preprocess", STUDY, tuple(words("preprocess", settings.step("preprocess"))), (), records)]
     if not own_folds:
         asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
         jobs.append(Job("split", STUDY, _seeded("split", asked, settings.seed), ("folds.tsv",), ("folds.json",)))
@@ -108,7 +108,7 @@ def list_jobs(
 
 
 def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]:
-    return tuple(words({**options, **({"seed": seed} if step in SEEDED else {})}))
+    return tuple(words(step, {**options, **({"seed": seed} if step in SEEDED else {})}))
 
 
 def job_table(
