@@ -92,7 +92,7 @@ class Evaluation:
         The truth with ``<rule>_stage1`` and ``<rule>_overall``: the candidate_id that found it, NaN where missed.
     froc : DataFrame
         rule, role, stage and the columns of :func:`cmb_toolkit.evaluation.metrics.froc`, for roles with microbleeds.
-        Stage 1 by confidence; overall by stage 2's probability.
+        Stage 1 by confidence; overall by probability.
     strata : DataFrame
         From :func:`cmb_toolkit.evaluation.strata.strata`.
     """

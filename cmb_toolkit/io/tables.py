@@ -98,7 +98,7 @@ _KINDS: Mapping[str, _Range | _Words | _Path] = {
     **dict.fromkeys(("i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"), _PLACE),
     **dict.fromkeys(("k", "first_k", "last_k"), _Range(-1e9, 1e9, whole=True)),
     "label": _Range(0, 1, whole=True),
-    **dict.fromkeys(("probability", "sensitivity", "val_auc"), _SHARE),
+    **dict.fromkeys(("probability", "network_probability", "sensitivity", "val_auc"), _SHARE),
     **dict.fromkeys(("confidence", "fp_per_subject"), _Range(0, 1e9)),
     **dict.fromkeys(
         ("iteration", "epoch", "images", "boxes", "tp", "fp", "fn", "tn", "microbleeds", "duplicates"), _COUNT

@@ -244,7 +244,7 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
 def _draw_froc(results: StudyResults, name: str, cells: Sequence[Cell], out: Path) -> str:
     members = list(zip(results.select(results.resolutions[name], results.input), cells, strict=True))
     draw_group_froc(members, results.rule, f"{name}: sensitivity against false positives, test subjects", out)
-    return "Left, candidates of stage 1 by confidence; right, what both stages leave, by the probability of stage 2."
+    return "Left, candidates of stage 1 by confidence; right, what both stages leave, by probability."
 
 
 def _draw_masks(scenes: Scenes, results: StudyResults, out: Path) -> str:

@@ -213,6 +213,6 @@ def _printed(line: Mapping[str, str]) -> dict[str, str]:
 
 
 def _threshold_note(cell: CellResult) -> str:
-    words = {"stage1": "stage 1 confidence", "stage2": "stage 2 probability"}
+    words = {"stage1": "stage 1 confidence", "stage2": "probability"}
     parts = [f"{words[name]} >= {each.value:.3g} ({each.origin})" for name, each in sorted(cell.thresholds.items())]
     return f"{cell.cell}: {', '.join(parts)}."

@@ -145,7 +145,7 @@ def draw_froc(
     """
     panels = [
         _Panel("Stage 1, by confidence", "stage1"),
-        _Panel("Both stages, by stage 2's probability", "overall"),
+        _Panel("Both stages, by probability", "overall"),
     ]
     panels = [panel for panel in panels if (folds["stage"] == panel.stage).any()]
     with canvas(5.8 * len(panels), 5.4) as figure:

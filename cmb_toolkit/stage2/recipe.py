@@ -134,12 +134,17 @@ class Classifying(Recipe):
         "subjects' microbleeds.",
         least=0,
         most=1,
-        otherwise="as --most-false 1, or 0.5 where that cannot be chosen",
+        otherwise="as --most-false 0.5, or 0.5 where that cannot be chosen",
     )
     most_false: float | None = option(
         None,
         "With validation: instead of the greatest F1, the lowest threshold that leaves at most so many false "
         "positives per validation subject (the paper had 1.42 in HR, 1.89 in LR).",
         above=0,
+    )
+    by: Literal["auto", "both", "stage2"] = option(
+        "auto",
+        "What the probability of a candidate is. both: the mean log-odds of stage 1's confidence and of the network. "
+        "stage2: the network's alone, as in the paper. auto: both, where stage 1 has learned.",
     )
     batch: int = option(256, "Patches at a time.", least=1)

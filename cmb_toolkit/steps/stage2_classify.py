@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..detectors import DETECTORS
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.thresholds import choose_threshold
 from ..io.publish import Record, publish
@@ -33,7 +34,7 @@ REVISION = 1
 DEFAULT = 0.5
 """Threshold where none is given and none can be chosen: the likelier of two classes."""
 
-MOST_FALSE = 1.0
+MOST_FALSE = 0.5
 """False positives per validation subject where nothing is asked for. The greatest F1 hangs on the faintest of few
 microbleeds: where the network tells those of validation apart, it asks so much of the others that they are lost."""
 
@@ -68,8 +69,8 @@ def stage2_classify(
     Returns
     -------
     Path
-        ``findings.tsv``: the candidates with ``probability`` and ``kept``. The threshold used stands in its
-        provenance.
+        ``findings.tsv``: the candidates with ``network_probability``, ``probability`` and ``kept``. The threshold used
+        stands in its provenance.
 
     Raises
     ------
@@ -91,14 +92,15 @@ def stage2_classify(
         if not path.is_file():
             raise MissingError(f"{path}: not found. Run `cmbtk {before}` on this cell first.")
     check_patches(files)
-    candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role"])
+    candidates = read_tsv(files.candidates, ["candidate_id", "participant_id", "role", "confidence"])
+    by = _by(files, recipe.by)
     warned = Warned(on_note)
     warned.add(*check_classifier(study, files, candidates["participant_id"].unique()))
     warned.add(*changed_in_cell(study, files))
     sources = [files.cnn, files.candidates]
     if threshold == "validation":
         sources.append(study.microbleeds)
-    asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "patches": digest}
+    asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "by": by, "patches": digest}
     asked |= {"by_default": True} if by_default else {}
     record = Record("stage2-classify", asked, tuple(sources), engine(), REVISION)
     if record.is_current(files.findings):
@@ -107,6 +109,7 @@ def stage2_classify(
     table, patches = _patches_of(files, candidates)
     from ..stage2 import networks
     from ..stage2.training import predict
+    from ..stage2.weighing import pooled
 
     model = networks.load(files.cnn)
     timed = stopwatch()
@@ -114,8 +117,10 @@ def stage2_classify(
     _check_skill(files, table, probability)
     probability = probability[: len(candidates)]
     work = timed(sum(len(read_setup(files).roles[role]) for role in candidates["role"].unique()))
+    decides = pooled(candidates["confidence"].to_numpy(float), probability) if by == "both" else probability
     # as many digits as the table keeps, so that kept and probability agree there
-    findings = candidates.assign(probability=[float(f"{p:.6g}") for p in probability])
+    columns = {"network_probability": probability, "probability": decides}
+    findings = candidates.assign(**{name: [float(f"{p:.6g}") for p in column] for name, column in columns.items()})
     if threshold == "validation":
         value, chosen = _chosen(study, files, findings, most_false, warned if by_default else None)
         if chosen == BY_VALIDATION:
@@ -132,6 +137,16 @@ def stage2_classify(
         )
         write_tsv(findings, out)
     return files.findings
+
+
+def _by(cell: Cell, asked: str) -> str:
+    """Whose word counts: stage 2's alone where stage 1 knows no probabilities."""
+    learned = not DETECTORS[read_setup(cell).method].finder
+    if asked == "both" and not learned:
+        raise UsageError(
+            f"{cell.folder}: candidates of `cmbtk {finding(cell)}` have no probability of their own. Take --by stage2."
+        )
+    return asked if asked != "auto" else "both" if learned else "stage2"
 
 
 def _patches_of(cell: Cell, candidates: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:

@@ -120,7 +120,7 @@ class Cell:
 
     @property
     def findings(self) -> Path:
-        """Candidates with stage 2's probability and verdict."""
+        """Candidates with their probability and verdict."""
         return self.folder / "findings.tsv"
 
     @property

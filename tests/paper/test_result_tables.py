@@ -79,7 +79,7 @@ def test_the_page_stands_beside_the_paper_and_fits_80_columns():
     assert text.count("centre rule: within 3 mm") >= 5
     assert "by the paper rule" in text
     assert "other data" not in text  # the cell's own resolution is the paper's
-    assert "stage 1 confidence >= 0.01 (given), stage 2" in text
+    assert "stage 1 confidence >= 0.01 (given), probability >=" in text
     assert "simulated" not in text
 
 

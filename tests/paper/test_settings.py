@@ -192,5 +192,5 @@ def test_every_command_takes_its_words(name, participants):
 def test_a_fixed_threshold_leaves_out_what_goes_with_a_chosen_one(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('base = "demo"\n[stage2-classify]\nthreshold = 0.5\n', "utf-8")
-    assert load_settings("demo").step("stage2-classify") == {"threshold": "validation", "most-false": 2}
-    assert load_settings(path).step("stage2-classify") == {"threshold": 0.5}
+    assert load_settings("demo").step("stage2-classify") == {"threshold": "validation", "by": "auto", "most-false": 2}
+    assert load_settings(path).step("stage2-classify") == {"threshold": 0.5, "by": "auto"}
