@@ -66,7 +66,6 @@ class Option:
     in_settings: bool = True
     in_command: bool = True
     silent: bool = False
-    file: bool = False
 
     @property
     def sentences(self) -> str:

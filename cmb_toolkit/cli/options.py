@@ -12,7 +12,6 @@ from ..names import Grammar
 __all__ = [
     "JOBS",
     "RULE",
-    "RULES_IN_WORDS",
     "Name",
     "NumberOr",
 ]
@@ -55,9 +54,6 @@ class Name(click.ParamType[str]):
 
 RULE = click.Choice(list(RULES))
 """Names of the hit rules."""
-
-RULES_IN_WORDS = "; ".join(f"{name}: {words}" for name, (_, words) in RULES.items()) + "."
-"""What each of them calls a hit."""
 
 
 def _jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:

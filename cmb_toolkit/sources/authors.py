@@ -68,7 +68,6 @@ class Authors(Source):
     key: Path | None = option(
         None,
         "Write here which name became which identifier. Keep it apart from the study: it may name people.",
-        file=True,
     )
 
     def find(self, place: Path) -> Found:

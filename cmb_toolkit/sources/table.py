@@ -54,7 +54,7 @@ class Table(Source):
     name: ClassVar[str] = "table"
     place: ClassVar[str] = "table"
 
-    marks: Path | None = option(None, "Table of the microbleeds' positions.", file=True)
+    marks: Path | None = option(None, "Table of the microbleeds' positions.")
     label_base: int = option(0, "What i, j, k of the marks call the first voxel along an axis.", choices=(0, 1))
     marks_on: str | None = marks_on()
     unmarked: Literal["patient", "read", "control"] = unmarked(silent=True)
