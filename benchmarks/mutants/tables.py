@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cmb_toolkit.evaluation.recipe import Evaluating
+from cmb_toolkit.evaluation.recipe import Evaluating, Showing
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.marks import read_marks
 from cmb_toolkit.io.tables import read_tsv
@@ -134,7 +134,7 @@ def _cnn_history(folder: Path) -> Any:
 
 def _subjects(folder: Path) -> Any:
     cell = _cell(folder)
-    return [compare_cells(cell.folder, cell.folder, rule=rule) for rule in RULES]
+    return [compare_cells(cell.folder, cell.folder, Showing(rule)) for rule in RULES]
 
 
 _HERE = f"study/cells/{CELL}"

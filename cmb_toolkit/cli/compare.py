@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from .options import RULE
+from ..evaluation.recipe import Showing
+from .recipes import recipe_options
 
 
 @click.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--rule", type=RULE, default="centre", show_default=True, help="What counts as a hit.")
+@recipe_options(Showing)
 def command(first: Path, second: Path, rule: str) -> None:
     """Show how far the SECOND cell differs from the FIRST on their test subjects, with 95 % intervals.
 
@@ -30,4 +31,4 @@ def command(first: Path, second: Path, rule: str) -> None:
     from ..report.comparison import comparison_page
     from ..steps.compare import compare_cells
 
-    comparison_page(compare_cells(first, second, rule=rule)).show(Console(soft_wrap=False))
+    comparison_page(compare_cells(first, second, Showing(rule))).show(Console(soft_wrap=False))

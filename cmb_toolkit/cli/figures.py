@@ -6,19 +6,14 @@ from pathlib import Path
 
 import click
 
-from .options import RULE
+from ..evaluation.recipe import Showing
 from .progress import progress
+from .recipes import recipe_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option(
-    "--rule",
-    type=RULE,
-    default="centre",
-    show_default=True,
-    help="What counts as a hit in the curves of sensitivity against false positives.",
-)
+@recipe_options(Showing)
 def command(study: Path, rule: str) -> None:
     """Draw what the cells of a STUDY hold, into STUDY/figures.
 
@@ -32,6 +27,6 @@ def command(study: Path, rule: str) -> None:
     from ..steps.figures import figures
 
     with progress("figures") as on_progress:
-        folder = figures(study, rule=rule, on_progress=on_progress)
+        folder = figures(study, Showing(rule), on_progress=on_progress)
     for path in sorted(folder.glob("*.png")):
         click.echo(path)

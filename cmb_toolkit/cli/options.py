@@ -6,12 +6,10 @@ import math
 
 import click
 
-from ..evaluation.rules import RULES
 from ..names import Grammar
 
 __all__ = [
     "JOBS",
-    "RULE",
     "Name",
     "NumberOr",
 ]
@@ -50,10 +48,6 @@ class Name(click.ParamType[str]):
         if not self.grammar.fits(value):
             self.fail(self.grammar.problem(value), param, ctx)
         return str(value)
-
-
-RULE = click.Choice(list(RULES))
-"""Names of the hit rules."""
 
 
 def _jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:

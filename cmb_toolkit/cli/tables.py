@@ -6,19 +6,14 @@ from pathlib import Path
 
 import click
 
-from .options import RULE
+from ..evaluation.recipe import Showing
 from .progress import progress
+from .recipes import recipe_options
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--rule",
-    type=RULE,
-    default="centre",
-    show_default=True,
-    help="What counts as a hit in the tables printed; files are written under every rule, apart.",
-)
+@recipe_options(Showing)
 @click.option(
     "--audit",
     is_flag=True,

@@ -9,7 +9,7 @@ from ..model import ROLES
 from ..recipe import Recipe, option
 from .rules import RULES, in_words
 
-__all__ = ["Evaluating", "Folding"]
+__all__ = ["Evaluating", "Folding", "Showing"]
 
 
 @dataclass(frozen=True)
@@ -65,4 +65,13 @@ class Evaluating(Recipe):
     )
     most_false: int = option(
         24, "Pictures of at most so many false positives, those with the highest score.", name="false-pictures", least=0
+    )
+
+
+@dataclass(frozen=True)
+class Showing(Recipe):
+    """What is shown of cells that are evaluated."""
+
+    rule: str = option(
+        "centre", "What counts as a hit in what is shown; tables are written under every rule, apart.", choices=RULES
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError
 from ..evaluation.comparison import Comparison, compare
 from ..evaluation.intervals import persons_of
-from ..evaluation.rules import RULES
+from ..evaluation.recipe import Showing
 from ..evaluation.summary import common_label
 from ..io.tables import read_tsv
 from ..study.layout import Cell, Study
@@ -24,7 +24,7 @@ _STAGES = ("stage1", "overall")
 _FOLD = re.compile(r"_fold-(.+?)(_repeat-\d+)?$")
 
 
-def compare_cells(first: Path, second: Path, *, rule: str = "centre") -> Comparison:
+def compare_cells(first: Path, second: Path, recipe: Showing | None = None) -> Comparison:
     """Compare two cells on their test subjects.
 
     Parameters
@@ -32,20 +32,16 @@ def compare_cells(first: Path, second: Path, *, rule: str = "centre") -> Compari
     first, second : Path
         An evaluated cell, ``STUDY/cells/NAME``; or such a path without ``_fold-N``, which stands for all of these
         cells. Of several folds those are compared that both sides have, put together.
-    rule : str
-        One of :data:`cmb_toolkit.evaluation.rules.RULES`.
+    recipe : Showing, optional
 
     Raises
     ------
-    UsageError
-        If there is no such rule.
     MissingError
         If a path is no cell, or none of its cells is evaluated.
     DataError
         If the sides have no fold in common, were evaluated by different rules, or tested on different subjects.
     """
-    if rule not in RULES:
-        raise UsageError(f"rule {rule!r} is not known; choose one of {', '.join(RULES)}.")
+    rule = (recipe or Showing()).rule
     one, other = _cells(first), _cells(second)
     folds = [fold for fold in one if fold in other]
     if not folds:

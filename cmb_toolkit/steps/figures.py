@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..errors import MissingError
-from ..evaluation.rules import rule_named
+from ..evaluation.recipe import Showing
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv
 from ..model import OnProgress
@@ -21,15 +21,17 @@ __all__ = ["figures"]
 REVISION = 1
 
 
-def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lambda done, total, what: None) -> Path:
+def figures(
+    study: Path, recipe: Showing | None = None, *, on_progress: OnProgress = lambda done, total, what: None
+) -> Path:
     """Draw what the cells of a study hold: losses where something was trained, curves where something was evaluated.
 
     Parameters
     ----------
     study : Path
-    rule : str
-        Rule of the curves of sensitivity against false positives. A montage shows the rule its cell was evaluated
-        with.
+    recipe : Showing, optional
+        Its rule is that of the curves of sensitivity against false positives. A montage shows the rule its cell was
+        evaluated with.
     on_progress : callable
         Called after each figure.
 
@@ -43,7 +45,7 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
     MissingError
         If no cell has anything to draw.
     """
-    rule_named(rule)  # refuses an unknown name
+    recipe = recipe or Showing()
     opened = Study.open(study)
     cells = opened.cells()
     sources = [path for cell in cells for path in _sources(cell) if path.is_file()]
@@ -52,7 +54,7 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
             f"{opened.root}: nothing to draw yet. Train a cell with `cmbtk stage1-train` or evaluate one with "
             "`cmbtk evaluate` first."
         )
-    asked = {"rule": rule, "cells": [cell.name for cell in cells]}
+    asked = {**recipe.parameters(), "cells": [cell.name for cell in cells]}
     record = Record("figures", asked, tuple(sources), revision=REVISION)
     if record.is_current(opened.figures):
         return opened.figures
@@ -65,7 +67,7 @@ def figures(study: Path, *, rule: str = "centre", on_progress: OnProgress = lamb
         for done, (draw, cell) in enumerate(jobs, 1):
             draw(cell, folder)
             on_progress(done, len(jobs) + 1, cell.name)
-        _frocs(evaluated, rule, folder)
+        _frocs(evaluated, recipe.rule, folder)
         on_progress(len(jobs) + 1, len(jobs) + 1, "curves")
     return opened.figures
 

@@ -12,9 +12,7 @@ from click.testing import CliRunner
 from cmb_toolkit import __version__
 from cmb_toolkit.cli import main as module
 from cmb_toolkit.cli.main import COMMANDS, cli
-from cmb_toolkit.cli.options import RULE
 from cmb_toolkit.errors import CmbError, DarknetError, DataError, MissingError, StorageError, UsageError
-from cmb_toolkit.evaluation.rules import RULES
 
 HEAVY = ("tensorflow", "keras", "cv2", "scipy", "pandas", "numpy", "nibabel", "skimage", "matplotlib")
 
@@ -94,10 +92,6 @@ def test_every_option_is_explained(words, command):
             assert told, f"{parameter.name} hides its default"
         elif isinstance(parameter, click.Option):
             assert parameter.help, f"{parameter.name} has no help"
-
-
-def test_rules_that_can_be_chosen_are_those_there_are():
-    assert sorted(RULE.choices) == sorted(RULES)
 
 
 def test_version():

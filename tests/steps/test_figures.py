@@ -4,7 +4,7 @@ from matplotlib.image import imread
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
-from cmb_toolkit.evaluation.recipe import Evaluating
+from cmb_toolkit.evaluation.recipe import Evaluating, Showing
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.figures import figures
 
@@ -51,11 +51,11 @@ def test_losses_before_evaluation_and_again_after_a_change(two_fold_study, cells
 def test_stage_1_alone_has_one_panel(two_fold_study, cells):
     cells[0].findings.unlink()
     evaluate(cells[0].folder, Evaluating(most_false=0))
-    folder = figures(two_fold_study.root, rule="paper")
+    folder = figures(two_fold_study.root, Showing("paper"))
     one = imread(folder / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
     evaluate(cells[1].folder, Evaluating(most_false=0))
     assert (
-        imread(figures(two_fold_study.root, rule="paper") / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
+        imread(figures(two_fold_study.root, Showing("paper")) / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
         == 2 * one
     )
 
@@ -65,8 +65,8 @@ def test_nothing_to_draw(two_fold_study, tmp_path):
         figures(two_fold_study.root)
     with pytest.raises(MissingError, match="not a study folder"):
         figures(tmp_path)
-    with pytest.raises(UsageError, match="rule 'touch'"):
-        figures(two_fold_study.root, rule="touch")
+    with pytest.raises(UsageError, match="--rule touch"):
+        figures(two_fold_study.root, Showing("touch"))
 
 
 def test_the_command_prints_paths(two_fold_study, cells):
