@@ -24,7 +24,6 @@ __all__ = [
     "INPUTS",
     "LABEL_AXES",
     "LARGEST_IMAGE",
-    "MARKS_ON",
     "ROLES",
     "Box",
     "Counts",
@@ -59,9 +58,6 @@ ROLES: tuple[str, ...] = ("train", "validation", "test", "control")
 LabelAxes = Literal["voxel", "array", "image"]
 LABEL_AXES: tuple[LabelAxes, ...] = ("voxel", "array", "image")
 """What a label's x and y count, see :func:`cmb_toolkit.io.marks.labels_to_canonical`."""
-
-MARKS_ON = ("magnitude", "phase", "swi", "real", "imaginary")
-"""Which of a subject's files the voxels of marks may be of."""
 
 EXCLUDED = "excluded"
 """Instead of a role: of a subject that a fold neither learns from nor looks at."""

@@ -20,8 +20,8 @@ from ..imaging.phase import phase_scale
 from ..io.marks import inside
 from ..io.nifti import Grid, Volume, check_same_grid, read_grid, read_mask, read_volume
 from ..io.recount import Counting
-from ..model import MARKS_ON
 from ..report.mark_sheet import MarkPicture, slice_of, surroundings
+from ..schema import MARKS_ON
 from ..study.scan import Scan, complex_parts, volume_of
 from ..study.scan import check_files as check_names
 from ..study.scan_content import check_signal, same_values

@@ -12,7 +12,8 @@ from ..evaluation.folds import SCANNER_FOLD
 from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..model import EXCLUDED
-from ..study.cohort import PARTICIPANT_COLUMNS, read_fold, read_folds, read_microbleeds, wrong_names
+from ..schema import PARTICIPANTS
+from ..study.cohort import read_fold, read_folds, read_microbleeds, wrong_names
 from ..study.joined import joined
 from ..study.layout import Study
 from ..study.persons import same_person_hints, unread
@@ -46,7 +47,7 @@ def check_participants(study: Study, participants: pd.DataFrame) -> Iterator[Pro
         if row["group"] not in ("patient", "control"):
             yield error(f"{where}: group of {name} is {row['group']!r}; expected patient or control.", str(name))
     own = read_tsv(where)
-    for hint in same_person_hints(own, own["participant_id"].astype(str).tolist(), PARTICIPANT_COLUMNS):
+    for hint in same_person_hints(own, own["participant_id"].astype(str).tolist(), PARTICIPANTS.columns):
         yield warning(f"{where}: {hint}.")
 
 

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from ..errors import CmbError, DarknetError, DataError, UsageError
 from ..io.files import check_file, load_json, read_text
 from ..io.publish import replacing, storage_error, write_text
+from ..schema import YOLO_HISTORY
 from .cfg import Cfg
 from .restart import restarted
 from .weights import Weights, initial_weights, read_weights, write_weights
 
 __all__ = [
-    "HISTORY_COLUMNS",
     "Checkpoint",
     "DivergedError",
     "Row",
@@ -56,10 +56,6 @@ class Row(NamedTuple):
     images: int
     seconds: float
     engine: str
-
-
-HISTORY_COLUMNS = Row._fields
-"""Columns of a history; losses of different engines' flavours need not be comparable."""
 
 
 def describe(row: Row) -> str:
@@ -177,13 +173,13 @@ class TrainingState:
         if folder is not None:
             path = folder / "history.tsv"
             self.rows = [row for row in _read_history(path) if row.iteration <= self.start.iteration]
-            write_text(path, "".join(map(_line, [HISTORY_COLUMNS, *self.rows])))
+            write_text(path, "".join(map(_line, [YOLO_HISTORY.names, *self.rows])))
         self._seconds_before = self.rows[-1].seconds if self.rows else 0.0
 
     @property
     def history(self) -> pd.DataFrame:
-        """The rows as a table (HISTORY_COLUMNS)."""
-        return pd.DataFrame(self.rows, columns=list(HISTORY_COLUMNS))
+        """The rows as a table (:data:`cmb_toolkit.schema.YOLO_HISTORY`)."""
+        return pd.DataFrame(self.rows, columns=YOLO_HISTORY.names)
 
     @property
     def snapshots(self) -> Path:

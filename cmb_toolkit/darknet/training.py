@@ -46,7 +46,7 @@ __all__ = ["Trained", "Trainer", "train_project"]
 
 @dataclass(frozen=True)
 class Trained:
-    """Result of a training: the weights and one row per iteration (HISTORY_COLUMNS)."""
+    """Result of a training: the weights and one row per iteration (:data:`cmb_toolkit.schema.YOLO_HISTORY`)."""
 
     weights: Weights
     history: pd.DataFrame

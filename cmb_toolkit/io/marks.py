@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, Problems
 from ..model import LabelAxes
+from ..schema import VOXEL, WORLD
 from .tables import read_tsv
 
 __all__ = [
@@ -30,8 +31,6 @@ __all__ = [
 
 NEAR_VOXEL = 0.75
 """How far [voxel] a mark's world position may be from its voxel's centre."""
-
-_VOXEL, _WORLD = ["i", "j", "k"], ["x_mm", "y_mm", "z_mm"]
 
 
 def read_marks(path: Path) -> pd.DataFrame:
@@ -53,9 +52,9 @@ def read_marks(path: Path) -> pd.DataFrame:
     MissingError, DataError
         Naming every line that holds no mark.
     """
-    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", "session_id", *_VOXEL, *_WORLD})
-    found = [names for names in (_VOXEL, _WORLD) if set(names) <= set(frame.columns)]
-    some = {*_VOXEL, *_WORLD} & set(frame.columns)
+    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", "session_id", *VOXEL, *WORLD})
+    found = [names for names in (VOXEL, WORLD) if set(names) <= set(frame.columns)]
+    some = {*VOXEL, *WORLD} & set(frame.columns)
     if not found or some != {name for names in found for name in names}:
         raise DataError(
             f"{path}: found the columns {', '.join(frame.columns)}; expected participant_id and either i, j, k (voxel) "
@@ -63,8 +62,8 @@ def read_marks(path: Path) -> pd.DataFrame:
         )
     problems = Problems()
     for names in found:
-        whole = names is _VOXEL
-        numbers = frame[names].to_numpy(float)
+        whole = names is VOXEL
+        numbers = frame[[*names]].to_numpy(float)
         wrong = frame["participant_id"].isna().to_numpy() | np.isnan(numbers).any(axis=1)
         if whole:
             wrong |= (numbers != np.floor(numbers)).any(axis=1)
@@ -80,7 +79,7 @@ def read_marks(path: Path) -> pd.DataFrame:
     problems.raise_if_any()
     who = ["participant_id", *(["session_id"] if "session_id" in frame else [])]
     return frame[[*who, *(name for names in found for name in names)]].astype(
-        {name: int for names in found if names is _VOXEL for name in names}
+        {name: int for names in found if names is VOXEL for name in names}
     )
 
 

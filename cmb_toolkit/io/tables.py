@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,100 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError, Problems
-from ..model import ROLES
 from ..names import nfc, shown
+from ..schema import FLAGS, VOLUMES, Range, is_text, kind_of
 from .files import check_file
 
 __all__ = ["as_number", "read_tsv", "tsv_text", "write_tsv"]
-
-_PATHS = {"magnitude", "phase", "swi", "mask", "real", "imaginary"}
-_TEXT = {"resolution", "scanner", "group", "role", *_PATHS}
-"""Columns that stay text even where every value looks like a number or all are missing."""
-
-_TEXT_ENDINGS = ("_id", "_stage1", "_stage2", "_overall")
-"""Endings of more of them: identifiers, and what became of microbleeds and candidates."""
-
-_FLAGS = {"best", "kept"}
-"""Columns of True and False, which are words in every other."""
-
-
-@dataclass(frozen=True)
-class _Range:
-    """Numbers that a column may hold."""
-
-    low: float
-    high: float
-    whole: bool = False
-
-    def fit(self, column: pd.Series[Any]) -> bool:
-        """Whether a column holds such numbers alone, and perhaps nothing."""
-        if column.dtype == "str":
-            return False
-        numbers = column.dropna().to_numpy(float)
-        inside = (numbers >= self.low) & (numbers <= self.high)
-        return bool((inside & (numbers == np.rint(numbers)) if self.whole else inside).all())
-
-    def __str__(self) -> str:
-        what = "a whole number" if self.whole else "a number with a decimal point"
-        return f"{what} from {self.low:g} to {self.high:g}"
-
-
-@dataclass(frozen=True)
-class _Words:
-    """Words that a column may hold."""
-
-    words: tuple[str, ...]
-
-    def fit(self, column: pd.Series[Any]) -> bool:
-        """Whether a column holds these alone, and perhaps nothing."""
-        return bool(column.dropna().isin(list(self.words)).all())
-
-    def __str__(self) -> str:
-        return " or ".join(self.words)
-
-
-@dataclass(frozen=True)
-class _Name:
-    """Any text."""
-
-    def fit(self, column: pd.Series[Any]) -> bool:
-        return True
-
-    def __str__(self) -> str:
-        return "a name"
-
-
-@dataclass(frozen=True)
-class _Path:
-    """Paths that a file system can hold."""
-
-    def fit(self, column: pd.Series[Any]) -> bool:
-        """Whether a column holds these alone, and perhaps nothing."""
-        texts = column.dropna().tolist()
-        return all(text.isprintable() and max(map(len, text.split("/"))) <= _LONGEST_NAME for text in texts)
-
-    def __str__(self) -> str:
-        return f"a path of printable characters, with no name of more than {_LONGEST_NAME} in it"
-
-
-_LONGEST_NAME = 200
-_PLACE, _SHARE, _COUNT = _Range(-1e9, 1e9), _Range(0, 1), _Range(0, 1e12, whole=True)
-_KINDS: Mapping[str, _Range | _Words | _Path] = {
-    **dict.fromkeys(_PATHS, _Path()),
-    **dict.fromkeys(("i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"), _PLACE),
-    **dict.fromkeys(("k", "first_k", "last_k"), _Range(-1e9, 1e9, whole=True)),
-    "label": _Range(0, 1, whole=True),
-    **dict.fromkeys(("probability", "network_probability", "sensitivity", "val_auc"), _SHARE),
-    **dict.fromkeys(("confidence", "fp_per_subject"), _Range(0, 1e9)),
-    **dict.fromkeys(
-        ("iteration", "epoch", "images", "boxes", "tp", "fp", "fn", "tn", "microbleeds", "duplicates"), _COUNT
-    ),
-    **dict.fromkeys(("loss", "avg_loss", "val_loss", "rate", "seconds"), _Range(0, 1e30)),
-    "role": _Words((*ROLES, "excluded")),
-    "stage": _Words(("stage1", "stage2", "overall")),
-    "origin": _Words(("candidate", "microbleed")),
-}
-"""Columns that hold the same in every table: numbers from where to where, or which words."""
 
 _MOST_NAMES = 40
 
@@ -171,12 +81,12 @@ def read_tsv(
     problems = Problems()
     frame: dict[str, pd.Series[Any]] = {}
     for name, given in zip(names, columns_of, strict=True):
-        texts = list(given) if name in _PATHS else list(map(str.strip, given))
+        texts = list(given) if name in VOLUMES else list(map(str.strip, given))
         frame[name] = _column(name, texts)
-        kind = _KINDS.get(name, _Name() if name.endswith("_id") else None)
+        kind = kind_of(name)
         if kind is None:
             continue
-        needed = name in columns and name not in may_lack and not isinstance(kind, _Path)
+        needed = name in columns and name not in may_lack and name not in VOLUMES
         if not kind.fit(frame[name]) or (needed and frame[name].isna().any()):
             for (line, _), text in zip(lines[1:], texts, strict=True):
                 if needed if text in _NOTHING else not kind.fit(_column(name, [text])):
@@ -222,11 +132,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def _column(name: str, texts: list[str]) -> pd.Series[Any]:
     given = [text for text in texts if text not in _NOTHING]
-    if name in _TEXT or name.endswith(_TEXT_ENDINGS):
+    if is_text(name):
         pass
-    elif name in _FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
+    elif name in FLAGS and given and set(given) <= {"True", "False"} and len(given) == len(texts):
         return pd.Series([text == "True" for text in texts], dtype=bool)
-    elif (texts or isinstance(_KINDS.get(name), _Range)) and (numbers := _numbers(given)) is not None:
+    elif (texts or isinstance(kind_of(name), Range)) and (numbers := _numbers(given)) is not None:
         if len(given) == len(texts):
             return pd.Series(numbers)
         column = np.full(len(texts), np.nan)
@@ -252,7 +162,7 @@ def _numbers(texts: list[str]) -> NDArray[np.int64] | NDArray[np.float64] | None
 
 
 def _composed(name: str, text: str) -> str:
-    return text if name in _PATHS or text.isascii() else nfc(text)
+    return text if name in VOLUMES or text.isascii() else nfc(text)
 
 
 def _no_table(path: Path, why: str) -> DataError:

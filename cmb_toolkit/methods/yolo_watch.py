@@ -19,6 +19,7 @@ from ..errors import CmbError, DarknetError
 from ..evaluation.evidence import LEAST_MICROBLEEDS
 from ..evaluation.learning import BUDGETS, by_heart, found_by_chance, look_figures, told_from_chance
 from ..model import Detection
+from ..schema import YOLO_WATCH
 from ..slices import split_stem
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
@@ -29,24 +30,7 @@ from ..study.geometry import Geometry, read_geometry
 from ..study.layout import Cell, Study
 from ..study.made_from import marks_digests
 
-__all__ = ["COLUMNS", "Watching", "watching"]
-
-COLUMNS = {
-    "iteration": "After which the network was looked at",
-    "role": "validation; or train, for comparison: what of the subjects that were learned from is found",
-    "subjects": "Scans looked at, all slices of each",
-    "slices": "Images looked at",
-    "microbleeds": "Marked in these scans",
-    **{
-        f"found_{budget}": f"Microbleeds found (a candidate within 3 mm) at the lowest confidence that leaves at most "
-        f"{budget} false positives a subject"
-        for budget in BUDGETS
-    },
-    "error_mm": f"Root mean square distance from candidate to mark of those found at {max(BUDGETS)} [mm]",
-    "error_in_plane_mm": "The same within the slice [mm]",
-    "best": "Whether this look at the validation subjects was the best so far",
-}
-"""Columns of yolo_watch.tsv."""
+__all__ = ["Watching", "watching"]
 
 _MIDDLE = BUDGETS[1]
 _MOST_SLICES = 600
@@ -83,8 +67,8 @@ class Watching:
 
     @property
     def table(self) -> pd.DataFrame:
-        """What was seen up to now, :data:`COLUMNS`."""
-        return pd.DataFrame(self.watch.rows if self.watch else [], columns=list(COLUMNS))
+        """What was seen up to now, :data:`cmb_toolkit.schema.YOLO_WATCH`."""
+        return pd.DataFrame(self.watch.rows if self.watch else [], columns=YOLO_WATCH.names)
 
     def as_json(self, cfg: Cfg) -> dict[str, Any]:
         """For provenance: who was looked at, which iteration was chosen, its figures and those of the last one."""
@@ -148,7 +132,10 @@ class Watching:
     def _seen(self, iteration: int) -> dict[str, dict[str, Any]]:
         """Role -> figures at a look."""
         rows = [row for row in (self.watch.rows if self.watch else []) if row["iteration"] == iteration]
-        return {row["role"]: {name: row[name] for name in COLUMNS if name in row and name != "role"} for row in rows}
+        return {
+            row["role"]: {name: row[name] for name in YOLO_WATCH.names if name in row and name != "role"}
+            for row in rows
+        }
 
 
 def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal["best", "last"]) -> Watching:

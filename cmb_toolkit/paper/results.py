@@ -13,7 +13,8 @@ from ..evaluation.results import CellResult
 from ..evaluation.results import evaluate as count
 from ..evaluation.rules import rule_named
 from ..io.tables import read_tsv
-from ..study.boxes import GEOMETRY, as_boxes, is_merged
+from ..schema import CANDIDATES
+from ..study.boxes import as_boxes, is_merged
 from ..study.cell import hit_distance_mm, looked_at, read_setup, work_on
 from ..study.cohort import read_folds, read_microbleeds, read_participants
 from ..study.layout import Cell, Study
@@ -158,7 +159,7 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
         return math.nan
     more = ["probability", "kept"] if stage == "overall" else []
     table = cell.findings if more else cell.candidates
-    candidates = read_tsv(table, ["candidate_id", *GEOMETRY, "confidence", *more])
+    candidates = read_tsv(table, [*CANDIDATES.needed, "confidence", *more])
     truth = truth_table(study, names, size=setup.size, mode=setup.mode)
     if result.count == "per-box" and is_merged(cell):
         candidates = as_boxes(cell, candidates)

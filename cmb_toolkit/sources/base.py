@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..errors import Problems
-from ..model import MARKS_ON
 from ..recipe import Recipe, option
+from ..schema import MARKS_ON
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import DataError, Problems
-from ..model import MARKS_ON
 from ..names import RESOLUTION, SCANNER, safe_id, shown
 from ..recipe import option
+from ..schema import MARKS_ON, PARTICIPANTS, VOLUMES, VOXEL, WORLD
 from .base import Found, Marks, Scan, Source, Way, marks_on, unmarked
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ class Table(Source):
 
         from ..io.marks import read_marks
         from ..io.tables import read_tsv
-        from ..study.cohort import PARTICIPANT_COLUMNS
         from ..study.persons import same_person_hints
         from .names import name_marks
 
-        known = [*PARTICIPANT_COLUMNS, "marks_on"]
+        known = [*PARTICIPANTS.names, "marks_on"]
         frame = read_tsv(place, ["participant_id"], any_case=known)
         if frame.empty:
             raise DataError(f"{place}: holds no subject. Write one line per subject below the header.")
@@ -77,7 +76,7 @@ class Table(Source):
         subjects = [row["participant_id"] for row in rows]
         points["participant_id"] = name_marks(self.marks or place, points, subjects, place)
         _settle_unmarked(rows, set(points["participant_id"]), self.unmarked)
-        hints = same_person_hints(frame, subjects, PARTICIPANT_COLUMNS)
+        hints = same_person_hints(frame, subjects, PARTICIPANTS.columns)
         wrong = Problems()
         for row in rows:
             if row["group"] == "control" and row["participant_id"] in set(points["participant_id"]):
@@ -96,14 +95,13 @@ class Table(Source):
     def _scan(self, table: Path, row: Mapping[str, Any], points: pd.DataFrame) -> Scan:
         """A subject and its marks, of the line that tells of it."""
         from ..io.spelling import on_disk
-        from ..study.cohort import VOLUMES
 
         subject = row["participant_id"]
         volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
         facts = {name: value for name, value in row.items() if name not in (*VOLUMES, "participant_id", "marks_on")}
         if points.empty:
             return Scan(subject, facts, volumes)
-        world = points[["x_mm", "y_mm", "z_mm"]].to_numpy(float) if "x_mm" in points else None
+        world = points[[*WORLD]].to_numpy(float) if "x_mm" in points else None
         marks = Marks(
             f"{self.marks}: {subject}",
             [f"{self.marks}: line {line + 2}" for line in points.index],
@@ -116,7 +114,7 @@ class Table(Source):
 
     def _way(self, points: pd.DataFrame, world: NDArray[np.float64] | None) -> Way:
         if "i" in points:
-            return partial(_counted, points[["i", "j", "k"]].to_numpy(int) - self.label_base)
+            return partial(_counted, points[[*VOXEL]].to_numpy(int) - self.label_base)
         assert world is not None
         return partial(_nearest, world)
 

@@ -11,32 +11,12 @@ from scipy.spatial import cKDTree
 
 from ..imaging.frame import to_voxel
 from ..model import Frame
+from ..schema import BOX, CANDIDATES, WORLD
 from .lesions import lesion_numbers
 
-__all__ = ["COLUMNS", "PLACED", "candidate_table", "place_boxes", "strongest"]
+__all__ = ["candidate_table", "place_boxes", "strongest"]
 
-PLACED = (
-    "candidate_id",
-    "participant_id",
-    "role",
-    "i",
-    "j",
-    "k",
-    "x_mm",
-    "y_mm",
-    "z_mm",
-    "left",
-    "top",
-    "right",
-    "bottom",
-    "confidence",
-)
-"""Columns of boxes that :func:`place_boxes` has put back: each, and the candidate that it belongs to."""
-
-COLUMNS = (*PLACED, "boxes", "first_k", "last_k")
-"""Columns of candidates."""
-
-_MEANS = ["i", "j", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
+_MEANS = ["i", "j", *WORLD, *BOX]
 
 
 def place_boxes(
@@ -86,7 +66,7 @@ def place_boxes(
                 places[rows] * spacing[:2], part["k"].to_numpy(int), confidence, float(spacing[2])
             )
     table[["i", "j"]] = places
-    table[["x_mm", "y_mm", "z_mm"]] = world
+    table[[*WORLD]] = world
     table["candidate_id"] = [f"{s}_cand-{n + 1:04d}" for s, n in zip(table["participant_id"], number, strict=True)]
     return table
 
@@ -102,7 +82,8 @@ def candidate_table(boxes: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of :data:`COLUMNS`, the strongest of each subject first. A candidate of several boxes lies, and has
+        The columns of :data:`cmb_toolkit.schema.CANDIDATES`, the strongest of each subject first. A candidate of
+        several boxes lies, and has
         its box, at their mean, weighted by confidence; its confidence is their greatest; k is the slice nearest to its
         place (x_mm, y_mm, z_mm are of the place itself), ``boxes`` their number, and ``first_k`` and ``last_k`` the
         slices from which on and up to which they lie.
@@ -116,7 +97,7 @@ def candidate_table(boxes: pd.DataFrame) -> pd.DataFrame:
     means = weighted.div(rows.groupby("candidate_id")["confidence"].sum(), axis=0).reindex(several)
     table.loc[several, _MEANS] = means[_MEANS]
     table.loc[several, "k"] = np.floor(means["k"] + 0.5).astype(int)
-    return table.reset_index()[list(COLUMNS)]
+    return table.reset_index()[CANDIDATES.names]
 
 
 def strongest(points: NDArray[np.floating], scores: NDArray[np.floating], distance_mm: float) -> NDArray[np.bool_]:

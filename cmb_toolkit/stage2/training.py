@@ -28,6 +28,7 @@ from ..io.files import check_file
 from ..io.publish import replacing
 from ..keras_settings import backend_version, keras_backend
 from ..model import OnProgress
+from ..schema import CNN_HISTORY
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
 from .drawing import vary
@@ -50,7 +51,6 @@ _LARGEST_NOTE = 16 << 20
 _EPOCHS, _STEPS = 3, 100
 """A training is not judged before it has done both, unless it ends."""
 
-_COLUMNS = ("epoch", "loss", "val_loss", "val_auc", "val_spread", "best")
 
 RESTARTS = 2
 """How often a training that has learned nothing begins again with the next seed."""
@@ -201,7 +201,7 @@ def train(
                 recipe.seed,
                 recipe.decay == "cosine" and recipe.epochs,
                 model.name,
-                _COLUMNS,
+                CNN_HISTORY.names,
             ]
         ),
         validation[1],
@@ -366,7 +366,9 @@ class _State:
             # equal areas are common where few microbleeds validate: the loss decides between them
             return (bool(self.nothing([row])), -row["val_auc"] if select == "auc" else 0.0, row["val_loss"])
 
-        row = dict(zip(_COLUMNS, (len(self.history) + 1, loss, val_loss, val_auc, val_spread, True), strict=True))
+        row = dict(
+            zip(CNN_HISTORY.names, (len(self.history) + 1, loss, val_loss, val_auc, val_spread, True), strict=True)
+        )
         best = next((old for old in reversed(self.history) if old["best"]), None)
         row["best"] = best is None or goal(row) < goal(best)
         self.history.append(row)

@@ -14,7 +14,8 @@ from ..io.marks import canonical_grid
 from ..io.nifti import read_grid
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv, tsv_text
-from ..study.cohort import VOLUMES, read_microbleeds, read_participants
+from ..schema import VOLUMES
+from ..study.cohort import read_microbleeds, read_participants
 from ..study.joined import COLUMN, PREFIX, joined
 from ..study.layout import Study
 from ..study.places import located, relative

@@ -36,7 +36,7 @@ from ..evaluation.results import CellResult, Evaluation
 from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, rule_named
 from ..evaluation.rules.base import Rule
-from ..evaluation.strata import NEAR_MM, RIM_MM, natures, rim_voxels
+from ..evaluation.strata import natures, rim_voxels
 from ..io.files import load_json
 from ..io.nifti import read_mask, read_volume
 from ..io.publish import Record, publish, read_record
@@ -45,7 +45,8 @@ from ..io.warned import Warned
 from ..model import OnProgress
 from ..parallel import for_each
 from ..report.lesions import Lesion, View, choose_lesions, crop, draw_lesion, draw_montage
-from ..study.boxes import GEOMETRY, as_boxes, is_merged
+from ..schema import CANDIDATES, EVALUATION
+from ..study.boxes import as_boxes, is_merged
 from ..study.cell import Setup, finding, looked_at, read_setup, thresholds
 from ..study.cohort import read_participants, unread_in
 from ..study.evidence import hit_distance
@@ -63,51 +64,6 @@ REVISION = 1
 
 _MANY = 12
 """From so many pictures on several processes draw them; each takes seconds to start."""
-
-_CANDIDATES = ["candidate_id", "role", "i", "j", *GEOMETRY, "confidence"]
-
-_COUNTED = {
-    "rule": "in words in metrics.json",
-    "role": "test, control, ...",
-    "stage": "stage1: all candidates; stage2: stage 2 by itself; overall: what stage 2 kept, against all microbleeds",
-}
-_HITS = {
-    "tp": "hits",
-    "fp": "false positives",
-    "duplicates": "further candidates at a microbleed, under rules that count them apart",
-}
-_COLUMNS = {
-    "subjects.tsv": {
-        **_COUNTED,
-        "microbleeds": "of the subject; for stage2 those that stage 1 found",
-        "candidates": "counted; for stage2 those that it was given",
-        **_HITS,
-        "fn": "missed microbleeds",
-    },
-    "microbleeds.tsv": {"<rule>_<stage>": "candidate_id of the hit, n/a where missed"},
-    "candidates.tsv": {
-        "<rule>_<stage>": "tp, fp, duplicate, or merged (another box of its lesion stands for it); n/a where stage 2 "
-        "threw it out",
-        "lesion": "boxes with the same number count as one (--count per-lesion)",
-        "nature": f"simulated scans: the nearest thing within {NEAR_MM:g} mm, else edge (rim of the brain mask within "
-        f"{RIM_MM:g} mm), else other",
-    },
-    "froc.tsv": {
-        **_COUNTED,
-        "threshold": "candidates with at least this confidence (stage1) or probability (overall)",
-        "sensitivity": "0..1, of all microbleeds",
-        "fp_per_subject": "over all subjects of the role",
-        **_HITS,
-    },
-    "strata.tsv": {
-        "rule, role, stage": "as above",
-        "by": "diameter_mm, contrast, region (of microbleeds) or nature (of false positives)",
-        "stratum": "a value equal to a limit belongs to the upper stratum",
-        "microbleeds": "in the stratum",
-        "found": "of these",
-        "false_positives": "of this nature",
-    },
-}
 
 
 def evaluate(
@@ -249,7 +205,7 @@ def _check_looked_at(cell: Cell, roles: Sequence[str]) -> None:
 
 def _read_candidates(cell: Cell, role_of: Mapping[str, str], classified: bool) -> pd.DataFrame:
     """The candidates of these subjects, with stage 2's verdict where it has run on all of them."""
-    candidates = _rows_of(read_tsv(cell.candidates, _CANDIDATES), list(role_of))
+    candidates = _rows_of(read_tsv(cell.candidates, [*CANDIDATES.needed, "confidence"]), list(role_of))
     for line in candidates[["participant_id", "role"]].drop_duplicates().to_dict("records"):
         if line["role"] != role_of[line["participant_id"]]:
             raise DataError(
@@ -326,7 +282,9 @@ def _write_numbers(files: Cell, record: Record, result: CellResult, evaluation: 
     text = json.dumps(result.as_json(), indent=2, sort_keys=True, allow_nan=False)
     with publish(files.evaluation, record) as folder:
         folder.mkdir(parents=True)
-        folder.note(columns=_COLUMNS, warnings=list(result.warnings))
+        folder.note(
+            columns={name: each.described() for name, each in EVALUATION.items()}, warnings=list(result.warnings)
+        )
         (folder / "metrics.json").write_text(text + "\n", "utf-8")
         write_tsv(evaluation.subjects, folder / "subjects.tsv")
         write_tsv(evaluation.microbleeds, folder / "microbleeds.tsv")

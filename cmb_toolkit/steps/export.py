@@ -12,6 +12,7 @@ from ..io.publish import Record, publish, read_record, sha256, sidecar
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..names import SUBJECT
+from ..schema import EXPORTED, FINDINGS
 from ..study.cell import finding, looked_at, read_setup
 from ..study.cohort import read_participants
 from ..study.layout import Cell, Study
@@ -20,17 +21,6 @@ from ..study.scan import scan_of
 __all__ = ["export"]
 
 REVISION = 1
-
-_COLUMNS = {
-    "id": "Of the finding in this scan: 1 is the most probable. In a label map the value of its voxels",
-    "candidate_id": "What it is called in the study",
-    "x_mm": "World position [mm], RAS: grows to the patient's right",
-    "y_mm": "grows to anterior [mm]",
-    "z_mm": "grows to superior [mm]",
-    "confidence": "Of stage 1",
-    "probability": "Of stage 2, from 0 to 1",
-    "kept": "Whether stage 2 kept it",
-}
 
 
 def export(cell: Path, recipe: Export, out: Path, *, on_progress: OnProgress, problems: Problems | None = None) -> Path:
@@ -92,7 +82,7 @@ def _findings(cell: Cell, recipe: Export) -> pd.DataFrame:
     """
     if not cell.findings.is_file():
         raise MissingError(f"{cell.findings}: not found. Run `cmbtk stage2-classify` on this cell first.")
-    table = read_tsv(cell.findings, ["participant_id", *(name for name in _COLUMNS if name != "id")])
+    table = read_tsv(cell.findings, FINDINGS.needed)
     if len(table) and table["kept"].dtype != bool:
         raise DataError(
             f"{cell.findings}: kept must be True or False in every line. Run `cmbtk stage2-classify` again."
@@ -104,7 +94,7 @@ def _of(findings: pd.DataFrame, subject: str) -> pd.DataFrame:
     """Those of a subject, numbered: the same number whether or not others are there that were not kept."""
     mine = findings[findings["participant_id"] == subject]
     mine = mine.sort_values(["kept", "probability", "candidate_id"], ascending=[False, False, True], kind="stable")
-    return mine.assign(id=range(1, len(mine) + 1))[list(_COLUMNS)].reset_index(drop=True)
+    return mine.assign(id=range(1, len(mine) + 1))[EXPORTED.names].reset_index(drop=True)
 
 
 def _write(cell: Cell, recipe: Export, findings: pd.DataFrame, scan: Path | None, stem: Path) -> None:
@@ -114,7 +104,7 @@ def _write(cell: Cell, recipe: Export, findings: pd.DataFrame, scan: Path | None
     record = Record("export", which, {"findings": cell.findings}, revision=REVISION)
     if not _is_there(table, record):
         with publish(table, record) as path:
-            path.note(columns=_COLUMNS)
+            path.note(columns=EXPORTED.described())
             write_tsv(findings, path)
     target = stem.with_name(f"{stem.name}_{recipe.name}{recipe.ending}")
     asked = {**which, "to": recipe.name, **recipe.parameters()}

@@ -21,10 +21,10 @@ from ..io.publish import Record, publish, read_record, sha256, write_text
 from ..io.tables import tsv_text
 from ..model import OnProgress
 from ..names import split_session
+from ..schema import MICROBLEEDS, PARTICIPANTS
 from ..sources.base import Found, Scan, Source
 from ..sources.names import guess_resolution
 from ..sources.placing import Placed, placed
-from ..study.cohort import PARTICIPANT_COLUMNS
 from ..study.layout import Study
 from ..study.persons import unread, with_persons
 from ..study.place_marks import common_grid, read_grids
@@ -36,16 +36,6 @@ REVISION = 1
 
 _SELDOM = ("person_id", "session_id", "real", "imaginary", "echo", "phase_volume")
 """Columns that are left out of the table where they would be empty."""
-
-_MICROBLEED_COLUMNS = {
-    "participant_id": "Subject",
-    "i": "Voxel, 0-based, closest canonical axes: grows to the patient's right",
-    "j": "grows to anterior",
-    "k": "Slice; grows to superior",
-    "x_mm": "World position of the voxel's centre [mm]",
-    "y_mm": "[mm]",
-    "z_mm": "[mm]",
-}
 
 
 def import_(
@@ -209,7 +199,7 @@ def _finish(
 
 def _subjects(participants: Sequence[Mapping[str, Any]], marks: Mapping[str, Placed]) -> pd.DataFrame:
     """The table of participants, without columns that are seldom there and would be empty."""
-    subjects = pd.DataFrame(participants, columns=list(PARTICIPANT_COLUMNS))
+    subjects = pd.DataFrame(participants, columns=PARTICIPANTS.names)
     if subjects["person_id"].notna().any() or any(split_session(row["participant_id"])[1] for row in participants):
         subjects = with_persons(subjects)
     optional = [*_SELDOM]
@@ -223,8 +213,8 @@ def _microbleeds(marks: Mapping[str, Placed]) -> pd.DataFrame:
     for subject, (voxels, affine) in marks.items():
         for voxel in voxels.tolist():
             world = (affine[:3, :3] @ voxel + affine[:3, 3]).round(4).tolist()
-            points.append(dict(zip(_MICROBLEED_COLUMNS, (subject, *voxel, *world), strict=True)))
-    return pd.DataFrame(points, columns=list(_MICROBLEED_COLUMNS))
+            points.append(dict(zip(MICROBLEEDS.names, (subject, *voxel, *world), strict=True)))
+    return pd.DataFrame(points, columns=MICROBLEEDS.names)
 
 
 def _write(
@@ -243,14 +233,14 @@ def _write(
     }
     write_text(study.description, json.dumps(description, indent=2) + "\n")
     # the participants come last: a study that has them is whole
-    for table, frame, columns in (
-        (study.microbleeds, microbleeds, _MICROBLEED_COLUMNS),
-        (study.participants, subjects, PARTICIPANT_COLUMNS),
+    for table, frame, declared in (
+        (study.microbleeds, microbleeds, MICROBLEEDS),
+        (study.participants, subjects, PARTICIPANTS),
     ):
         text = tsv_text(frame)
         content = hashlib.sha256(text.encode()).hexdigest()
         with publish(table, record) as out:
-            out.note(**noted, columns=columns, content=content)
+            out.note(**noted, columns=declared.described(), content=content)
             if frame is subjects:
                 out.note(places=places(study.root, scans, content))
             out.write_text(text, "utf-8", newline="\n")

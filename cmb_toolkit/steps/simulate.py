@@ -22,6 +22,7 @@ from ..io.publish import Record, publish, read_record, sidecar, write_text
 from ..io.tables import write_tsv
 from ..model import OnProgress
 from ..parallel import for_each, workers
+from ..schema import SIMULATED_MICROBLEEDS, SIMULATED_PARTICIPANTS, Table
 from ..simulation.acquisition import SCANNERS, store_phase
 from ..simulation.constants import FIELD_STRENGTH_T
 from ..simulation.recipe import COHORTS, MOST_MICROBLEEDS, Simulating, Variant
@@ -36,35 +37,6 @@ REVISION = 1
 
 _VARIANT = [each.name for each in fields(Variant)]
 _MEMORY_GB = {"HR": 3.0, "LR": 3.0, "slab": 1.0, "slab-lr": 1.0, "tiny": 0.5}
-
-
-_PARTICIPANT_COLUMNS = {
-    "participant_id": "Subject",
-    "resolution": "Protocol: HR, LR, slab, slab-lr or tiny",
-    "scanner": "Simulated scanner; they differ in noise, non-uniformity, sign and storage of the phase, axis order",
-    "group": "patient (has microbleeds) or control",
-    "magnitude": "Path relative to the study",
-    "phase": "Path relative to the study",
-    "swi": "Not simulated",
-    "mask": "None: `cmbtk preprocess` makes it",
-    "echo_time_ms": "Echo time [ms]",
-    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative",
-    "phase_range": "n/a: to be recognised by `cmbtk preprocess`",
-    "microbleeds": "How many the subject has",
-}
-_MICROBLEED_COLUMNS = {
-    "participant_id": "Subject",
-    "i": "Voxel, 0-based, closest canonical axes: grows to the right",
-    "j": "grows to anterior",
-    "k": "Slice on which the microbleed shows best; grows to superior",
-    "x_mm": "World position of the voxel's centre [mm]",
-    "y_mm": "[mm]",
-    "z_mm": "[mm]",
-    "diameter_mm": "Apparent diameter on that slice [mm]",
-    "contrast": "Largest relative loss of magnitude",
-    "snr": "Matched-filter signal to noise of the loss",
-    "region": "lobar, deep or infratentorial",
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +92,7 @@ def simulate(
     study = Study.create(out, name=f"simulated {recipe.cohort or resolution}")
     _refuse_foreign(study)
     whole = Record("simulate", {**common, "resolution": resolution, **asked}, revision=REVISION)
-    tables = {study.participants: _PARTICIPANT_COLUMNS, study.microbleeds: _MICROBLEED_COLUMNS}
+    tables = {study.participants: SIMULATED_PARTICIPANTS, study.microbleeds: SIMULATED_MICROBLEEDS}
     if not all(whole.is_current(table) for table in tables):
         for table in tables:  # a study that is being changed has no tables, so that no other step takes it for whole
             table.unlink(missing_ok=True)
@@ -323,7 +295,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 # -- the study's tables ------------------------------------------------------------------------------------------
 
 
-def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Mapping[str, str]]) -> None:
+def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mapping[Path, Table]) -> None:
     if all(whole.is_current(table) for table in tables):
         return
     truths = {plan.id: load_json(study.simulated_truth(plan.id), "Run `cmbtk simulate` again.") for plan in plans}
@@ -345,7 +317,7 @@ def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mappi
         for plan, truth in zip(plans, truths.values(), strict=True)
     ]
     microbleeds = [
-        {"participant_id": subject, **{name: m[name] for name in list(_MICROBLEED_COLUMNS)[1:]}}
+        {"participant_id": subject, **{name: m[name] for name in SIMULATED_MICROBLEEDS.names[1:]}}
         for subject, truth in truths.items()
         for m in truth["microbleeds"]
     ]
@@ -360,7 +332,7 @@ def _write_tables(study: Study, plans: list[_Plan], whole: Record, tables: Mappi
         },
     )
     rows = (participants, microbleeds)
-    for (table, columns), content in zip(tables.items(), rows, strict=True):
+    for (table, declared), content in zip(tables.items(), rows, strict=True):
         with publish(table, whole) as path:
-            path.note(columns=dict(columns))
-            write_tsv(pd.DataFrame(content, columns=list(columns)), path)
+            path.note(columns=declared.described())
+            write_tsv(pd.DataFrame(content, columns=declared.names), path)

@@ -14,6 +14,7 @@ from ..evaluation.recipe import Folding
 from ..io.publish import Record, edited, publish
 from ..io.tables import read_tsv, tsv_text
 from ..model import EXCLUDED, ROLES, OnProgress
+from ..schema import FOLDS
 from ..study.cohort import read_microbleeds, read_participants
 from ..study.joined import joined
 from ..study.layout import Study
@@ -22,13 +23,6 @@ from ..study.persons import unread
 __all__ = ["fold_table", "split"]
 
 REVISION = 1
-
-_COLUMNS = {
-    "fold": "Number of the fold, from 1, or scanner- and the scanner that is trained on",
-    "participant_id": "Subject",
-    "role": "train, validation, test, control (healthy; in every fold alike) or excluded (neither learned from nor "
-    "tested)",
-}
 
 
 def split(
@@ -94,7 +88,7 @@ def split(
     further = [(fold, name, "train") for fold in made["fold"].unique() for name in added]
     text = tsv_text(pd.concat([made, pd.DataFrame(further, columns=made.columns)], ignore_index=True))
     with publish(study.folds, record) as out:
-        out.note(columns=_COLUMNS, content=hashlib.sha256(text.encode()).hexdigest())
+        out.note(columns=FOLDS.described(), content=hashlib.sha256(text.encode()).hexdigest())
         out.write_text(text, "utf-8", newline="\n")
     on_progress(1, 1, "")
     return study.folds
@@ -130,7 +124,7 @@ def fold_table(study_folder: Path) -> pd.DataFrame:
         numbers of ``controls`` and ``excluded``.
     """
     study = Study.open(study_folder)
-    merged = read_tsv(study.folds, list(_COLUMNS)).merge(_subjects(study), on="participant_id", validate="many_to_one")
+    merged = read_tsv(study.folds, FOLDS.needed).merge(_subjects(study), on="participant_id", validate="many_to_one")
     rows = []
     for (resolution, fold), group in merged.groupby(["resolution", "fold"], sort=True):
         row: dict[str, object] = {"resolution": resolution, "fold": fold}

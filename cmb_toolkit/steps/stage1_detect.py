@@ -21,8 +21,9 @@ from ..io.tables import write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
 from ..model import OnProgress
+from ..schema import DETECTIONS
 from ..slices import split_stem
-from ..stage1.candidates import PLACED, candidate_table, place_boxes
+from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
 from ..study.cell import Setup, read_setup
 from ..study.cohort import read_microbleeds
@@ -133,7 +134,7 @@ def stage1_detect(
         "candidates": {role: int((table["role"] == role).sum()) for role in recipe.roles},
         "subjects": {role: len(setup.roles[role]) for role in recipe.roles},
     }
-    for target, frame in ((files.detections, placed[list(PLACED)]), (files.candidates, table)):
+    for target, frame in ((files.detections, placed[DETECTIONS.names]), (files.candidates, table)):
         with publish(target, record) as out:
             out.note(**noted)
             write_tsv(frame, out)

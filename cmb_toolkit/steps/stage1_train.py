@@ -18,9 +18,10 @@ from ..io.lock import locked
 from ..io.publish import Record, publish, replacing
 from ..io.tables import write_tsv
 from ..io.warned import Warned
-from ..methods.yolo_watch import COLUMNS, watching
+from ..methods.yolo_watch import watching
 from ..model import OnProgress
 from ..report.watching import draw_training
+from ..schema import YOLO_WATCH
 from ..slices import is_copy
 from ..study.layout import Cell, Study
 from ..study.made_from import edited_in_project, other_marks, project_digest
@@ -125,7 +126,7 @@ def stage1_train(
             with publish(files.yolo_history, record) as table:
                 write_tsv(history, table)
             with publish(files.yolo_watch, record) as table:
-                table.note(columns=COLUMNS)
+                table.note(columns=YOLO_WATCH.described())
                 write_tsv(watched.table, table)
             with publish(files.yolo_loss, record) as plot:
                 draw_training(history, watched.table, title, plot)

@@ -26,6 +26,7 @@ from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..parallel import for_each
+from ..schema import CANDIDATES, PATCHES
 from ..stage2.patches import beside, cut
 from ..stage2.recipe import Cropping
 from ..study.boxes import boxes_of, is_merged
@@ -33,15 +34,13 @@ from ..study.cell import finding, read_setup
 from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.made_from import check_patches
-from ..study.patches import ARRAY, COLUMNS, TABLE
+from ..study.patches import ARRAY, TABLE
 from ..study.truth import truth_table
 
 __all__ = ["stage2_crop"]
 
 REVISION = 1
 
-_GEOMETRY = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
-_CANDIDATES = ["candidate_id", "role", *_GEOMETRY]
 _LEARNED_FROM = ("train", "validation")
 
 
@@ -126,7 +125,7 @@ def stage2_crop(
             os.posix_fallocate(stream.fileno(), 0, (folder / ARRAY).stat().st_size)
         work = partial(_cut_subject, array=folder / ARRAY, scale=recipe.scale, size=size)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
-        write_tsv(table[list(COLUMNS)], folder / TABLE)
+        write_tsv(table[PATCHES.names], folder / TABLE)
         contents = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
         folder.note(patches=_counts(table), contents=contents)
     return files.patches
@@ -145,7 +144,7 @@ class _Task:
 def _read_candidates(cell: Cell, roles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     if not cell.candidates.is_file():
         raise MissingError(f"{cell.candidates}: not found. Run `cmbtk {finding(cell)}` on this cell first.")
-    table = read_tsv(cell.candidates, _CANDIDATES)
+    table = read_tsv(cell.candidates, CANDIDATES.needed)
     if table.empty:
         raise DataError(
             f"{cell.candidates}: holds no candidate. Run `cmbtk {finding(cell)}` with a lower --threshold, or train "

@@ -16,24 +16,13 @@ from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..paper.result_tables import audit_page, result_page
 from ..report.screen import Page
+from ..schema import RESULTS
 from ..study.layout import Cell, Study
 from ..study.results import evaluated_cells, read_result
 
 __all__ = ["read_page", "tables"]
 
 REVISION = 1
-
-
-_COLUMNS = {
-    "fold": "name, or all",
-    "microbleeds": "of the test subjects; in stage2 those that stage 1 found",
-    "sensitivity, precision, f1": "0..1 (paper, equations 3 to 5)",
-    "fp_per_subject": "false positives per test subject (equation 6)",
-    "..._low, ..._high": "95 % interval, bootstrap over persons tested",
-    "duplicates": "further candidates at a microbleed, neither hits nor false positives, if the rule counts them apart",
-    "controls": "scans of healthy controls, each once per fold",
-    "specificity": "of stage 2 over the controls' candidates (the paper's table 7)",
-}
 
 
 def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: None) -> Path:
@@ -69,7 +58,7 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
     results, subjects = [read_result(cell) for cell in cells], _subjects(cells)
     with publish(opened.tables, record) as folder:
         folder.mkdir()
-        folder.note(columns=_COLUMNS)
+        folder.note(columns=RESULTS.described())
         for n, (rule, page) in enumerate(pages.items(), 1):
             (folder / f"results_{rule}.md").write_text(page.markdown(), "utf-8")
             for stage in STAGES:

@@ -7,13 +7,10 @@ import pandas as pd
 from ..errors import DataError
 from ..io.publish import read_record
 from ..io.tables import read_tsv
-from ..stage1.candidates import PLACED
+from ..schema import DETECTIONS
 from .layout import Cell
 
-__all__ = ["GEOMETRY", "as_boxes", "boxes_of", "is_merged"]
-
-GEOMETRY = ["participant_id", "k", "x_mm", "y_mm", "z_mm", "left", "top", "right", "bottom"]
-"""Columns of candidates that the rules look at."""
+__all__ = ["as_boxes", "boxes_of", "is_merged"]
 
 
 def is_merged(cell: Cell) -> bool:
@@ -28,14 +25,14 @@ def boxes_of(cell: Cell, candidates: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        :data:`cmb_toolkit.stage1.candidates.PLACED`, in the table's order.
+        :data:`cmb_toolkit.schema.DETECTIONS`, in the table's order.
 
     Raises
     ------
     MissingError, DataError
         If the table of boxes is gone, or is not that of these candidates.
     """
-    table = read_tsv(cell.detections, PLACED)
+    table = read_tsv(cell.detections, DETECTIONS.needed)
     mine = table[table["candidate_id"].isin(candidates["candidate_id"])].reset_index(drop=True)
     if set(mine["candidate_id"]) != set(candidates["candidate_id"]):
         raise DataError(

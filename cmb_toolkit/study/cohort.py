@@ -10,14 +10,13 @@ from ..errors import DataError, Problems, UsageError
 from ..io.tables import read_tsv
 from ..model import EXCLUDED, ROLES, Fold
 from ..names import FOLD, RESOLUTION, SCANNER, SUBJECT, shown
+from ..schema import FOLDS, MICROBLEEDS, PARTICIPANTS, WORLD
 from .joined import held_out, joined, wrong_marks
 from .layout import Study
 from .persons import split_persons, unread, with_persons, wrong_persons
 
 __all__ = [
     "NO_FOLD",
-    "PARTICIPANT_COLUMNS",
-    "VOLUMES",
     "choose_resolution",
     "choose_resolutions",
     "read_fold",
@@ -28,30 +27,6 @@ __all__ = [
     "unread_in",
     "wrong_names",
 ]
-
-VOLUMES = ("magnitude", "phase", "swi", "mask", "real", "imaginary")
-"""Columns of the participants' table that hold paths."""
-
-PARTICIPANT_COLUMNS = {
-    "participant_id": "Subject: sub- and letters or digits, with _ses- and more of them for a session",
-    "person_id": "Who it is; subjects of one person are never trained and tested on",
-    "session_id": "When this person was scanned",
-    "resolution": "HR, LR or any name; subjects of one resolution share a detector",
-    "scanner": "Label of the scanner; folds are balanced in it",
-    "group": "patient or control (healthy, without microbleeds, never trained on)",
-    "read": "Whether somebody has looked for microbleeds: yes or no; n/a: if it has marks or is a control's",
-    "magnitude": "Path relative to the study",
-    "phase": "Path relative to the study",
-    "swi": "Path relative to the study; n/a: made by `cmbtk preprocess`",
-    "mask": "Path of a brain mask relative to the study; n/a: made by `cmbtk preprocess`",
-    "echo_time_ms": "Echo time [ms]",
-    "phase_sign": "1: the file's phase is paramagnetic positive; -1: negative; n/a: unknown, taken as 1",
-    "phase_range": "n/a: recognised; radians; or the file's units that one full cycle spans",
-    "real": "Path of the real part relative to the study, with imaginary in place of magnitude and phase",
-    "imaginary": "Path of the imaginary part relative to the study",
-    "echo": "Which volume of 4-D files, counted from 1",
-    "phase_volume": "The same of the phase alone, where it lies in another volume than the magnitude",
-}
 
 NO_FOLD = "none"
 """Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control, without the
@@ -72,7 +47,7 @@ def read_participants(study: Study, *, named: bool = True) -> pd.DataFrame:
     DataError
         If the table is empty, names a subject twice, or holds a name that is none.
     """
-    frame = read_tsv(study.participants, ["participant_id", "resolution", "scanner", "group"])
+    frame = read_tsv(study.participants, PARTICIPANTS.needed)
     if frame.empty:
         raise DataError(f"{study.participants}: holds no subject. Add scans with `cmbtk import` or `cmbtk simulate`.")
     twice = frame["participant_id"][frame["participant_id"].duplicated()].unique()
@@ -123,9 +98,7 @@ def read_microbleeds(study: Study, *, placed: bool = True) -> pd.DataFrame:
     placed : bool
         Refuse points whose world position is not given: no distance to them can be told.
     """
-    world = ["x_mm", "y_mm", "z_mm"]
-    columns = ["participant_id", "i", "j", "k", *world]
-    table = read_tsv(study.microbleeds, columns, may_lack=() if placed else world)
+    table = read_tsv(study.microbleeds, MICROBLEEDS.needed, may_lack=() if placed else WORLD)
     between = (table[["i", "j"]] % 1 != 0).any(axis=1)
     if placed and between.any():
         line = int(between.to_numpy().argmax())
@@ -150,7 +123,7 @@ def read_folds(study: Study) -> pd.DataFrame:
     DataError
         If a fold or a subject has a name that is none.
     """
-    frame = read_tsv(study.folds, ["fold", "participant_id", "role"])
+    frame = read_tsv(study.folds, FOLDS.needed)
     frame["fold"] = frame["fold"].map(lambda name: name if pd.isna(name) else str(name))
     for fold in frame["fold"].unique():
         FOLD.check(fold, study.folds, cure="Rename it in the table, or run `cmbtk split` again.")

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import CmbError
-from .cohort import VOLUMES, read_participants
+from ..schema import VOLUMES
+from .cohort import read_participants
 from .layout import Study
 from .places import located
 

@@ -11,25 +11,12 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..io.files import check_file
 from ..io.tables import read_tsv
+from ..schema import PATCHES
 
-__all__ = ["ARRAY", "COLUMNS", "TABLE", "check_values", "read_patches"]
+__all__ = ["ARRAY", "TABLE", "check_values", "read_patches"]
 
 _AT_ONCE = 1024
 ARRAY, TABLE = "patches.npy", "patches.tsv"
-
-COLUMNS: tuple[str, ...] = (
-    "candidate_id",
-    "participant_id",
-    "role",
-    "k",
-    "i",
-    "j",
-    "label",
-    "origin",
-)
-"""candidate_id: of the candidate, or a name made for a mark; label: 1 microbleed, 0 not, none where neither is to be
-learned; origin: ``candidate`` (from
-stage 1) or ``microbleed`` (a reader's mark, for training only)."""
 
 
 def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
@@ -38,7 +25,7 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     Returns
     -------
     table : DataFrame
-        n rows with at least :data:`COLUMNS`.
+        n rows with at least :data:`cmb_toolkit.schema.PATCHES`.
     patches : (n, size, 2 size, size) float32 memory map
         Read-only; row by row those of the table.
 
@@ -51,7 +38,7 @@ def read_patches(folder: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """
     array = folder / ARRAY
     check_file(array, "Run `cmbtk stage2-crop` on this cell first.")
-    table = read_tsv(folder / TABLE, COLUMNS, may_lack=["label"])
+    table = read_tsv(folder / TABLE, PATCHES.needed, may_lack=["label"])
     try:
         patches = np.load(array, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy lets through what its parser of the header raises

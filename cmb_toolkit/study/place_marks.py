@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 from ..io.marks import NEAR_VOXEL, canonical_grid, inside
 from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
-from ..model import MARKS_ON
+from ..schema import MARKS_ON
 
 __all__ = ["common_grid", "far_from_world", "mark_problems", "place_marks", "read_grids"]
 

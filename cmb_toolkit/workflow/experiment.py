@@ -23,7 +23,8 @@ from ..io.publish import edited, read_record, write_text
 from ..paper.cells import PlannedCell, is_scanner_fold, list_cells
 from ..paper.settings import Settings, load_settings, settings_of
 from ..paper.work import work
-from ..study.cohort import VOLUMES, read_fold, read_folds, read_participants
+from ..schema import VOLUMES
+from ..study.cohort import read_fold, read_folds, read_participants
 from ..study.layout import Study
 from ..study.places import located
 from .jobs import STUDY, Job, job_table, list_jobs

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.darknet.cfg import parse_cfg
-from cmb_toolkit.darknet.state import HISTORY_COLUMNS, TrainingState, first_weights
+from cmb_toolkit.darknet.state import TrainingState, first_weights
 from cmb_toolkit.darknet.weights import Weights, initial_weights, write_weights
 from cmb_toolkit.errors import DataError, StorageError, UsageError
+from cmb_toolkit.schema import YOLO_HISTORY
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_saved_and_opened_again(opened, cfg, tmp_path):
         np.testing.assert_array_equal(a, b)
     assert again.history["iteration"].tolist() == [1, 2]  # the third is done again
     assert again.record(3, 1.0, 5.0).seconds == 4.0 + 5.0
-    assert tuple(again.history.columns) == HISTORY_COLUMNS
+    assert list(again.history.columns) == YOLO_HISTORY.names
     assert opened("seed 2").start.iteration == 0
     assert names(tmp_path / "training") == ["history.tsv", "run.json"]
 

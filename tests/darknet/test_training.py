@@ -7,10 +7,10 @@ import pytest
 from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.project import set_net
 from cmb_toolkit.darknet.samples import Samples, digest_of_samples
-from cmb_toolkit.darknet.state import HISTORY_COLUMNS
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
+from cmb_toolkit.schema import YOLO_HISTORY
 
 
 def arrays(weights: Weights) -> list[np.ndarray]:
@@ -43,7 +43,7 @@ def test_learns_and_is_deterministic(toy_project):
     project = toy_project()
     trained = train_project(project, seed=7, max_batches=60)
     history = trained.history
-    assert tuple(history.columns) == HISTORY_COLUMNS
+    assert list(history.columns) == YOLO_HISTORY.names
     assert history["iteration"].tolist() == list(range(1, 61))
     assert history["images"].iloc[-1] == trained.weights.seen == 240
     assert history["loss"].iloc[-10:].mean() < 0.5 * history["loss"].iloc[:5].mean()

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from cmb_toolkit.methods.yolo_watch import COLUMNS
 from cmb_toolkit.report.watching import draw_training
+from cmb_toolkit.schema import YOLO_WATCH
 
 ORANGE = np.array([0xD5, 0x5E, 0x00]) / 255
 
@@ -23,7 +23,7 @@ def looks(*found):
         for at, n in zip((50, 100), found, strict=False)
         for role in ("validation", "train")
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=YOLO_WATCH.names)
 
 
 def orange(path):

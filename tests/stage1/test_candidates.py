@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from cmb_toolkit.imaging.frame import make_frame
-from cmb_toolkit.stage1.candidates import COLUMNS, candidate_table, place_boxes
+from cmb_toolkit.schema import CANDIDATES
+from cmb_toolkit.stage1.candidates import candidate_table, place_boxes
 from cmb_toolkit.stage1.label_boxes import microbleed_boxes
 
 AFFINE = np.array([[0.5, 0, 0, -112], [0, 0.5, 0.1, -128], [0, -0.1, 2, -70], [0, 0, 0, 1.0]])
@@ -33,7 +34,7 @@ def test_each_subject_has_its_own_frame_and_is_numbered_strongest_first():
     box = (100.0, 100.0, 120.0, 120.0)
     rows = [("sub-2", "test", 3, *box, 0.1), ("sub-1", "train", 3, *box, 0.2), ("sub-2", "test", 7, *box, 0.9)]
     table = candidate_table(place_boxes(detections(rows), frames, affines))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == CANDIDATES.names
     assert table["candidate_id"].tolist() == ["sub-1_cand-0001", "sub-2_cand-0001", "sub-2_cand-0002"]
     assert table["k"].tolist() == [3, 7, 3]
     assert table["i"][0] != pytest.approx(table["i"][1])
@@ -42,7 +43,7 @@ def test_each_subject_has_its_own_frame_and_is_numbered_strongest_first():
 @pytest.mark.parametrize("by_lesion", [False, True])
 def test_no_detections_are_no_candidates(by_lesion):
     table = candidate_table(place_boxes(detections([]), {}, {}, by_lesion=by_lesion))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == CANDIDATES.names
     assert table.empty
 
 

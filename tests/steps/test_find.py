@@ -13,7 +13,7 @@ from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.methods.frst import Frst
-from cmb_toolkit.stage1.candidates import COLUMNS
+from cmb_toolkit.schema import CANDIDATES
 from cmb_toolkit.stage1.recipe import Search
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.find import MOST, find
@@ -74,7 +74,7 @@ def test_the_cell_is_one_that_later_steps_take(study):
     assert "Warning: the threshold of stage 1 was chosen on " in run.output
     cell = study.cell("tiny", "frst", "1")
     table, record = read_tsv(cell.candidates), read_record(cell.candidates)
-    assert tuple(table.columns) == COLUMNS
+    assert list(table.columns) == CANDIDATES.names
     assert dict(zip(table["participant_id"], table["role"], strict=True)) == {
         subject: role
         for role, names in ROLES["1"].items()

@@ -25,10 +25,9 @@ from cmb_toolkit.imaging.frame import make_frame, to_image
 from cmb_toolkit.io.lock import locked
 from cmb_toolkit.io.publish import Record, publish, read_record, sha256
 from cmb_toolkit.io.tables import read_tsv, write_tsv
-from cmb_toolkit.methods.yolo_watch import COLUMNS as WATCHED
 from cmb_toolkit.methods.yolo_watch import watching
+from cmb_toolkit.schema import CANDIDATES, YOLO_WATCH
 from cmb_toolkit.slices import slice_stem
-from cmb_toolkit.stage1.candidates import COLUMNS
 from cmb_toolkit.steps.stage1_detect import stage1_detect
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.study.layout import Study
@@ -168,7 +167,7 @@ def test_train_and_detect_on_the_command_line(make_cell):
     trained = runner.invoke(cli, ["stage1-train", str(cell.folder), "--seed", "3"], catch_exceptions=False)
     assert trained.exit_code == 0
     assert "300 iterations, 1200 images" in trained.output
-    watch = read_tsv(cell.yolo_watch, list(WATCHED))
+    watch = read_tsv(cell.yolo_watch, YOLO_WATCH.names)
     assert watch["iteration"].unique().tolist() == list(range(30, 301, 30))
     assert (watch["role"] == ["validation", "train"] * 10).all()
     assert (watch["microbleeds"] == [7, 14] * 10).all()
@@ -194,7 +193,7 @@ def test_train_and_detect_on_the_command_line(make_cell):
     assert detected.exit_code == 0
     assert "on the validation subjects" in detected.output
     assert "Warning: the threshold of stage 1 was chosen on " in detected.output
-    candidates = read_tsv(cell.candidates, COLUMNS)
+    candidates = read_tsv(cell.candidates, CANDIDATES.names)
     detections = read_tsv(cell.detections, ["participant_id", "role", "k", "left", "confidence"])
     record = read_record(cell.candidates)
     threshold = record["threshold"]["value"]
@@ -220,7 +219,7 @@ def test_train_and_detect_on_the_command_line(make_cell):
         assert value == pytest.approx(best[name], abs=1e-3)
 
     stage1_detect(cell.folder, Detecting(threshold=0.1, merge="none"))
-    candidates = read_tsv(cell.candidates, COLUMNS)
+    candidates = read_tsv(cell.candidates, CANDIDATES.names)
     truth = read_tsv(cell.folder.parents[1] / "microbleeds.tsv")
     points, marks = (table[["x_mm", "y_mm", "z_mm"]].to_numpy() for table in (candidates, truth))
     same = candidates["participant_id"].to_numpy()[:, None] == truth["participant_id"].to_numpy()
@@ -337,7 +336,7 @@ def test_detection_of_some_roles_at_a_given_threshold(make_cell):
     assert set(table["role"]) <= {"test", "control"}
     assert table.empty or table["confidence"].min() >= 0.3
     stage1_detect(cell.folder, Detecting(threshold=0.9999, roles=("test",)))  # nothing is found, and that is an answer
-    assert read_tsv(cell.candidates, COLUMNS).empty
+    assert read_tsv(cell.candidates, CANDIDATES.names).empty
 
 
 @pytest.mark.parametrize(
@@ -416,7 +415,7 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
         found = []
         for detector in ("embedded", "binary"):
             stage1_detect(cell.folder, Detecting(threshold=0.02, engine=detector))
-            found.append(read_tsv(cell.candidates, COLUMNS))
+            found.append(read_tsv(cell.candidates, CANDIDATES.names))
         numbers = ["k", "i", "j", "x_mm", "y_mm", "z_mm", "confidence"]
         for some, others in (found, found[::-1]):
             assert len(some) == len(others) > 5

@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 
 from .pairing import one_to_one, steps_one_to_one
 
-__all__ = ["AXES", "BOX", "Rule", "distances", "numbers"]
-
-BOX = ("left", "top", "right", "bottom")
-"""Columns of a box [px on the network image]."""
-
-AXES = ("x_mm", "y_mm", "z_mm")
-"""Columns of a centre [mm, world]."""
+__all__ = ["Rule", "distances", "numbers"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .base import AXES, Rule, distances, numbers
+from ...schema import WORLD
+from .base import Rule, distances, numbers
 
 __all__ = ["Centre"]
 
@@ -34,7 +35,7 @@ class Centre(Rule):
     """
 
     name = "centre"
-    columns = AXES
+    columns = WORLD
     counts_duplicates = True
     distance_mm: float = 3.0
 
@@ -58,5 +59,5 @@ class Centre(Rule):
 
     def closeness(self, candidates: pd.DataFrame, truth: pd.DataFrame) -> NDArray[np.float64]:
         """(n, m) 1 - distance / (2 distance_mm) where it counts, else 0."""
-        distance = distances(numbers(candidates, AXES), numbers(truth, AXES))
+        distance = distances(numbers(candidates, WORLD), numbers(truth, WORLD))
         return np.where(distance <= self.distance_mm, 1 - distance / (2 * self.distance_mm), 0.0)

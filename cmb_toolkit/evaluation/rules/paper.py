@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...boxes import iou
 from ...errors import UsageError
-from .base import BOX, Rule, numbers
+from ...schema import BOX
+from .base import Rule, numbers
 
 __all__ = ["Paper"]
 

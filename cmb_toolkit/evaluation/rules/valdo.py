@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .base import AXES, Rule, distances, numbers
+from ...schema import WORLD
+from .base import Rule, distances, numbers
 
 __all__ = ["WITHIN_MM", "Valdo"]
 
@@ -27,7 +28,7 @@ class Valdo(Rule):
     """The nearest within 5 mm is a hit."""
 
     name = "valdo"
-    columns = AXES
+    columns = WORLD
 
     @property
     def label(self) -> str:
@@ -37,7 +38,7 @@ class Valdo(Rule):
     def closeness(self, candidates: pd.DataFrame, truth: pd.DataFrame) -> NDArray[np.float64]:
         """(n, m), not 0 for the microbleed nearest to a candidate only, of several equally near ones the first by x,
         y, z; distances are told apart to the last bit."""
-        points, marks = numbers(candidates, AXES), numbers(truth, AXES)
+        points, marks = numbers(candidates, WORLD), numbers(truth, WORLD)
         distance = distances(_lesion_centres(candidates, points), marks)
         order = np.lexsort(marks.T[::-1])
         nearest = order[distance[:, order].argmin(axis=1)] if len(marks) else np.zeros(len(points), int)
