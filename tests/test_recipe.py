@@ -10,9 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from cmb_toolkit.cli.recipes import recipe_options
+from cmb_toolkit.darknet.recipe import Decided, DetectorTraining
 from cmb_toolkit.errors import UsageError
+from cmb_toolkit.evaluation.recipe import Evaluating, Folding
+from cmb_toolkit.imaging.recipe import Preprocessing
+from cmb_toolkit.methods.frst import Frst
 from cmb_toolkit.names import FOLD
 from cmb_toolkit.recipe import Recipe, declared, option
+from cmb_toolkit.stage2.recipe import Cropping, Scheduled
 
 
 @dataclass(frozen=True)
@@ -143,3 +148,34 @@ def test_provenance_holds_what_was_asked_for_and_no_path():
     del plain["twice"], plain["file"]
     assert Toy(file=Path("x")).parameters() == plain
     assert Toy(twice=True).parameters() == {**plain, "twice": True}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names"),
+    [
+        (Folding(), "folds validation seed"),
+        (
+            Preprocessing(),
+            "unwrap highpass brain_mask bet_fraction bet_gradient swi_power swi_polarity swi_scaling minip_slices "
+            "phase_range phase_is_filtered phase_sign fix_ge_phase echo phase_volume output_type save_steps",
+        ),
+        (
+            Decided("1"),
+            "fold resolutions input size mode cfg max_batches net scale background anchors negatives augment "
+            "label_reach seed",
+        ),
+        (DetectorTraining(), "seed watch select checkpoint_every_s engine"),
+        (Frst(), "radii_mm strictness spread presmooth_mm least_gradient margin_mm"),
+        (Cropping(), "network rule distance_mm scale jitter seed"),
+        (
+            Scheduled(),
+            "schedule network epochs batch learning_rate class_weights augmentation copies select patience seed "
+            "warm_up decay",
+        ),
+        (Evaluating(), "rule distance_mm count link_mm roles most_false"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Recipe) else "",
+)
+def test_studies_that_are_there_stay_current(recipe, names):
+    """A name more in the provenance has the step done again in every study: what is new is silent by default."""
+    assert set(recipe.parameters()) == set(names.split())
