@@ -18,10 +18,7 @@ from scipy.spatial import cKDTree
 from ..errors import UsageError
 from .matching import rows_by_subject
 
-__all__ = ["COUNTS", "merge_boxes"]
-
-COUNTS: tuple[str, ...] = ("per-box", "per-lesion")
-"""What counts as one finding."""
+__all__ = ["merge_boxes"]
 
 
 def merge_boxes(candidates: pd.DataFrame, distance_mm: float) -> pd.DataFrame:

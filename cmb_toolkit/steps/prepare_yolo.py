@@ -222,7 +222,7 @@ def _slices(
     study: Study, work: list[_Subject], recipe: Decided, problems: Problems, jobs: int, on_progress: OnProgress
 ) -> dict[str, _Slices]:
     """The slices of each subject, written where they are not there."""
-    one = partial(_prepare_subject, study, choice=recipe)
+    one = partial(_prepare_subject, study, recipe=recipe)
     if not any(_has_work(study, subject, recipe) for subject in work):
         jobs = 1  # starting workers would take longer than looking
     made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
@@ -306,56 +306,56 @@ class _Slices:
         return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
 
 
-def _folders(study: Study, subject: _Subject, choice: Decided) -> tuple[Path, Path]:
+def _folders(study: Study, subject: _Subject, recipe: Decided) -> tuple[Path, Path]:
     """Where a subject's plain slices lie, and their copies to train on."""
-    folder = study.subject_slices(choice.input, subject.id)
+    folder = study.subject_slices(recipe.input, subject.id)
     return folder, folder.with_name(f"{subject.id}_augmented")
 
 
-def _record(study: Study, subject: _Subject, choice: Decided) -> Record:
+def _record(study: Study, subject: _Subject, recipe: Decided) -> Record:
     """What decides a subject's plain slices."""
     parameters = {
-        "input": choice.input,
-        "scale": choice.scale,
-        "background": choice.background,
+        "input": recipe.input,
+        "scale": recipe.scale,
+        "background": recipe.background,
         "size": subject.frame.size,
         "mode": subject.frame.mode,
-        "label_reach": choice.label_reach,
+        "label_reach": recipe.label_reach,
         "marks": sorted(map(list, subject.marks.astype(int).tolist())),
     }
-    volumes = _volumes(study, subject.id, choice.input)
+    volumes = _volumes(study, subject.id, recipe.input)
     return Record(_STEP, parameters, tuple(volumes.values()), revision=REVISION)
 
 
-def _has_work(study: Study, subject: _Subject, choice: Decided) -> bool:
+def _has_work(study: Study, subject: _Subject, recipe: Decided) -> bool:
     """Whether a subject has slices to write, as far as can be told without looking at them."""
-    folder, turned = _folders(study, subject, choice)
-    copies_missing = subject.train and choice.augment and len(subject.marks) > 0 and not turned.exists()
-    return copies_missing or not _record(study, subject, choice).is_current(folder)
+    folder, turned = _folders(study, subject, recipe)
+    copies_missing = subject.train and recipe.augment and len(subject.marks) > 0 and not turned.exists()
+    return copies_missing or not _record(study, subject, recipe).is_current(folder)
 
 
-def _prepare_subject(study: Study, subject: _Subject, *, choice: Decided) -> _Slices:
-    folder, turned = _folders(study, subject, choice)
-    record = _record(study, subject, choice)
+def _prepare_subject(study: Study, subject: _Subject, *, recipe: Decided) -> _Slices:
+    folder, turned = _folders(study, subject, recipe)
+    record = _record(study, subject, recipe)
     if not record.is_current(folder):
-        images, brain = _images(study, subject, choice)
+        images, brain = _images(study, subject, recipe)
         with publish(folder, record) as out:
-            _write_plain(out, subject, images, choice.label_reach)
+            _write_plain(out, subject, images, recipe.label_reach)
             out.note(brain_voxels=brain, contents=fingerprints(out, _plain_stems(subject.id, brain)))
     brain = _note(folder)["brain_voxels"]
     plain = _plain_stems(subject.id, brain)
     _check_unedited(folder, plain)
     marked = {int(mark[2]) for mark in subject.marks}
-    positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), choice.label_reach)})
+    positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), recipe.label_reach)})
     negatives: list[int] = []
     training: list[str] = []
     digest = [identity(folder, str(folder))]
-    if subject.train and (positives or choice.negatives == "all"):
-        rng = np.random.default_rng([choice.seed, zlib.crc32(subject.id.encode())])
-        count = len(brain) if choice.negatives == "all" else round(choice.negatives * len(positives))
+    if subject.train and (positives or recipe.negatives == "all"):
+        rng = np.random.default_rng([recipe.seed, zlib.crc32(subject.id.encode())])
+        count = len(brain) if recipe.negatives == "all" else round(recipe.negatives * len(positives))
         negatives = choose_negatives(positives, brain, count, rng).tolist()
         chosen = sorted([*positives, *negatives])
-        if choice.augment:
+        if recipe.augment:
             record = replace(record, parameters={**record.parameters, "slices": chosen})
             copies = [slice_stem(subject.id, k, variant) for k in chosen for variant in _TURNED]
             if not record.is_current(turned):
@@ -364,14 +364,14 @@ def _prepare_subject(study: Study, subject: _Subject, *, choice: Decided) -> _Sl
                     out.note(contents=fingerprints(out, copies))
             _check_unedited(turned, copies)
             digest.append(identity(turned, str(turned)))
-        variants = ("", *_TURNED) if choice.augment else ("",)
+        variants = ("", *_TURNED) if recipe.augment else ("",)
         training = [slice_stem(subject.id, k, variant) for k in chosen for variant in variants]
     return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
 
 
-def _images(study: Study, subject: _Subject, choice: Decided) -> tuple[NDArray[np.uint8], list[int]]:
+def _images(study: Study, subject: _Subject, recipe: Decided) -> tuple[NDArray[np.uint8], list[int]]:
     """Network images (k, row, column, RGB) of a subject and the brain voxels on each slice."""
-    paths = _volumes(study, subject.id, choice.input)
+    paths = _volumes(study, subject.id, recipe.input)
     swi = read_volume(paths["swi"])
     mask = read_mask(paths.pop("mask"), swi)
     volumes = {}
@@ -379,8 +379,8 @@ def _images(study: Study, subject: _Subject, choice: Decided) -> tuple[NDArray[n
         volume = swi if name == "swi" else read_volume(path)
         check_same_grid(swi, volume)
         channel = phase_channel if name == "phase" else swi_channel
-        volumes[name] = channel(volume.data, mask, choice.scale)
-    images = composite(choice.input, subject.frame, mask=mask, background=choice.background, **volumes)
+        volumes[name] = channel(volume.data, mask, recipe.scale)
+    images = composite(recipe.input, subject.frame, mask=mask, background=recipe.background, **volumes)
     return images, [int(n) for n in mask.sum(axis=(0, 1))]
 
 
