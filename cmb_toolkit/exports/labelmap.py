@@ -37,7 +37,7 @@ class Labelmap(Export):
         from ..io.nifti import read_grid, write_labels
 
         if len(findings) > _MOST:
-            raise DataError(f"{len(findings)} findings; a label map holds {_MOST} at most. Leave --all out.")
+            raise DataError(f"{len(findings)} findings; a label map holds {_MOST} at most. Write them as points.")
         grid = read_grid(like)
         try:
             labels = spheres(findings[["x_mm", "y_mm", "z_mm"]], grid.shape, grid.affine, self.radius)
