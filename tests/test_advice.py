@@ -26,7 +26,7 @@ TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in sorted(
 
 
 def imported(module):
-    """Modules of the package that a module imports, at its top or within a function."""
+    """Modules of the package that a module imports, at its top, within a function, or as a registry's line says."""
     package = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else module.rpartition(".")[0]
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -34,6 +34,8 @@ def imported(module):
                 [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [node.module])]
             )
             yield from (name for name in (base, *(f"{base}.{alias.name}" for alias in node.names)) if name in TREES)
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"cmb_toolkit\.[\w.]+:\w+", str(node.value)):
+            yield str(node.value).partition(":")[0]  # a line of a registry
 
 
 def reached(module):
