@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import settings
 
 import cmb_toolkit
+from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import write_tsv
+from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.geometry import read_geometry
 from cmb_toolkit.study.layout import Study
 
@@ -113,10 +116,9 @@ def _cell(study, fold, candidates, *, resolution="slab", size=128):
     return cell
 
 
-@pytest.fixture
-def classified_study(tmp_path):
-    """A study whose cell of fold 1 has candidates and findings."""
-    study = Study.create(tmp_path / "study", "made by hand")
+@pytest.fixture(scope="session")
+def _classified(tmp_path_factory):
+    study = Study.create(tmp_path_factory.mktemp("classified") / "study", "made by hand")
     people = [name for names in ROLES.values() for name in names]
     frame = pd.DataFrame({"participant_id": sorted(people), "resolution": "slab", "scanner": "a"})
     frame["group"] = ["control" if name in ROLES["control"] else "patient" for name in frame["participant_id"]]
@@ -133,11 +135,48 @@ def classified_study(tmp_path):
     return study
 
 
+@pytest.fixture(scope="session")
+def _two_folds(_classified, tmp_path_factory):
+    study = _copy(_classified, tmp_path_factory.mktemp("two-folds"))
+    _cell(study, "2", [row for row in CANDIDATES if row[4] > 0.35])
+    return study
+
+
+@pytest.fixture(scope="session")
+def _evaluated(_two_folds, tmp_path_factory):
+    study = _copy(_two_folds, tmp_path_factory.mktemp("evaluated"))
+    for fold in "12":
+        evaluate(study.cell("slab", "swi+cphase-averaged", fold).folder, Evaluating(most_false=0))
+    return study
+
+
+def _copy(study, folder):
+    """The study, made once and a test's own to change."""
+    return Study(shutil.copytree(study.root, folder / "study"))
+
+
 @pytest.fixture
-def two_fold_study(classified_study):
+def classified_study(_classified, tmp_path):
+    """A study whose cell of fold 1 has candidates and findings."""
+    return _copy(_classified, tmp_path)
+
+
+@pytest.fixture
+def two_fold_study(_two_folds, tmp_path):
     """The same with a second cell, in which stage 1 found less."""
-    _cell(classified_study, "2", [row for row in CANDIDATES if row[4] > 0.35])
-    return classified_study
+    return _copy(_two_folds, tmp_path)
+
+
+@pytest.fixture
+def evaluated_study(_evaluated, tmp_path):
+    """The same, both cells evaluated."""
+    return _copy(_evaluated, tmp_path)
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Let evaluate count alone: most of its time goes into pictures, which few tests are about."""
+    monkeypatch.setattr("cmb_toolkit.steps.evaluate._draw", lambda *given, **options: None)
 
 
 @pytest.fixture

@@ -240,7 +240,6 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
     def save(iteration: int) -> None:
         if scratch is not None:
             state.save(iteration, whole(iteration), trainer.optimiser_state())
-            on_history(state.history)
 
     def look(iteration: int) -> None:
         if watch is not None and watch.due(iteration):
@@ -264,6 +263,7 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
         on_progress(iteration, total, describe(row) + said)
         if now - last_save >= checkpoint_every_s and iteration < total:
             save(iteration)
+            on_history(state.history)
             last_save = time.monotonic()
         look(iteration)
     last = whole(total)

@@ -7,29 +7,25 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import MissingError, UsageError
-from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.paper.report import paper_report
 from cmb_toolkit.paper.results import default_resolutions, study_results
 from cmb_toolkit.paper.tables import paper_tables
-from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.results import evaluated_cells
 
 SLAB = {"HR": "slab", "LR": "slab-lr"}
 
 
 @pytest.fixture
-def evaluated(two_fold_study):
+def evaluated(evaluated_study):
     """Two evaluated cells of one resolution, with everything that pictures need."""
-    study = two_fold_study
+    study = evaluated_study
     for subject in ("sub-001", "sub-002", "sub-003", "sub-004"):
         swi = nib.load(study.swi(subject))
         brain = (swi.get_fdata() != 0).astype(np.uint8)
         nib.save(nib.Nifti1Image(brain, swi.affine), study.mask(subject))
         nib.save(swi, study.magnitude(subject))
-    for fold in "12":
-        evaluate(study.cell("slab", "swi+cphase-averaged", fold).folder, Evaluating(most_false=0))
     return study
 
 

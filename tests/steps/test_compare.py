@@ -14,11 +14,8 @@ INPUT = "swi+cphase-averaged"
 
 
 @pytest.fixture
-def cells(two_fold_study):
-    found = [two_fold_study.cell("slab", INPUT, fold) for fold in "12"]
-    for cell in found:
-        evaluate(cell.folder, Evaluating(most_false=0))
-    return found
+def cells(evaluated_study):
+    return [evaluated_study.cell("slab", INPUT, fold) for fold in "12"]
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def merge_second_box(cell):
             write_tsv(fewer, out)
 
 
-def test_lesions_of_stage_1_are_counted_as_they_are_or_box_by_box(cell, read_json):
+def test_lesions_of_stage_1_are_counted_as_they_are_or_box_by_box(cell, read_json, without_pictures):
     merge_second_box(cell)
     evaluate(cell.folder, Evaluating(most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
@@ -171,7 +171,7 @@ def test_per_lesion(cell, read_json):
     assert outcomes["lesion"].tolist()[:3] == [0, 0, 1]
 
 
-def test_results_by_patient_and_the_curve_in_one_number(cell, read_json):
+def test_results_by_patient_and_the_curve_in_one_number(cell, read_json, without_pictures):
     evaluate(cell.folder, Evaluating(most_false=0, count="per-box"))
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-box", None)
@@ -186,7 +186,7 @@ def test_results_by_patient_and_the_curve_in_one_number(cell, read_json):
     assert result.strata == ()  # these marks have places only
 
 
-def test_strata_where_the_truth_knows_more(cell, classified_study, read_json):
+def test_strata_where_the_truth_knows_more(cell, classified_study, read_json, without_pictures):
     marks = read_tsv(classified_study.microbleeds)
     write_tsv(marks.assign(diameter_mm=[2.5, 6, 3, 3], region="lobar"), classified_study.microbleeds)
     place = read_tsv(cell.candidates).set_index("candidate_id").loc["sub-002_cand-0006"]
@@ -230,7 +230,7 @@ def noting(path, **notes):
     sidecar(path).write_text(json.dumps({**record, **notes}))
 
 
-def test_what_is_wrong_with_what_is_counted_is_said_and_kept(cell):
+def test_what_is_wrong_with_what_is_counted_is_said_and_kept(cell, without_pictures):
     """Doubts of the steps before, and labels that changed after the training."""
     said = []
     evaluate(cell.folder, Evaluating(most_false=0), on_note=said.append)
@@ -322,7 +322,7 @@ def with_columns(study, **columns):
         write_tsv(table, path)
 
 
-def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_json):
+def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_json, without_pictures):
     with_columns(classified_study, read={"sub-001": "no"})
     evaluate(cell.folder, Evaluating(most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
@@ -336,7 +336,7 @@ def test_patients_nobody_has_read_are_not_counted(cell, classified_study, read_j
         evaluate(cell.folder, Evaluating(roles=("test",)))
 
 
-def test_it_is_said_that_simulated_subjects_were_learned_from(cell, classified_study, read_json):
+def test_it_is_said_that_simulated_subjects_were_learned_from(cell, classified_study, read_json, without_pictures):
     with_columns(classified_study, simulated={"sub-008": "yes"})
     said = "1 of the 1 subjects it was trained on are simulated"
     evaluate(cell.folder, Evaluating(most_false=0))
@@ -345,7 +345,7 @@ def test_it_is_said_that_simulated_subjects_were_learned_from(cell, classified_s
     assert said in " ".join(shown.split())
 
 
-def test_intervals_are_over_persons(cell, classified_study, read_json):
+def test_intervals_are_over_persons(cell, classified_study, read_json, without_pictures):
     evaluate(cell.folder, Evaluating(most_false=0))
     apart = CellResult.from_json(read_json(cell.metrics)).find("centre", "test", "stage1")
     assert "person_id" not in read_tsv(cell.evaluation / "subjects.tsv")

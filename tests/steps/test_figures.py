@@ -18,11 +18,9 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_everything_that_is_there_is_drawn(two_fold_study, cells, write_history):
-    for cell in cells:
-        evaluate(cell.folder, Evaluating(most_false=0))
-    write_history(cells[0])
-    folder = figures(two_fold_study.root)
+def test_everything_that_is_there_is_drawn(evaluated_study, write_history):
+    write_history(evaluated_study.cell("slab", "swi+cphase-averaged", "1"))
+    folder = figures(evaluated_study.root)
     assert names(folder) == [
         "froc_slab_swi+cphase-averaged_centre.png",
         "losses_slab_swi+cphase-averaged_fold-1.png",

@@ -236,7 +236,7 @@ class KilledError(Exception):
 
 def test_killed_training_goes_on_and_ends_alike(make_cell, tmp_path):
     cell = make_cell(6)
-    stage1_train(cell.folder)
+    stage1_train(cell.folder, DetectorTraining(watch=2))
     expected = cell.weights.read_bytes()
     cell.weights.unlink()
 
@@ -245,21 +245,23 @@ def test_killed_training_goes_on_and_ends_alike(make_cell, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        stage1_train(cell.folder, DetectorTraining(checkpoint_every_s=1e-9), on_progress=kill)
+        stage1_train(cell.folder, DetectorTraining(watch=2, checkpoint_every_s=1e-9), on_progress=kill)
     assert not cell.weights.exists()
     assert any(cell.training.glob("yolo_*.weights"))
     assert cell.live_loss.stat().st_size > 1000
     reports = []
-    stage1_train(cell.folder, on_progress=lambda *report: reports.append(report))
+    stage1_train(cell.folder, DetectorTraining(watch=2), on_progress=lambda *report: reports.append(report))
     assert (3, 6, "going on from the checkpoint") in reports
     assert cell.weights.read_bytes() == expected
     assert not cell.training.exists()
     assert not [path for path in cell.folder.iterdir() if path.name.startswith(".")]
 
     reports.clear()
-    stage1_train(cell.folder, on_progress=lambda *report: reports.append(report))
+    stage1_train(cell.folder, DetectorTraining(watch=2), on_progress=lambda *report: reports.append(report))
     assert reports == []
-    stage1_train(cell.folder, restart=True, on_progress=lambda *report: reports.append(report))
+    stage1_train(
+        cell.folder, DetectorTraining(watch=2), restart=True, on_progress=lambda *report: reports.append(report)
+    )
     assert len(reports) > 6
 
 

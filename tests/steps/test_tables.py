@@ -13,19 +13,12 @@ from cmb_toolkit.steps.tables import read_page, tables
 
 
 @pytest.fixture
-def cells(two_fold_study):
-    return [two_fold_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12"]
+def cells(evaluated_study):
+    return [evaluated_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12"]
 
 
-@pytest.fixture
-def evaluated(two_fold_study, cells):
-    for cell in cells:
-        evaluate(cell.folder, Evaluating(most_false=0))
-    return two_fold_study
-
-
-def test_files_of_all_rules(evaluated):
-    folder = tables(evaluated.root)
+def test_files_of_all_rules(evaluated_study):
+    folder = tables(evaluated_study.root)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [f"{stage}_{rule}.tsv" for stage in ("stage1", "stage2", "overall") for rule in RULES]
         + [f"results_{rule}.md" for rule in RULES]
@@ -39,21 +32,21 @@ def test_files_of_all_rules(evaluated):
     assert "158.91" in (folder / "paper_audit.md").read_text()
 
 
-def test_running_again_does_nothing(evaluated):
-    note = tables(evaluated.root).with_suffix(".json")
+def test_running_again_does_nothing(evaluated_study):
+    note = tables(evaluated_study.root).with_suffix(".json")
     before = note.stat().st_mtime_ns
-    tables(evaluated.root)
+    tables(evaluated_study.root)
     assert note.stat().st_mtime_ns == before
 
 
-def test_the_command_prints_and_writes(evaluated):
-    result = CliRunner().invoke(cli, ["tables", str(evaluated.root)])
+def test_the_command_prints_and_writes(evaluated_study):
+    result = CliRunner().invoke(cli, ["tables", str(evaluated_study.root)])
     assert result.exit_code == 0, result.output
     assert "Both stages together (centre rule: within 3 mm; per lesion" in result.output
     assert "paper HR, other data" in result.output
     assert "simulated scans" in result.output
     assert "IoU" not in result.output
-    paper = CliRunner().invoke(cli, ["tables", str(evaluated.root), "--rule", "paper"])
+    paper = CliRunner().invoke(cli, ["tables", str(evaluated_study.root), "--rule", "paper"])
     assert "Both stages together (paper rule: IoU > 0.8 on the labelled slice; per lesion" in paper.output
     assert "centre rule" not in paper.output
 
@@ -65,7 +58,8 @@ def test_the_audit_needs_no_study():
     assert CliRunner().invoke(cli, ["tables"]).exit_code == 2
 
 
-def test_a_cell_that_waits_is_named(two_fold_study, cells):
+def test_a_cell_that_waits_is_named(two_fold_study, without_pictures):
+    cells = [two_fold_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12"]
     evaluate(cells[0].folder, Evaluating(most_false=0))
     page = read_page(two_fold_study.root, "centre")
     assert page.notes[-1] == f"Not evaluated yet: {cells[1].name}."
@@ -80,17 +74,17 @@ def test_a_study_without_results(two_fold_study, tmp_path):
         tables(tmp_path)
 
 
-def test_different_distances_do_not_meet(evaluated, cells):
+def test_different_distances_do_not_meet(evaluated_study, cells):
     evaluate(cells[1].folder, Evaluating(distance_mm=5, most_false=0))
     with pytest.raises(DataError, match="under different rules"):
-        tables(evaluated.root)
+        tables(evaluated_study.root)
 
 
-def test_a_damaged_result_is_named(evaluated, cells):
+def test_a_damaged_result_is_named(evaluated_study, cells):
     content = json.loads(cells[0].metrics.read_text())
     cells[0].metrics.write_text(json.dumps({**content, "stages": "lost"}))
     with pytest.raises(DataError, match=r"metrics\.json: not the content of a metrics\.json .* Run `cmbtk evaluate`"):
-        tables(evaluated.root)
+        tables(evaluated_study.root)
     cells[0].metrics.write_text("{")
     with pytest.raises(DataError, match="fold-1/evaluation/metrics"):
-        tables(evaluated.root)
+        tables(evaluated_study.root)

@@ -1,6 +1,7 @@
 """Where there was too little to choose by it is said, when it is chosen and beside the numbers."""
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
@@ -10,6 +11,8 @@ from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.evidence import hit_distance, validated
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 NAME = "slab_swi+cphase-averaged_fold-1"
 

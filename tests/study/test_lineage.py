@@ -18,6 +18,8 @@ from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.made_from import patches_digest, project_digest
 from cmb_toolkit.study.patches import TABLE
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 NAME = "slab_swi+cphase-averaged_fold-1"
 
 
