@@ -116,7 +116,7 @@ def test_interrupted_training_ends_like_one_that_was_not(make_patches, tmp_path)
 
 
 def test_finished_training_can_be_prolonged_but_not_shortened(make_patches, tmp_path):
-    training, validation = make_patches(30, 1), make_patches(12, 2)
+    training, validation = make_patches(15, 1), make_patches(6, 2)
     checkpoint = tmp_path / "cnn.npz"
 
     def run(epochs, **change):
@@ -128,16 +128,16 @@ def test_finished_training_can_be_prolonged_but_not_shortened(make_patches, tmp_
         )
         return model, history, len(steps) - 1
 
-    assert run(1)[2] == 4
+    assert run(1)[2] == 2
     longer, history, steps = run(2)
-    assert steps == 4
+    assert steps == 2
     assert len(history) == 2
     assert run(2)[2] == 0
-    assert run(1)[2] == 4  # the checkpoint knows more than one epoch would
-    assert run(2, decay="cosine")[2] == 8
-    assert run(3, decay="cosine")[2] == 12  # at other rates from its beginning
+    assert run(1)[2] == 2  # the checkpoint knows more than one epoch would
+    assert run(2, decay="cosine")[2] == 4
+    assert run(3, decay="cosine")[2] == 6  # at other rates from its beginning
     fresh, _, steps = run(2, seed=1)
-    assert steps == 8  # another training: its own beginning
+    assert steps == 4  # another training: its own beginning
     assert not same(longer, fresh)
 
 
@@ -280,14 +280,14 @@ def balls(n, seed, size=8):
     return np.clip(patches + rng.normal(0, 0.1, patches.shape), 0, 1).astype(np.float32), labels
 
 
-EASY = Scheduled(epochs=3, batch=12, augmentation="in-plane", copies=(1, 1), warm_up=4)
+EASY = Scheduled(epochs=3, batch=8, augmentation="in-plane", copies=(1, 1), warm_up=4)
 
 
 @pytest.mark.parametrize("name", ["paper", "channel"])
 def test_the_papers_network_learns_in_24_steps(name):
     model = networks.build(name, 0, size=8)
     validation = balls(40, 2)
-    history = train(model, balls(96, 1), validation, EASY)
+    history = train(model, balls(64, 1), validation, EASY)
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 2
     assert history["val_auc"].iloc[-1] > 0.95
     assert min(networks.live_units(model, validation[0])) >= 3
@@ -296,7 +296,7 @@ def test_the_papers_network_learns_in_24_steps(name):
 def test_what_the_paper_says_literally_learns_nothing_in_the_same():
     """Its outputs stay at the class prior, whose loss is log 2; their order means nothing."""
     try:
-        history = train(networks.build("paper-literal", 0, size=8), balls(96, 1), balls(40, 2), EASY)
+        history = train(networks.build("paper-literal", 0, size=8), balls(64, 1), balls(40, 2), EASY)
     except NoSkillError as error:
         history = error.history
     assert history["val_loss"].min() > 0.6

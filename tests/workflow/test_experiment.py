@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -61,6 +62,18 @@ def place(tmp_path_factory, cmbtk):
     settings = folder / "settings.toml"
     settings.write_text(SETTINGS, "utf-8")
     return study, settings
+
+
+@pytest.fixture(scope="module")
+def simulated(kills, tmp_path_factory):
+    """A small study of simulated scans, made once."""
+    return kills.make_study(tmp_path_factory.mktemp("simulated"), 3)
+
+
+@pytest.fixture
+def small_study(simulated, tmp_path):
+    """The same, a test's own."""
+    return shutil.copytree(simulated, tmp_path / "study")
 
 
 def files(folder):
@@ -209,9 +222,8 @@ def test_folds_of_ones_own_are_kept(place, tmp_path):
     assert "split" not in {job.step for job in experiment.jobs}
 
 
-def test_folds_changed_by_hand_are_kept_if_they_split_nobody(tmp_path, cmbtk):
-    study = Study(tmp_path / "study")
-    cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 6, "--difficulty", "easy")
+def test_folds_changed_by_hand_are_kept_if_they_split_nobody(small_study, tmp_path, cmbtk):
+    study = Study(small_study)
     cmbtk("split", study.root, "--folds", 2)
     settings = tmp_path / "settings.toml"
     settings.write_text(SETTINGS.replace("tables = [3, 8]", "tables = [4]"), "utf-8")
@@ -261,8 +273,8 @@ def test_last_words(tmp_path, text, words):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_still_comes_to_its_end(kills, tmp_path, cmbtk):
-    study = kills.make_study(tmp_path, 3)
+def test_killed_at_random_moments_it_still_comes_to_its_end(kills, small_study, tmp_path, cmbtk):
+    study = small_study
     settings = tmp_path / "settings.toml"
     settings.write_text(kills.SETTINGS.replace("tables = [4, 5, 9]", "tables = [9]"), "utf-8")
     rng = random.Random(5)
@@ -279,8 +291,8 @@ def test_killed_at_random_moments_it_still_comes_to_its_end(kills, tmp_path, cmb
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_all_of_it_and_says_how_to_go_on(kills, tmp_path):
-    study = kills.make_study(tmp_path, 3)
+def test_ctrl_c_ends_all_of_it_and_says_how_to_go_on(kills, small_study, tmp_path):
+    study = small_study
     settings = tmp_path / "settings.toml"
     settings.write_text(kills.SETTINGS, "utf-8")
     process = subprocess.Popen(
