@@ -576,7 +576,7 @@ def test_candidates_without_a_confidence_that_was_learned_are_left_to_stage_2(tr
     write_setup(trained, setup)
     stage2_classify(trained.folder, Classifying(threshold=0.5))
     assert read_record(trained.findings)["parameters"]["by"] == "stage2"
-    with pytest.raises(UsageError, match="take --by stage2"):
+    with pytest.raises(UsageError, match="Take --by stage2"):
         stage2_classify(trained.folder, Classifying(by="both"))
 
 

@@ -135,7 +135,7 @@ def test_the_whole_of_it(place, cmbtk):
     os.utime(scan, ns=(then.st_atime_ns, then.st_mtime_ns))
 
     # one setting changed: what it touches, and what follows from it
-    settings.write_text(SETTINGS.replace("threshold = 0.8", "threshold = 1"), "utf-8")
+    settings.write_text(SETTINGS.replace("threshold = 0.8", "threshold = 0.7"), "utf-8")
     todo = plan(read_experiment(study.root, settings)).todo
     lr = "tiny-lr_swi+cphase-averaged_fold-1"
     assert {(job.step, job.cell) for job in todo} == {("stage1-detect", lr), ("evaluate", lr)}
@@ -173,12 +173,14 @@ def test_the_whole_of_it(place, cmbtk):
         if changed["files"][cell][step] != table["files"][cell][step]
     }
     assert different == {(cell, "prepare-yolo") for cell in changed["made by"]["prepare-yolo"]}
-    settings.write_text(SETTINGS.replace("threshold = 0.8", "threshold = 1"), "utf-8")
+    broken = f"threshold = 0.7\nengine = 'binary'\ndarknet = '{network.name}'"
+    settings.write_text(SETTINGS.replace("threshold = 0.8", broken), "utf-8")
 
-    # the command refuses that threshold: two lines for each cell, and the other cells stay as they are
+    # the command refuses that Darknet: two lines for each cell, and the other cells stay as they are
     said = cmbtk("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)
     assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect, see" in said
-    assert "\n        Error: threshold 1.0: must be between 0 and 1" in said
+    assert "\n        Error: " in said
+    assert "own.cfg: not a program that can be run." in said
     assert "1 of 2 jobs failed" in said
     said = cmbtk("experiment", "status", study.root)
     assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect" in said
