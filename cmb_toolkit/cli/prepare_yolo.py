@@ -50,7 +50,7 @@ def command(study: Path, jobs: int, **asked: Any) -> None:
     microbleeds, slices = record["microbleeds"], record["training_slices"]
     people = ", ".join(
         f"{len(names)} {role} ({microbleeds[role]} microbleeds)"
-        for role, names in sorted(read_setup(cell).roles.items())
+        for role, names in read_setup(cell).roles.items()
         if names
     )
     click.echo(f"Subjects  {people}")

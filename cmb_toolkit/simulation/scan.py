@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -158,7 +158,8 @@ def simulate_scan(
         spots=tuple(spots),
         drawn={
             "atrophy": atrophy,
-            **asdict(variant),
+            # no more than these: a recipe of a whole study says of others, too
+            **{each.name: getattr(variant, each.name) for each in fields(Variant)},
             "pose": {k: np.round(getattr(head.pose, k), 6).tolist() for k in ("scale", "rotation", "shift")},
             **scene.drawn,
         },

@@ -11,7 +11,7 @@ from cmb_toolkit.simulation.acquisition import DIFFICULTIES, PROTOCOLS
 from cmb_toolkit.simulation.grid import Grid
 from cmb_toolkit.simulation.lesions import Lesion, Sphere
 from cmb_toolkit.simulation.placement import SEPARATION_MM
-from cmb_toolkit.simulation.recipe import COHORTS, People, Variant
+from cmb_toolkit.simulation.recipe import COHORTS, People, Simulating, Variant
 from cmb_toolkit.simulation.scan import ANATOMIES, simulate_scan
 from cmb_toolkit.simulation.scene import Scene
 
@@ -199,11 +199,12 @@ def test_the_field_of_a_lesion_turns_with_the_main_field():
 
 
 def test_oblique_slices_are_turned_in_the_world_and_hold_the_same_matrix():
-    scan = simulate_scan(5, CRUDE, microbleeds=1, variant=Variant(oblique_deg=20))
+    scan = simulate_scan(5, CRUDE, microbleeds=1, variant=Simulating(oblique_deg=20))
     assert np.linalg.norm(scan.affine[:3, :3], axis=0) == pytest.approx(CRUDE.voxel_mm)
     assert scan.affine[2, 2] / CRUDE.voxel_mm[2] == pytest.approx(np.cos(np.deg2rad(20)))
     assert scan.magnitude.shape == CRUDE.matrix
     assert scan.drawn["oblique_deg"] == 20
+    assert "subjects" not in scan.drawn, "that is of the study, not of the scan"
 
 
 def test_motion_leaves_ghosts_and_nothing_else_changes():
