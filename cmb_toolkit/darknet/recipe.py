@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ..imaging.recipe import Background, Mode, Scale
-from ..model import IMAGE_SIZE, INPUTS, LARGEST_IMAGE, ROLES
+from ..model import INPUTS, ROLES
 from ..names import FOLD, RESOLUTION
 from ..recipe import Recipe, option
+from ..stage1.recipe import distance_option, repeat_option, size_option
 
 __all__ = ["Decided", "Detecting", "DetectorTraining", "EngineName", "Preparing"]
 
@@ -43,7 +44,7 @@ class Preparing(Recipe):
         choices=INPUTS,
         in_settings=False,
     )
-    size: int = option(IMAGE_SIZE, "Image side.", unit="px", least=32, most=LARGEST_IMAGE)
+    size: int = size_option()
     mode: Mode = option(
         "auto", "Crop or pad to the image's size, or stretch to it; auto crops where an axis changes by 1/8 or less."
     )
@@ -97,13 +98,7 @@ class Preparing(Recipe):
         otherwise="1 for a network file with draw=1, else 0",
     )
     seed: int = option(0, "Decides which negative slices are drawn.", in_settings=False)
-    repeat: int = option(
-        1,
-        "From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
-        least=1,
-        in_settings=False,
-        silent=True,
-    )
+    repeat: int = repeat_option()
 
 
 @dataclass(frozen=True)
@@ -173,14 +168,7 @@ class Detecting(Recipe):
         "(the paper had 52 in HR, 155 in LR).",
         above=0,
     )
-    distance_mm: float = option(
-        3.0,
-        "For auto: a microbleed is found when a candidate lies this near.",
-        name="distance",
-        unit="mm",
-        above=0,
-        metavar="MM",
-    )
+    distance_mm: float = distance_option()
     nms: float = option(
         0.45, "Of two boxes on a slice that overlap more than this (IoU), the weaker one is dropped.", above=0, most=1
     )

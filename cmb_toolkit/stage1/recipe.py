@@ -1,16 +1,44 @@
-"""What can be chosen where candidates are found without learning."""
+"""What can be chosen where candidates are found without learning, and of every first stage alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..imaging.recipe import Mode
 from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import FOLD, RESOLUTION
 from ..recipe import Recipe, option
 
-__all__ = ["RadialSymmetry", "Search"]
+__all__ = ["RadialSymmetry", "Search", "distance_option", "repeat_option", "size_option"]
+
+
+def distance_option() -> Any:
+    """How near a microbleed a candidate finds it, where a threshold is chosen."""
+    return option(
+        3.0,
+        "For auto: a microbleed is found when a candidate lies this near.",
+        name="distance",
+        unit="mm",
+        above=0,
+        metavar="MM",
+    )
+
+
+def size_option() -> Any:
+    """The side of the network image."""
+    return option(IMAGE_SIZE, "Image side.", unit="px", least=32, most=LARGEST_IMAGE)
+
+
+def repeat_option() -> Any:
+    """Which cell of the same fold."""
+    return option(
+        1,
+        "From 2 on, a further cell of the same fold, to be trained with another --seed; its name ends in _repeat-2.",
+        least=1,
+        in_settings=False,
+        silent=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -46,14 +74,7 @@ class Search(Recipe):
         "not (the paper's FRST had 497 in HR, 946 in LR).",
         above=0,
     )
-    distance_mm: float = option(
-        3.0,
-        "For auto: a microbleed is found when a candidate lies this near.",
-        name="distance",
-        unit="mm",
-        above=0,
-        metavar="MM",
-    )
+    distance_mm: float = distance_option()
     separation_mm: float = option(
         3.0,
         "Of candidates nearer than this keep the strongest.",
@@ -62,15 +83,9 @@ class Search(Recipe):
         above=0,
         metavar="MM",
     )
-    size: int = option(IMAGE_SIZE, "Image side.", unit="px", least=32, most=LARGEST_IMAGE)
+    size: int = size_option()
     mode: Mode = option("auto", "How planes become images, as for prepare-yolo; boxes are given on these.")
-    repeat: int = option(
-        1,
-        "From 2 on, a further cell of the same fold, to be trained with another seed; its name ends in _repeat-2.",
-        least=1,
-        in_settings=False,
-        silent=True,
-    )
+    repeat: int = repeat_option()
 
 
 @dataclass(frozen=True)
