@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,18 @@ from .recipes import recipe_options
 _KINDS: dict[str, type[Export]] = {name: load(place) for name, (place, _) in EXPORTS.items()}
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What every export is asked, and then what one of them is."""
-    for kind in reversed(_KINDS.values()):
-        function = recipe_options(kind)(function)
-    for option in (
-        click.option(
-            "--to",
-            type=click.Choice(list(EXPORTS)),
-            required=True,
-            help="What to write. " + "; ".join(f"{name}: {words}" for name, (_, words) in EXPORTS.items()) + ".",
-        ),
-        click.option(
-            "-o",
-            "--out",
-            type=click.Path(file_okay=False, path_type=Path),
-            required=True,
-            help="Folder for the files.",
-        ),
-        click.argument("cell", type=click.Path(file_okay=False, path_type=Path)),
-    ):
-        function = option(function)
-    return function
-
-
 @click.command()
-@_options
+@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the files."
+)
+@click.option(
+    "--to",
+    type=click.Choice(list(EXPORTS)),
+    required=True,
+    help="What to write. " + "; ".join(f"{name}: {words}" for name, (_, words) in EXPORTS.items()) + ".",
+)
+@recipe_options(*_KINDS.values())
 @click.pass_context
 def command(context: click.Context, /, cell: Path, out: Path, to: str, **asked: Any) -> None:
     """Write the findings of CELL for other programs, one file a subject, on the scans as they were imported.
@@ -70,6 +55,3 @@ def command(context: click.Context, /, cell: Path, out: Path, to: str, **asked: 
     with progress("Subjects") as on_progress:
         folder = export(cell, recipe, out, on_progress=on_progress)
     click.echo(f"Written: {folder}")
-
-
-command.params = list({param.name: param for param in reversed(command.params)}.values())[::-1]

@@ -14,11 +14,12 @@ from .options import Name, NumberOr
 __all__ = ["recipe_options"]
 
 
-def recipe_options(kind: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of a recipe, in its order; their values have the names of its fields."""
+def recipe_options(*kinds: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of recipes, in their order and each once; values have the names of the fields."""
+    parameters = {name: each for kind in kinds for name, each in declared(kind).items()}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name, each in reversed(declared(kind).items()):
+        for name, each in reversed(parameters.items()):
             if each.said.in_command:
                 spelled = f"--{name}/--no-{name}" if each.kind is bool and each.optional else f"--{name}"
                 function = click.option(spelled, each.field, **_how(each))(function)
