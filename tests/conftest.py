@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings
 
 import cmb_toolkit
@@ -181,7 +183,14 @@ def without_pictures(monkeypatch):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Adds a line to a registry, as if it stood in the source: what reads the registry on import is imported anew."""
+    """Adds a line to a registry, as if it stood in the source: what reads the registry on import is imported anew.
+    Gives what runs a command of the toolkit then, and says what it said."""
+
+    def run(*words):
+        cli = import_module("cmb_toolkit.cli.main").cli
+        result = CliRunner().invoke(cli, [*map(str, words)], terminal_width=110)
+        assert result.exit_code == 0, result.output
+        return result.output
 
     def add(registry, name, line):
         monkeypatch.setitem(registry, name, line)
@@ -189,6 +198,7 @@ def registered(monkeypatch):
             monkeypatch.setattr(cmb_toolkit, package, getattr(cmb_toolkit, package, None), raising=False)
         for module in [name for name in sys.modules if name.split(".")[1:2] in (["cli"], ["paper"], ["workflow"])]:
             monkeypatch.delitem(sys.modules, module)
+        return run
 
     return add
 

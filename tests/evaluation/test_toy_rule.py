@@ -3,7 +3,6 @@
 from importlib import import_module
 
 import pytest
-from click.testing import CliRunner
 
 from cmb_toolkit.evaluation.rules import RULES
 from cmb_toolkit.io.tables import read_tsv
@@ -11,15 +10,7 @@ from cmb_toolkit.io.tables import read_tsv
 
 @pytest.fixture
 def run(registered):
-    registered(RULES, "same-slice", ("toy_rule:SameSlice", "the candidate lies on the microbleed's slice"))
-    cli = import_module("cmb_toolkit.cli.main").cli
-
-    def invoke(*words):
-        result = CliRunner().invoke(cli, [*map(str, words)], terminal_width=110)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return invoke
+    return registered(RULES, "same-slice", ("toy_rule:SameSlice", "the candidate lies on the microbleed's slice"))
 
 
 def test_its_name_is_enough_for_evaluate_tables_figures_and_report(run, two_fold_study):

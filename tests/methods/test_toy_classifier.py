@@ -3,7 +3,6 @@
 from importlib import import_module
 
 import pytest
-from click.testing import CliRunner
 
 from cmb_toolkit.classifiers import CLASSIFIERS, Classifier
 from cmb_toolkit.errors import DataError
@@ -13,15 +12,7 @@ from cmb_toolkit.study.patches import read_patches
 
 @pytest.fixture
 def run(registered):
-    registered(CLASSIFIERS, "tiny", Classifier("toy_classifier:tiny", "tiny", size=8, work=0.001))
-    cli = import_module("cmb_toolkit.cli.main").cli
-
-    def invoke(*words):
-        result = CliRunner().invoke(cli, [*map(str, words)])
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return invoke
+    return registered(CLASSIFIERS, "tiny", Classifier("toy_classifier:tiny", "tiny", size=8, work=0.001))
 
 
 def test_its_line_is_enough_for_all_of_stage_2_and_the_results(run, study):

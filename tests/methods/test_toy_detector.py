@@ -3,7 +3,6 @@
 from importlib import import_module
 
 import pytest
-from click.testing import CliRunner
 
 from cmb_toolkit.detectors import DETECTORS, Detector
 from cmb_toolkit.errors import MissingError
@@ -15,15 +14,7 @@ from cmb_toolkit.study.cell import read_setup
 @pytest.fixture
 def run(registered):
     line = Detector(("darkest",), "Find candidates without a detector: what is dark.", "toy_detector:Darkest")
-    registered(DETECTORS, "darkest", line)
-    cli = import_module("cmb_toolkit.cli.main").cli
-
-    def invoke(*words):
-        result = CliRunner().invoke(cli, [*map(str, words)], terminal_width=110)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return invoke
+    return registered(DETECTORS, "darkest", line)
 
 
 def test_its_line_is_enough_for_a_command_evaluate_tables_and_report(run, study):

@@ -1,11 +1,8 @@
 """A new source is one file (tests/toys/toy_source.py) and one line of the registry."""
 
-from importlib import import_module
-
 import nibabel as nib
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv
@@ -18,15 +15,7 @@ SHAPE = (64, 72, 8)
 
 @pytest.fixture
 def run(registered):
-    registered(SOURCES, "toy", ("toy_source:Toy", "From a folder of folders."))
-    cli = import_module("cmb_toolkit.cli.main").cli
-
-    def invoke(*words):
-        result = CliRunner().invoke(cli, [*map(str, words)], terminal_width=110)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return invoke
+    return registered(SOURCES, "toy", ("toy_source:Toy", "From a folder of folders."))
 
 
 @pytest.fixture
