@@ -39,12 +39,13 @@ def lesion_numbers(
 ) -> NDArray[np.intp]:
     """Put the boxes of one subject together that belong to one lesion.
 
-    The strongest box comes first and takes the boxes whose centres lie no further from its own than half of
-    :data:`LARGEST_MM` in the plane, and :func:`reach` slices across; then the strongest of those that are left, and so
-    on. The strongest box of a large lesion need not be on its middle slice: up to twice as far away it also takes the
-    boxes of slices on which none is stronger than on every slice on the way there. So no lesion has boxes further than
-    that from its strongest one, whatever lies beside it, and which boxes are taken does not depend on weaker ones: a
-    threshold leaves the same lesions before and after.
+    The strongest box comes first and takes the boxes around it: those whose centres lie in an ellipsoid about its own,
+    half of :data:`LARGEST_MM` in the plane and :func:`reach` slices and a half across; then the strongest of those that
+    are left, and so on. The strongest box of a large lesion need not be on its middle slice: up to twice as far away,
+    and within half of :data:`LARGEST_MM` in the plane, it also takes the boxes of slices on which none is stronger than
+    on every slice on the way there. So no lesion has boxes further than that from its strongest one, whatever lies
+    beside it, and which boxes are taken does not depend on weaker ones: a threshold leaves the same lesions before and
+    after.
 
     Parameters
     ----------
@@ -72,8 +73,11 @@ def lesion_numbers(
             free = np.array(near[strongest], np.intp)
             free = free[number[free] < 0]
             slices, strength = k[free] - k[strongest], confidence[free]
+            aside = np.linalg.norm(places[free] - places[strongest], axis=1) / (LARGEST_MM / 2)
+            around = aside**2 + (slices / (furthest + 0.5)) ** 2 <= 1  # a cylinder's corners reach into a neighbour
             up, down = (furthest + _falling(side, strength, furthest) for side in (slices, -slices))
-            number[free[(-down <= slices) & (slices <= up)]] = found
+            falling = (np.abs(slices) > furthest) & (-down <= slices) & (slices <= up)
+            number[free[around | falling]] = found
             found += 1
     return number
 
