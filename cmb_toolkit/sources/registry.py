@@ -10,6 +10,7 @@ SOURCES: dict[str, tuple[str, str]] = {
         "cmb_toolkit.sources.authors:Authors",
         "From folders Data (volumes) and Label (Excel sheets).",
     ),
+    "bids": ("cmb_toolkit.sources.bids:Bids", "From a BIDS folder."),
     "table": ("cmb_toolkit.sources.table:Table", "From a table of files."),
 }
 """The sources; what each must say is in :mod:`cmb_toolkit.sources.base`."""
