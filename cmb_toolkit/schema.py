@@ -346,6 +346,54 @@ EXPORTED = Table(
     }
 )
 
+LESIONS = Table(
+    {
+        "id": "Of the candidate in this scan: 1 is the most probable. In the label map the value of its voxels",
+        "x_mm": "World position, RAS: grows to the patient's right",
+        "y_mm": "grows to anterior",
+        "z_mm": "grows to superior",
+        "i": "Voxel that holds it, from 0, along the file's own axes",
+        "j": "",
+        "k": "",
+        "slice": "From 1, as viewers count it",
+        "diameter_mm": "Of a circle as large as the dark region in its darkest slice; n/a where it is none or long",
+        "volume_mm3": "Of the dark region [mm3]",
+        "confidence": "Of stage 1",
+        "network_probability": "Of being a microbleed, by stage 2 alone",
+        "score": "What decides: by default both stages'",
+        "probability": "Of being a microbleed, by the model's validation subjects; n/a where these were too few",
+        "kept": "Whether the score reaches the threshold",
+        "flags": "What to look at",
+    },
+    ("id", *WORLD, "confidence", "score", "kept"),
+)
+
+FOUND = Table(
+    {
+        "candidate_id": "Its name",
+        **_SUBJECT,
+        "role": "test: of nobody that the model learned from, as far as that is known",
+        **{name: LESIONS.columns[name] for name in ("id", *WORLD, "confidence", "network_probability", "score")},
+        "probability": "As in the scan's own table; the score where there is none",
+        "kept": "Whether the score reaches the threshold",
+    },
+    ("candidate_id", "participant_id", *WORLD, "confidence", "probability", "kept"),
+)
+
+LOOKED_AT = Table(
+    {
+        **_SUBJECT,
+        "range": "green, amber or red: whether the scan is like those that the model learned from; n/a: not looked at",
+        "findings": "Number",
+        "best": "Probability of the likeliest candidate, kept or not; its score where the model has no calibration",
+        "candidates": "Before stage 2",
+        "brain_ml": "Volume of the brain mask [ml]",
+        "slices": "Number",
+        "voxel_mm": "Size of a voxel",
+        "reasons": "Why it is not green, or why it was not looked at",
+    }
+)
+
 YOLO_HISTORY = Table(
     {
         "iteration": "From 1",

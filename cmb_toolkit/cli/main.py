@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "stage2_classify",
         "Say whether each candidate is a microbleed.",
     ),
+    "detect": ("A model for new scans", "detect", "Look for microbleeds in new scans: label maps, tables, reports."),
     "evaluate": ("Results", "evaluate", "Hold the findings of a fold against the truth."),
     "export": ("Results", "export", "Write findings for other programs: label maps, lists of points."),
     "tables": ("Results", "tables", "Print the results of a study beside the paper's."),

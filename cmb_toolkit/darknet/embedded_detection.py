@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .cfg import Cfg
 from .region import decode, select_boxes
 from .samples import read_image
 
-__all__ = ["at_once", "find_boxes"]
+__all__ = ["at_once", "find_boxes", "find_boxes_on"]
 
 _AT_ONCE = {False: 8, True: 24}
 """Images that a network takes at once, without and with a GPU: there the paper's does 72 slices in 0.12 s, eight at a
@@ -61,16 +61,60 @@ def find_boxes(  # noqa: PLR0913 (what Engine.detect takes, with a network in it
     list of Detection
         In the order of `images`, on each the strongest first.
     """
+    return _found(run, cfg, _batches(project, images, cfg, batch), len(images), threshold, nms, most, on_progress)
+
+
+def find_boxes_on(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    cfg: Cfg,
+    images: NDArray[np.uint8],
+    names: Sequence[str],
+    *,
+    threshold: float,
+    nms: float,
+    most: int | None = None,
+    batch: int,
+) -> list[Detection]:
+    """The same on images in memory.
+
+    Parameters
+    ----------
+    images : (n, row, column, 3) uint8 array
+        RGB, of the network's size.
+    names : sequence of str
+        What to call them.
+    """
+
+    def batches() -> Iterator[tuple[Sequence[str], NDArray[np.uint8]]]:
+        for first in range(0, len(images), batch):
+            pixels = np.zeros((batch, *images.shape[1:]), np.uint8)
+            part = images[first : first + batch]
+            pixels[: len(part)] = part
+            yield names[first : first + batch], pixels
+
+    return _found(run, cfg, batches(), len(images), threshold, nms, most)
+
+
+def _found(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    cfg: Cfg,
+    batches: Iterable[tuple[Sequence[str], NDArray[np.uint8]]],
+    total: int,
+    threshold: float,
+    nms: float,
+    most: int | None,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> list[Detection]:
     size = cfg.net.width, cfg.net.height
     found: list[Detection] = []
     done = 0
-    for names, pixels in _batches(project, images, cfg, batch):
+    for names, pixels in batches:
         boxes, confidence = decode(run(pixels)[: len(names)], cfg.region, *size)
         for name, box, score in zip(names, boxes, confidence[..., 0], strict=True):
             stem = Path(name).stem
             found += [Detection(stem, one) for one in select_boxes(box, score, threshold, nms, size, most)]
         done += len(names)
-        on_progress(done, len(images), f"{len(found)} boxes")
+        on_progress(done, total, f"{len(found)} boxes")
     return found
 
 

@@ -1,0 +1,81 @@
+"""The model card: what a model is, what it reached, and what it must not be used for, for people."""
+
+from __future__ import annotations
+
+from .content import OPERATING, Content, Point
+
+__all__ = ["card", "expected"]
+
+
+def card(content: Content) -> str:
+    """Markdown text."""
+    learned, look = content.learned, content.look
+    maker = ", ".join(word for word in (content.author, content.contact, content.doi) if word) or "not said"
+    grids = "\n".join(
+        f"- {' x '.join(f'{side:g}' for side in grid.voxel_mm)} mm, {grid.matrix[0]} x {grid.matrix[1]} voxels: "
+        f"{grid.scans} scans"
+        for grid in content.grids
+    )
+    points = "\n".join(
+        f"| {name} | {OPERATING[name]:g} | {point.threshold:.4g} | {_share(point)} | {_false(point)} | "  # type: ignore[index]
+        f"{'' if point.control_false_positives is None else f'{point.control_false_positives:.2f}'} |"
+        for name, point in content.points.items()
+    )
+    return f"""# {content.name} {content.version}
+
+Finds cerebral microbleeds in susceptibility-weighted MR images, in two stages (Al-masni et al. 2020).
+**Research use only. Not a medical device.** The method is claimed by a patent (US 11,481,902 B2).
+
+- Learned from **{learned.kind}** scans: {learned.scans} of {learned.persons} persons with {learned.microbleeds}
+  microbleeds.
+- Made by: {maker}. Licence of the weights: {content.licence or "not said: ask who made it"}.
+- Made with cmb_toolkit {content.toolkit.get("cmb_toolkit", "")}.
+
+## What it reached
+
+On {learned.held_out_persons} persons with {learned.held_out_microbleeds} microbleeds and {learned.controls} controls,
+each looked at by networks that had learned nothing of them (trainings: {learned.folds}); a hit lies within 3 mm.
+Thresholds were chosen on other persons. 95 % intervals over persons.
+
+| operating point | allowed | threshold | found | false positives a subject | a control |
+|---|---|---|---|---|---|
+{points}
+
+## For which scans
+
+Phase with magnitude (or SWI), input `{look.input}`. It learned from these voxels:
+
+{grids}
+
+Scans with other voxels are resampled, with a warning; much larger ones are refused. Other field strengths, echo times
+and scanners than those learned from were not looked at.
+
+## Where it fails
+
+Cross-sections of veins, the rim of the brain and air-filled sinuses look like microbleeds; calcifications differ from
+them in the sign of the phase alone. Microbleeds that touch a larger bleeding, or siderosis, were not learned.
+"""
+
+
+def expected(point: Point) -> str:
+    """What an operating point reached, in one sentence."""
+    if point.sensitivity is None or point.false_positives is None:
+        return "What it finds was not measured on held-out persons."
+    control = point.control_false_positives
+    healthy = "" if control is None else f", {control:.2f} a healthy control"
+    found, false = _share(point), _false(point)
+    return f"On held-out persons it found {found} of the microbleeds at {false} false positives a subject{healthy}."
+
+
+def _share(point: Point) -> str:
+    if point.sensitivity is None:
+        return "n/a"
+    value, low, high = (100 * share for share in point.sensitivity)
+    return f"{value:.0f} % ({low:.0f} to {high:.0f})"
+
+
+def _false(point: Point) -> str:
+    if point.false_positives is None:
+        return "n/a"
+    value, low, high = point.false_positives
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"

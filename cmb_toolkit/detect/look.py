@@ -1,0 +1,109 @@
+"""Both stages on one clean scan: its candidates, each with what the networks say of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from nibabel.affines import apply_affine
+from numpy.typing import NDArray
+
+from ..bundle.content import Content, Grid, Look
+from ..evaluation.calibration import calibrated
+from ..imaging.frame import make_frame
+from ..imaging.normalise import phase_channel, swi_channel
+from ..schema import VOXEL, WORLD
+from ..slices import slice_stem
+from ..stage1.candidates import candidate_table, place_boxes
+from ..stage1.composite import composite, needs
+from ..stage1.detections import detection_table
+from ..stage2.patches import beside, cut
+from ..stage2.weighing import pooled
+from .networks import Networks
+from .volume import OnGrid, in_plane
+
+__all__ = ["candidates_of"]
+
+_NAME = "sub-x"
+"""What a scan is called on the way; it does not leave this module."""
+
+
+def candidates_of(scan: OnGrid, content: Content, grid: Grid, networks: Networks) -> tuple[pd.DataFrame, bool]:
+    """Look at a scan.
+
+    Parameters
+    ----------
+    scan : OnGrid
+        On the voxels of `grid`.
+    content : Content
+        Of the model.
+    grid : Grid
+        One of the model's.
+    networks : Networks
+
+    Returns
+    -------
+    table : DataFrame
+        The most likely first: ``i``, ``j``, ``k`` (fractional, on the scan's voxels), ``x_mm``, ``y_mm``, ``z_mm``,
+        ``confidence``, ``network_probability``, ``score`` and ``probability`` (NaN where the model has no calibration).
+    whole : bool
+        Whether all of the brain was looked at.
+    """
+    look, brain = content.look, scan.cleaned.mask
+    volumes = {name: scan.cleaned.volumes[name] for name in needs(look.input)}
+    planes, mask, first, whole = in_plane(volumes, brain, grid.matrix)
+    table = _stage1(planes, mask, look, scan.affine @ _shifted(first), networks)
+    table[["i", "j"]] += first[:2]
+    table["k_place"] = apply_affine(np.linalg.inv(scan.affine), table[[*WORLD]].to_numpy(float).reshape(-1, 3))[:, 2]
+    inside = ((table[["i", "j"]] >= -0.5) & (table[["i", "j"]] < np.array(brain.shape[:2]) - 0.5)).all(axis=1)
+    table = table[inside].reset_index(drop=True)
+    table["network_probability"] = _stage2(scan, table, look, networks)
+    score = table["network_probability"].to_numpy(float)
+    if look.by == "both":
+        score = pooled(table["confidence"].to_numpy(float), score)
+    if networks.probability is None:
+        score = table["confidence"].to_numpy(float)
+    table["score"] = score
+    fitted = content.calibration
+    table["probability"] = np.nan if fitted is None else calibrated(score, fitted.slope, fitted.intercept)
+    table = table.assign(k=table["k_place"])[
+        [*VOXEL, *WORLD, "confidence", "network_probability", "score", "probability"]
+    ]
+    return table.sort_values("score", ascending=False, kind="stable", ignore_index=True), whole
+
+
+def _stage1(
+    planes: dict[str, NDArray[np.float32]],
+    mask: NDArray[np.bool_],
+    look: Look,
+    affine: NDArray[np.float64],
+    networks: Networks,
+) -> pd.DataFrame:
+    """Candidates on the cut planes."""
+    frame = make_frame((mask.shape[0], mask.shape[1]), look.size, look.mode)
+    channels = {
+        name: (phase_channel if name == "phase" else swi_channel)(volume, mask, look.scale)
+        for name, volume in planes.items()
+    }
+    images = composite(look.input, frame, mask=mask, background=look.background, **channels)
+    names = [slice_stem(_NAME, k) for k in range(len(images))]
+    found = networks.boxes(images, names, look.confidence)
+    boxes = detection_table(found, {_NAME: "test"})
+    return candidate_table(place_boxes(boxes, {_NAME: frame}, {_NAME: affine}, by_lesion=True))
+
+
+def _stage2(scan: OnGrid, table: pd.DataFrame, look: Look, networks: Networks) -> NDArray[np.float64]:
+    if networks.probability is None or table.empty:
+        return np.full(len(table), np.nan)
+    volumes, mask = scan.cleaned.volumes, scan.cleaned.mask
+    centres = table[[*VOXEL]].to_numpy(float)
+    patches = beside(
+        cut(swi_channel(volumes["swi"], mask, look.patch_scale), centres, networks.patch),
+        cut(phase_channel(volumes["phase"], mask, look.patch_scale), centres, networks.patch),
+    )
+    return networks.probability(patches)
+
+
+def _shifted(first: NDArray[np.intp]) -> NDArray[np.float64]:
+    matrix = np.eye(4)
+    matrix[:3, 3] = first
+    return matrix

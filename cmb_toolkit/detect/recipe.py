@@ -1,0 +1,50 @@
+"""What can be chosen when a model looks at scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..imaging.recipe import PhaseRange, Preprocessing
+from ..recipe import Recipe, declared, option
+
+__all__ = ["Detecting"]
+
+_CLEANING = declared(Preprocessing)
+
+
+def _as_said(name: str) -> dict[str, Any]:
+    """The words and bounds of an option of `cmbtk preprocess`."""
+    return vars(_CLEANING[name].said)
+
+
+@dataclass(frozen=True)
+class Detecting(Recipe):
+    """How scans are looked at; how they are cleaned is the model's affair, what is each scan's own is said here."""
+
+    operating: Literal["sensitive", "balanced", "specific"] = option(
+        "balanced",
+        "Which of the model's thresholds: chosen to leave 2, 0.5 or 0.125 false positives a subject on its validation "
+        "subjects.",
+    )
+    force: bool = option(False, "Look at scans that are far from what the model learned from, too.")
+    phase_sign: Literal[1, -1, "auto"] = option("auto", **_as_said("phase-sign"))
+    phase_range: PhaseRange = option(None, **_as_said("phase-range"))
+    phase_is_filtered: bool = option(False, **_as_said("phase-is-filtered"))
+    fix_ge_phase: bool = option(False, **_as_said("fix-ge-phase"))
+    echo: int | None = option(None, **_as_said("echo"))
+    phase_volume: int | None = option(None, **_as_said("phase-volume"))
+
+    def cleaning(self, of_model: dict[str, Any]) -> Preprocessing:
+        """How a scan is read and cleaned.
+
+        Parameters
+        ----------
+        of_model : dict
+            What the model's scans were cleaned with.
+        """
+        own = {name: getattr(self, name) for name in _OWN}
+        return Preprocessing(**{**of_model, **own})
+
+
+_OWN = ("phase_sign", "phase_range", "phase_is_filtered", "fix_ge_phase", "echo", "phase_volume")

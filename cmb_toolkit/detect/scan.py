@@ -1,0 +1,144 @@
+"""One scan from its files to its lesions, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from nibabel.affines import apply_affine
+from nibabel.orientations import io_orientation
+from numpy.typing import NDArray
+
+from ..bundle.content import Content
+from ..bundle.fit import Fit, fit
+from ..errors import DataError
+from ..imaging.clean import Acquired, UnusableError
+from ..imaging.recipe import Preprocessing
+from ..io.bids import echo_time_ms
+from ..io.nifti import Volume, read_mask
+from ..schema import VOXEL, WORLD
+from ..study.nameless import without_names
+from ..study.scan import Images, Scan, acquisition, read_images
+from ..study.scan_limits import method_doubts
+from .extent import NEAR_MM, Extent
+from .lesions import described, extents
+from .look import candidates_of
+from .networks import Networks
+from .recipe import Detecting
+from .volume import OnGrid, on_grid
+
+__all__ = ["Looked", "look_at"]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found of a scan.
+
+    Attributes
+    ----------
+    own : Volume
+        What shows its anatomy, on its own grid.
+    on : OnGrid
+        The clean volumes that were looked at.
+    table : DataFrame
+        All candidates, :data:`cmb_toolkit.schema.LESIONS`.
+    regions : list of Extent
+        The dark region of each.
+    fit : Fit
+        With all that makes it amber or red.
+    warnings : tuple of str
+        Without names of files.
+    acquisition : mapping
+        How it was acquired, as far as its sidecars say.
+    """
+
+    own: Volume
+    on: OnGrid
+    table: pd.DataFrame
+    regions: list[Extent]
+    fit: Fit
+    warnings: tuple[str, ...]
+    acquisition: Mapping[str, Any]
+
+    @property
+    def world(self) -> NDArray[np.float64]:
+        """Places of the candidates [mm]."""
+        return self.table[[*WORLD]].to_numpy(float)
+
+
+def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting) -> Looked:
+    """Clean a scan on a model's voxels and look at it with both stages.
+
+    Raises
+    ------
+    MissingError, DataError, UsageError
+        Among others a DataError if the scan is too far from what the model learned from, and `force` is not set.
+    """
+    cleaning = _of_scan(recipe.cleaning(dict(content.look.preprocessing)), scan)
+    images = read_images(scan, cleaning)
+    own = images.structure
+    acquired, doubts = acquisition(scan, cleaning)
+    time = next((t for facts in acquired.values() if (t := echo_time_ms(facts, cleaning.echo))), scan.echo_time_ms)
+    fitted = fit(content, own.zooms, own.shape, time)
+    if fitted.light == "red" and not recipe.force:
+        raise DataError(
+            f"{own.path}: {'; '.join(fitted.reasons)}. The model was not made for such a scan; --force looks at it all "
+            "the same."
+        )
+    on = _cleaned(scan, images, fitted, cleaning)
+    table, whole = candidates_of(on, content, fitted.grid, networks)
+    regions = extents(on, table)
+    table = _moved(on, table, regions)
+    axis = int(np.flatnonzero(io_orientation(own.file_affine)[:, 0] == 2)[0])
+    lesions = described(on, table, regions, content.points[recipe.operating].threshold, own.file_affine, axis)
+    notes = [f"{image}: {text}" if image else text for image, text in on.cleaned.notes]
+    warnings = [*images.warnings, *method_doubts(scan, own.zooms, cleaning.echo), *notes, *doubts]
+    if not whole:
+        fitted = fitted.doubted("the brain is larger than the model's image, and its border was not looked at")
+    nameless = tuple(dict.fromkeys(without_names(text, scan.files) for text in warnings))
+    return Looked(own, on, lesions, regions, fitted, nameless, acquired)
+
+
+def _of_scan(cleaning: Preprocessing, scan: Scan) -> Preprocessing:
+    """What is known of this scan alone comes first."""
+    return replace(
+        cleaning,
+        phase_range=cleaning.phase_range if cleaning.phase_range is not None else scan.phase_range,
+        phase_sign=cleaning.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
+        echo=scan.echo or cleaning.echo,
+        phase_volume=scan.phase_volume or cleaning.phase_volume,
+    )
+
+
+def _cleaned(scan: Scan, images: Images, fitted: Fit, cleaning: Preprocessing) -> OnGrid:
+    own = images.structure
+    acquired = Acquired(
+        images.phase.data,
+        images.magnitude.data if images.magnitude else None,
+        own.zooms,
+        images.swi.data if images.swi else None,
+        {role: volume.invalid for role, volume in images.sources.items() if volume.invalid is not None},
+        images.phase.complex,
+    )
+    mask = read_mask(scan.mask, own) if scan.mask else None
+    try:
+        return on_grid(acquired, own.affine, fitted.voxel_mm, cleaning, mask, sign_is_known=scan.phase_sign is not None)
+    except UnusableError as error:
+        called = {role: volume.path for role, volume in images.sources.items()}
+        called |= {"phase": images.phase.path, "structure": own.path}
+        raise DataError(f"{called[error.image]}: {error}") from error
+
+
+def _moved(on: OnGrid, table: pd.DataFrame, regions: list[Extent]) -> pd.DataFrame:
+    """Candidates in the middle of their dark regions, where there are such: boxes are as coarse as slices."""
+    places = table[[*VOXEL]].to_numpy(float).reshape(-1, 3)
+    for n, region in enumerate(regions):
+        away = float(np.linalg.norm((region.centre - places[n]) * on.spacing))
+        if len(region.voxels) and not region.long and away <= NEAR_MM:
+            places[n] = region.centre
+    table = table.copy()
+    table[[*VOXEL]], table[[*WORLD]] = places, apply_affine(on.affine, places)
+    return table

@@ -1,0 +1,64 @@
+"""The scans that somebody points at: a study, a table of files, or a BIDS folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingError, Problems, UsageError
+from ..io.tables import as_number
+from ..sources.table import Table
+from ..study.cohort import read_participants
+from ..study.layout import Study
+from ..study.scan import Scan, scan_of
+
+__all__ = ["scans_at"]
+
+
+def scans_at(place: Path, problems: Problems) -> list[Scan]:
+    """The scans of a place; of each no more is read than where it is.
+
+    Parameters
+    ----------
+    place : Path
+        A study, a table as `cmbtk import table` takes it, or a folder in BIDS.
+    problems : Problems
+        Gathers what is wrong with single subjects.
+
+    Raises
+    ------
+    MissingError, UsageError, DataError
+    """
+    if Study(place).settings.is_file():
+        study = Study.open(place)
+        found = []
+        for name, row in read_participants(study).iterrows():
+            with problems.of(str(name)):
+                found.append(scan_of(study, row))
+        return found
+    if place.is_dir():
+        from ..sources.bids import scans_in
+
+        return scans_in(place)
+    if not place.is_file():
+        raise MissingError(f"{place}: not found. Give a study, a table of scans or a BIDS folder.")
+    return [_scan(each.subject, each.volumes, each.facts) for each in Table().find(place).scans]
+
+
+def _scan(name: str, volumes: Any, facts: Any) -> Scan:
+    """A scan of a source as the study has it."""
+    numbers: dict[str, float] = {
+        key: as_number(facts[key]) for key in ("echo_time_ms", "phase_sign", "echo", "phase_volume") if key in facts
+    }
+    whole: Any = {key: int(numbers[key]) for key in ("phase_sign", "echo", "phase_volume") if key in numbers}
+    given = facts.get("phase_range")
+    scan = Scan(
+        name,
+        **volumes,
+        echo_time_ms=numbers.get("echo_time_ms"),
+        phase_range=given if given in (None, "radians") else as_number(given),
+        **whole,
+    )
+    if scan.lacking():
+        raise UsageError(f"{name}: needs {scan.lacking()}.")
+    return scan
