@@ -17,25 +17,25 @@ def card(content: Content) -> str:
         for grid in content.grids
     )
     points = "\n".join(
-        f"| {name} | {OPERATING[name]:g} | {point.threshold:.4g} | {_share(point)} | {_false(point)} | "  # type: ignore[index]
+        f"| {name} | {OPERATING[name]:g} | {point.threshold:.4g} | {_share(point)} | {_false(point)} | "
         f"{'' if point.control_false_positives is None else f'{point.control_false_positives:.2f}'} |"
-        for name, point in content.points.items()
+        for name, point in ((name, content.points[name]) for name in OPERATING)
     )
     return f"""# {content.name} {content.version}
 
 Finds cerebral microbleeds in susceptibility-weighted MR images, in two stages (Al-masni et al. 2020).
 **Research use only. Not a medical device.** The method is claimed by a patent (US 11,481,902 B2).
 
-- Learned from **{learned.kind}** scans: {learned.scans} of {learned.persons} persons with {learned.microbleeds}
-  microbleeds.
+- Learned from **{learned.kind}** scans: {_count(learned.scans, "scan")} of {_count(learned.persons, "person")} with
+  {_count(learned.microbleeds, "microbleed")}.
 - Made by: {maker}. Licence of the weights: {content.licence or "not said: ask who made it"}.
 - Made with cmb_toolkit {content.toolkit.get("cmb_toolkit", "")}.
 
 ## What it reached
 
-On {learned.held_out_persons} persons with {learned.held_out_microbleeds} microbleeds and {learned.controls} controls,
-each looked at by networks that had learned nothing of them (trainings: {learned.folds}); a hit lies within 3 mm.
-Thresholds were chosen on other persons. 95 % intervals over persons.
+On {_count(learned.held_out_persons, "person")} with {_count(learned.held_out_microbleeds, "microbleed")} and
+{_count(learned.controls, "control")}, each looked at by networks that had learned nothing of them (trainings:
+{learned.folds}); a hit lies within 3 mm. Thresholds were chosen on other persons. 95 % intervals over persons.
 
 | operating point | allowed | threshold | found | false positives a subject | a control |
 |---|---|---|---|---|---|
@@ -65,6 +65,10 @@ def expected(point: Point) -> str:
     healthy = "" if control is None else f", {control:.2f} a healthy control"
     found, false = _share(point), _false(point)
     return f"On held-out persons it found {found} of the microbleeds at {false} false positives a subject{healthy}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _share(point: Point) -> str:

@@ -21,7 +21,7 @@ from ..io.files import check_file, load_json
 from ..io.publish import sha256
 from .content import CLASSIFIER, DETECTOR, LAYERS, Content, parse
 
-__all__ = ["CARD", "MODEL", "Bundle", "opened", "pack", "verify", "write"]
+__all__ = ["CARD", "MODEL", "SAMPLE", "Bundle", "opened", "pack", "verify", "write"]
 
 MODEL, CARD = "model.json", "MODEL_CARD.md"
 SAMPLE = tuple(f"sample/{name}" for name in ("magnitude.nii.gz", "phase.nii.gz", "expected.tsv"))

@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "stage2_classify",
         "Say whether each candidate is a microbleed.",
     ),
+    "train": ("A model for new scans", "train", "Cross-validation and a model of all patients, in one command."),
+    "model": ("A model for new scans", "model", "Make, show, verify, test and pack a model."),
     "detect": ("A model for new scans", "detect", "Look for microbleeds in new scans: label maps, tables, reports."),
     "evaluate": ("Results", "evaluate", "Hold the findings of a fold against the truth."),
     "export": ("Results", "export", "Write findings for other programs: label maps, lists of points."),

@@ -26,7 +26,8 @@ class Preparing(Recipe):
 
     fold: str = option(
         ...,
-        "Fold of the study, as `cmbtk split` named it (1, 2, ...), or none: only detect, on all subjects.",
+        "Fold of the study, as `cmbtk split` named it (1, 2, ...), none: only detect, on all subjects; or all: "
+        "learn from all subjects, test on none.",
         names=FOLD,
         in_settings=False,
     )

@@ -16,6 +16,7 @@ from .layout import Study
 from .persons import split_persons, unread, with_persons, wrong_persons
 
 __all__ = [
+    "ALL_FOLD",
     "NO_FOLD",
     "choose_resolution",
     "choose_resolutions",
@@ -27,6 +28,10 @@ __all__ = [
     "unread_in",
     "wrong_names",
 ]
+
+ALL_FOLD = "all"
+"""Instead of a fold: everybody is learned from. The validation subjects are those of the table's first fold, its test
+subjects are trained on, and nobody is tested; a fold of this name comes first."""
 
 NO_FOLD = "none"
 """Instead of a fold: nobody is trained on, every patient is a test subject and every healthy one a control, without the
@@ -210,8 +215,17 @@ def choose_resolutions(participants: pd.DataFrame, wanted: Sequence[str]) -> lis
     return chosen
 
 
+def _of_all(study: Study) -> Fold:
+    """Everybody to learn from, see :data:`ALL_FOLD`."""
+    named = read_folds(study)["fold"]
+    if (named == ALL_FOLD).any():
+        return read_fold(study, ALL_FOLD)
+    first = read_fold(study, str(named.iloc[0]))
+    return Fold(ALL_FOLD, (*first.train, *first.test), first.validation, (), first.control, first.excluded)
+
+
 def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
-    """The fold, or :data:`NO_FOLD`, of the given participants alone; each must have a role.
+    """The fold, or :data:`NO_FOLD` or :data:`ALL_FOLD`, of the given participants alone; each must have a role.
 
     Raises
     ------
@@ -227,7 +241,7 @@ def roles_in(study: Study, name: str, participants: pd.DataFrame) -> Fold:
         healthy = (participants["group"] == "control").tolist()
         patients = tuple(s for s, control in zip(subjects, healthy, strict=True) if not control)
         return Fold(name, (), (), patients, tuple(s for s in subjects if s not in patients))
-    fold = read_fold(study, name)
+    fold = _of_all(study) if name == ALL_FOLD else read_fold(study, name)
     left = [subject for subject in subjects if fold.role(subject) is None]
     if left:
         raise DataError(

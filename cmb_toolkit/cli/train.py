@@ -1,0 +1,61 @@
+"""``cmbtk train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..recipe import declared
+from ..workflow.recipe import Naming, Training
+from .options import JOBS
+from .progress import progress
+from .quoting import quoted
+from .recipes import recipe_options
+
+
+@click.command("train")
+@click.argument("study", type=click.Path(file_okay=False, path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The model: NAME.cmbtk, a folder.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done and how long it takes, and end.")
+@recipe_options(Training, Naming)
+@JOBS
+def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) -> None:
+    """Train a model on all patients of STUDY, to look at new scans with.
+
+    STUDY is imported and preprocessed. Each fold of a cross-validation is trained and tested first: thresholds come
+    from the validation subjects, and the figures that the model carries from test subjects whom its networks did not
+    know. Then a detector and a 3D-CNN are trained on everybody, and become the model. With --quick there is one
+    training, of the first fold.
+
+    Every step is one of the other commands with its defaults, its results lie in the study, and whatever happens the
+    same call goes on where it was.
+
+    \b
+    Examples:
+      cmbtk train study -o ours.cmbtk --plan
+      cmbtk train study -o ours.cmbtk --licence CC-BY-4.0
+    """
+    from ..machine import in_words
+    from ..workflow.train import plan, train
+    from .model import show_model
+
+    own = {name: {field: asked[field] for field in (e.field for e in declared(kind).values())} for name, kind in _KINDS}
+    recipe, naming = Training(**own["training"]), Naming(**own["naming"])
+    what = plan(study, recipe)
+    folds = f"{len(what.folds)} fold{'s' * (len(what.folds) != 1)}"
+    last = ", then one on everybody" if what.last else ""
+    click.echo(
+        f"{what.patients} patients and {what.controls} controls: {folds} with the network {what.preset}{last}; about "
+        f"{in_words(what.seconds)} on this machine from the beginning."
+    )
+    if only_plan:
+        return
+    with progress("Training") as on_progress:
+        train(study, out, recipe, naming, jobs=jobs, on_note=on_progress.note, on_progress=on_progress)
+    show_model(out)
+    click.echo(f"Next: cmbtk detect {quoted(out)} --magnitude MAG.nii.gz --phase PHASE.nii.gz -o result")
+
+
+_KINDS = (("training", Training), ("naming", Naming))

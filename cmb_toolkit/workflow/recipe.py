@@ -1,0 +1,44 @@
+"""What can be chosen of the training of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..names import RESOLUTION
+from ..recipe import Recipe, option
+
+__all__ = ["Naming", "Training"]
+
+
+@dataclass(frozen=True)
+class Training(Recipe):
+    """How a model is trained, beside the defaults of the steps."""
+
+    preset: Literal["auto", "small", "medium", "yolov2-short"] = option(
+        "auto",
+        "The detector: small (few slices, or a first look), medium (an hour or two a training on a CPU), yolov2-short "
+        "(the paper's layers, on a GPU). auto: medium on a CPU, yolov2-short on a GPU.",
+    )
+    quick: bool = option(
+        False, "One training: the model is that of the first fold, and has not learned from its test subjects."
+    )
+    resolution: str | None = option(
+        None, "Subjects of this resolution.", names=RESOLUTION, otherwise="the only one in the study"
+    )
+    folds: int = option(5, "Folds of the cross-validation, where the study has none yet.", least=2)
+    max_batches: int | None = option(None, "Iterations of the detector.", least=1, otherwise="the preset's")
+    epochs: int | None = option(None, "Epochs of the 3D-CNN.", least=1, otherwise="as `cmbtk stage2-train` has them")
+    seed: int = option(0, "Decides every random choice.", least=0)
+
+
+@dataclass(frozen=True)
+class Naming(Recipe):
+    """What is said of a model by who makes it."""
+
+    name: str | None = option(None, "Of the model.", otherwise="the file's")
+    model_version: str = option("1", "Of the model.")
+    licence: str | None = option(None, "Of its weights, for example CC-BY-4.0.")
+    author: str | None = option(None, "Who made it: a group, or a person who wants to be named.")
+    contact: str | None = option(None, "Where to ask.")
+    doi: str | None = option(None, "Of a description.")

@@ -1,0 +1,207 @@
+"""From clean scans to a model: cross-validation, a last training on everybody, and the model's files.
+
+Every step is the command of its name and says by itself whether it is done, so that the same call goes on after
+anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bundle.content import Content
+from ..bundle.files import opened
+from ..darknet.cfg import Cfg, parse_cfg
+from ..darknet.network_file import network_text
+from ..darknet.recipe import Detecting, DetectorTraining, Preparing
+from ..device import on_gpu
+from ..errors import MissingError, UsageError
+from ..evaluation.recipe import Folding
+from ..machine import cores
+from ..model import IMAGE_SIZE, OnProgress
+from ..stage2.recipe import ClassifierTraining
+from ..steps.evaluate import evaluate
+from ..steps.model import make
+from ..steps.prepare_yolo import prepare_yolo
+from ..steps.split import split
+from ..steps.stage1_detect import stage1_detect
+from ..steps.stage1_train import stage1_train
+from ..steps.stage2_classify import stage2_classify
+from ..steps.stage2_crop import stage2_crop
+from ..steps.stage2_train import stage2_train
+from ..study.cohort import ALL_FOLD, choose_resolution, read_folds, read_participants
+from ..study.layout import Study
+from .naming import named
+from .recipe import Naming, Training
+
+__all__ = ["Plan", "plan", "train"]
+
+_FLOPS = {False: 2e10, True: 7e12}
+"""What the embedded engine does in a second: on a core of a CPU, and on a GPU (an H100)."""
+
+_FURTHER = 1.3
+"""Time of all other steps, as a factor."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes
+    ----------
+    preset : str
+    folds : tuple of str
+        Which are trained and tested.
+    last : bool
+        Whether a last training on everybody follows.
+    patients, controls : int
+    seconds : float
+        Roughly, from the beginning.
+    """
+
+    preset: str
+    folds: tuple[str, ...]
+    last: bool
+    patients: int
+    controls: int
+    seconds: float
+
+
+def plan(study_folder: Path, recipe: Training) -> Plan:
+    """Say what a training will do; folds are made where there are none.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError
+    """
+    study = Study.open(study_folder)
+    participants = read_participants(study)
+    resolution = choose_resolution(participants, recipe.resolution)
+    mine = participants[participants["resolution"].astype(str) == resolution]
+    raw = [subject for subject in mine["participant_id"] if not study.swi(subject).is_file()]
+    if raw:
+        raise MissingError(
+            f"{study_folder}: {len(raw)} of {len(mine)} subjects are not preprocessed, {raw[0]} for example. Run "
+            f"`cmbtk preprocess` on this study first."
+        )
+    if not study.folds.is_file():
+        split(study_folder, Folding(folds=recipe.folds, seed=recipe.seed), on_progress=lambda *_: None)
+    table = read_folds(study)
+    table = table[table["participant_id"].isin(mine["participant_id"]) & (table["role"] == "test")]
+    names = [str(name) for name in dict.fromkeys(table["fold"]) if not str(name).startswith("scanner")]
+    if not names:
+        raise UsageError(f"{study.folds}: no fold has a test subject of {resolution}. Run `cmbtk split` again.")
+    preset = recipe.preset if recipe.preset != "auto" else "yolov2-short" if on_gpu() else "medium"
+    cfg = parse_cfg(network_text(preset, size=IMAGE_SIZE, max_batches=recipe.max_batches, net=_net(preset)))
+    folds = tuple(names[:1] if recipe.quick else names)
+    trainings = len(folds) + (not recipe.quick)
+    group = mine["group"]
+    return Plan(
+        preset,
+        folds,
+        not recipe.quick,
+        int((group == "patient").sum()),
+        int((group == "control").sum()),
+        trainings * _seconds(cfg),
+    )
+
+
+def train(
+    study_folder: Path,
+    out: Path,
+    recipe: Training | None = None,
+    naming: Naming | None = None,
+    *,
+    jobs: int = 1,
+    on_note: Callable[[str], None] = lambda note: None,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> Content:
+    """Train a model on the scans of a study.
+
+    Each fold is trained and tested: thresholds and calibration come from all folds' validation subjects, figures from
+    their test subjects, each looked at by networks that knew nothing of that person. Then a detector and a 3D-CNN are
+    trained on everybody but the first fold's validation subjects, by whom their best state is chosen, and become the
+    model.
+
+    Parameters
+    ----------
+    study_folder : Path
+        A study that is preprocessed.
+    out : Path
+        The model, a folder ``NAME.cmbtk``.
+    recipe : Training, optional
+    naming : Naming, optional
+    jobs : int
+        Worker processes of the steps that go subject by subject.
+    on_note : callable
+        Given a line for each step that begins, and what steps warn of.
+    on_progress : callable
+        Called by the steps.
+
+    Returns
+    -------
+    Content
+        What the model says of itself.
+
+    Raises
+    ------
+    UsageError, MissingError, DataError, DarknetError, StorageError
+    """
+    recipe, naming = recipe or Training(), naming or Naming()
+    what = plan(study_folder, recipe)
+    cells = []
+    for number, fold in enumerate(what.folds, 1):
+        on_note(f"Fold {fold} ({number} of {len(what.folds)})")
+        cell = _networks(study_folder, fold, what.preset, recipe, jobs, on_note, on_progress)
+        stage2_classify(cell, on_note=on_note, on_progress=on_progress)
+        evaluate(cell, on_note=on_note, on_progress=on_progress)
+        cells.append(cell)
+    final = cells[0]
+    if what.last:
+        on_note("On everybody")
+        final = _networks(study_folder, ALL_FOLD, what.preset, recipe, jobs, on_note, on_progress)
+    make(final, cells, out, named(naming, out))
+    with opened(out) as bundle:
+        return bundle.content
+
+
+def _networks(
+    study: Path,
+    fold: str,
+    preset: str,
+    recipe: Training,
+    jobs: int,
+    on_note: Callable[[str], None],
+    on_progress: OnProgress,
+) -> Path:
+    """Both trained networks of a fold; its cell."""
+    resolutions = () if recipe.resolution is None else (recipe.resolution,)
+    asked = Preparing(
+        fold=fold,
+        resolutions=resolutions,
+        cfg=preset,
+        max_batches=recipe.max_batches,
+        net=_net(preset),
+        augment=True if preset == "yolov2-short" else None,
+        seed=recipe.seed,
+    )
+    cell = prepare_yolo(study, asked, jobs=jobs, on_progress=on_progress)
+    stage1_train(cell, DetectorTraining(seed=recipe.seed), on_note=on_note, on_progress=on_progress)
+    stage1_detect(cell, Detecting(), on_note=on_note, on_progress=on_progress)
+    stage2_crop(cell, jobs=jobs, on_progress=on_progress)
+    training = ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed)
+    stage2_train(cell, training, on_note=on_note, on_progress=on_progress)
+    return cell
+
+
+def _net(preset: str) -> dict[str, str]:
+    """A batch that is best on a GPU, of the preset that is for one."""
+    return {"batch": "16"} if preset == "yolov2-short" else {}
+
+
+def _seconds(cfg: Cfg) -> float:
+    """Of one training of both stages, roughly; learning from an image takes three times what looking at it does."""
+    gpu = on_gpu()
+    rate = _FLOPS[gpu] * (1 if gpu else cores())
+    return _FURTHER * 3 * cfg.training_flops * cfg.net.max_batches * cfg.net.batch / rate
