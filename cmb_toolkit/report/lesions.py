@@ -14,6 +14,7 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from ..evaluation.rules.base import Rule
+from .planes import radiological
 from .style import COLOURS, KINDS, canvas, headline, save
 
 __all__ = ["Lesion", "View", "choose_lesions", "crop", "draw_lesion", "draw_montage"]
@@ -104,7 +105,7 @@ def crop(volume: Planes, place: tuple[float, float, int], spacing: tuple[float, 
     inside = [np.arange(first, first + n) for first, n in zip(start, cut.shape, strict=True)]
     there = [(axis >= 0) & (axis < n) for axis, n in zip(inside, volume.shape, strict=True)]
     cut[np.ix_(*there)] = volume[np.ix_(*(axis[ok] for axis, ok in zip(inside, there, strict=True)))]
-    return np.ascontiguousarray(cut.transpose(2, 1, 0)[:, ::-1, ::-1])
+    return np.stack([radiological(plane) for plane in np.moveaxis(cut, 2, 0)])
 
 
 def choose_lesions(

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .planes import Grey, grey, radiological
 from .style import canvas, save
 
 __all__ = ["MOST", "MarkPicture", "draw_marks", "slice_of", "surroundings"]
@@ -23,8 +24,6 @@ _COLUMNS = 4
 _GAP, _CAPTION = 8, 22
 _DPI = 150
 _RING = (255, 200, 0)
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,13 @@ class MarkPicture:
 
     subject: str
     voxel: tuple[int, ...]
-    whole: Picture
+    whole: Grey
     at: tuple[int, int]
-    near: Picture
-    phase: Picture | None
+    near: Grey
+    phase: Grey | None
 
 
-def slice_of(
-    volume: NDArray[np.float32], voxel: Sequence[int], zooms: Sequence[float]
-) -> tuple[Picture, tuple[int, int]]:
+def slice_of(volume: NDArray[np.float32], voxel: Sequence[int], zooms: Sequence[float]) -> tuple[Grey, tuple[int, int]]:
     """The slice through a voxel, and where in it the voxel is (row, column).
 
     Parameters
@@ -65,7 +62,7 @@ def slice_of(
         Voxel size [mm].
     """
     i, j, k = voxel
-    plane = volume[::-1, ::-1, k].T
+    plane = radiological(volume[:, :, k])
     scale = _SIDE / max(plane.shape[0] * zooms[1], plane.shape[1] * zooms[0])
     size = (max(1, round(plane.shape[1] * zooms[0] * scale)), max(1, round(plane.shape[0] * zooms[1] * scale)))
     small = cv2.resize(np.ascontiguousarray(plane, np.float32), size, interpolation=cv2.INTER_AREA)
@@ -74,12 +71,12 @@ def slice_of(
     return _grey(np.asarray(small, np.float32)), (row, column)
 
 
-def surroundings(volume: NDArray[np.float32], voxel: Sequence[int], zooms: Sequence[float]) -> Picture:
+def surroundings(volume: NDArray[np.float32], voxel: Sequence[int], zooms: Sequence[float]) -> Grey:
     """24 mm around a voxel on its slice, black beyond the volume."""
     i, j, k = voxel
     half = [max(2, round(_FIELD_MM / 2 / zoom)) for zoom in zooms[:2]]
     padded = np.pad(volume[:, :, k], [(half[0], half[0]), (half[1], half[1])], constant_values=np.nan)
-    cut = padded[i : i + 2 * half[0] + 1, j : j + 2 * half[1] + 1][::-1, ::-1].T
+    cut = radiological(padded[i : i + 2 * half[0] + 1, j : j + 2 * half[1] + 1])
     return cv2.resize(_grey(cut), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST).astype(np.uint8)
 
 
@@ -139,9 +136,8 @@ def _tiles(picture: MarkPicture) -> list[NDArray[np.uint8]]:
     return [np.asarray(tile, np.uint8) for tile in tiles]
 
 
-def _grey(plane: NDArray[np.float32]) -> Picture:
+def _grey(plane: NDArray[np.float32]) -> Grey:
     """0..255 between the 1st and the 99th percentile; NaN is black."""
     known = plane[np.isfinite(plane)]
     low, high = np.percentile(known, [1, 99]) if known.size else (0.0, 1.0)
-    grey = np.nan_to_num((plane - low) / max(high - low, 1e-30), nan=0.0).clip(0, 1) * 255
-    return np.asarray(grey, np.uint8)
+    return grey(plane, (low, high))

@@ -50,6 +50,8 @@ class Shown:
         The brain.
     slices : tuple of int or None
         The number of each slice in the scan's own file, from 1 as viewers count; None: from the lowest.
+    head : (i, j, k) float32 array or None
+        The magnitude with everything outside the brain, any scale: on it one sees whether the mask is right.
 
     Raises
     ------
@@ -63,9 +65,12 @@ class Shown:
     minip: NDArray[np.float32]
     mask: NDArray[np.bool_]
     slices: tuple[int, ...] | None = None
+    head: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shapes = {name: getattr(self, name).shape for name in ("swi", "phase", "minip", "mask")}
+        if self.head is not None:
+            shapes["head"] = self.head.shape
         if len(set(shapes.values())) != 1 or self.mask.ndim != 3 or 0 in self.mask.shape:
             raise ValueError(f"volumes on one grid of three axes expected, found {shapes}.")
         if self.affine.shape != (4, 4):
