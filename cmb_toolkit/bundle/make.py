@@ -222,9 +222,12 @@ def _judge(pooled: _Pooled, rule: Rule) -> tuple[dict[str, Point], Calibration |
     for name, allowed in OPERATING.items():
         try:
             threshold = choose_threshold(findings, truth, rule, validation, "probability", most_false=allowed)
-        except DataError:
+        except DataError as error:
             if threshold is None:
-                raise
+                raise DataError(
+                    f"what was trained is no model to keep: {str(error).split('. ')[0]}. Look at the loss curves of "
+                    "its cells, take more patients, or train longer."
+                ) from error
         points[name] = _point(findings, truth, rule, pooled, threshold, allowed)
     mine = findings[findings["participant_id"].isin(validation)].reset_index(drop=True)
     marks = truth[truth["participant_id"].isin(validation)].reset_index(drop=True)

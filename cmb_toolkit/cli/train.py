@@ -52,8 +52,7 @@ def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) ->
     )
     if only_plan:
         return
-    with progress("Training") as on_progress:
-        train(study, out, recipe, naming, jobs=jobs, on_note=on_progress.note, on_progress=on_progress)
+    train(study, out, recipe, naming, jobs=jobs, report=progress)
     show_model(out)
     click.echo(f"Next: cmbtk detect {quoted(out)} --magnitude MAG.nii.gz --phase PHASE.nii.gz -o result")
 

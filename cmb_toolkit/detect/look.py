@@ -54,8 +54,7 @@ def candidates_of(scan: OnGrid, content: Content, grid: Grid, networks: Networks
     table = _stage1(planes, mask, look, scan.affine @ _shifted(first), networks)
     table[["i", "j"]] += first[:2]
     table["k_place"] = apply_affine(np.linalg.inv(scan.affine), table[[*WORLD]].to_numpy(float).reshape(-1, 3))[:, 2]
-    inside = ((table[["i", "j"]] >= -0.5) & (table[["i", "j"]] < np.array(brain.shape[:2]) - 0.5)).all(axis=1)
-    table = table[inside].reset_index(drop=True)
+    table[["i", "j"]] = np.clip(table[["i", "j"]], 0, np.array(brain.shape[:2]) - 1)  # the image may be padded
     table["network_probability"] = _stage2(scan, table, look, networks)
     score = table["network_probability"].to_numpy(float)
     if look.by == "both":

@@ -42,7 +42,7 @@ def place_boxes(
     Returns
     -------
     DataFrame
-        The boxes with i, j (fractional voxel indices of their centres), x_mm, y_mm, z_mm and candidate_id. Subjects in
+        The boxes with i, j (fractional voxel indices of their centres, none outside the volume), x_mm, y_mm, z_mm and candidate_id. Subjects in
         ascending order, within each the strongest box first; candidates are numbered in the order of their strongest.
     """
     order = ["participant_id", "confidence", "k", "top", "left", "bottom", "right"]
@@ -54,7 +54,9 @@ def place_boxes(
     for subject, rows in table.groupby("participant_id", sort=False).indices.items():
         part = table.iloc[rows]
         centre = np.stack([(part["left"] + part["right"]) / 2, (part["top"] + part["bottom"]) / 2], axis=1)
-        places[rows] = to_voxel(frames[str(subject)], centre)
+        frame = frames[str(subject)]
+        # a box on the very rim, or in what pads the image, has its middle in no voxel
+        places[rows] = np.clip(to_voxel(frame, centre), 0, np.array(frame.shape) - 1)
         voxels = np.column_stack([places[rows], part["k"]])
         affine = affines[str(subject)]
         world[rows] = voxels @ affine[:3, :3].T + affine[:3, 3]

@@ -22,7 +22,7 @@ from ..simulation.scan import simulate_scan
 from ..study.layout import Study
 from ..study.scan import Scan
 
-__all__ = ["Tried", "export", "make", "try_it"]
+__all__ = ["Tried", "check_output", "export", "make", "try_it"]
 
 REVISION = 1
 
@@ -54,7 +54,7 @@ def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
     """
     study, cell = Study.of_cell(final)
     cells = [Study.of_cell(each)[1] for each in judged]
-    _check_output(out)
+    check_output(out)
     record = Record(
         "model",
         {**vars(named), "cells": [each.name for each in cells]},
@@ -72,7 +72,13 @@ def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
     return out
 
 
-def _check_output(out: Path) -> None:
+def check_output(out: Path) -> None:
+    """Refuse to replace what is no model of this command.
+
+    Raises
+    ------
+    UsageError
+    """
     record = read_record(out)
     if out.exists() and (record is None or record["step"] != "model"):
         raise UsageError(f"{out}: exists and is no model that this command made. Choose another name.")

@@ -6,9 +6,11 @@ anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from ..bundle.content import Content
 from ..bundle.files import opened
@@ -19,10 +21,10 @@ from ..device import on_gpu
 from ..errors import MissingError, UsageError
 from ..evaluation.recipe import Folding
 from ..machine import cores
-from ..model import IMAGE_SIZE, OnProgress
+from ..model import IMAGE_SIZE
 from ..stage2.recipe import ClassifierTraining
 from ..steps.evaluate import evaluate
-from ..steps.model import make
+from ..steps.model import check_output, make
 from ..steps.prepare_yolo import prepare_yolo
 from ..steps.split import split
 from ..steps.stage1_detect import stage1_detect
@@ -35,7 +37,7 @@ from ..study.layout import Study
 from .naming import named
 from .recipe import Naming, Training
 
-__all__ = ["Plan", "plan", "train"]
+__all__ = ["Plan", "Reporter", "plan", "silent", "train"]
 
 _FLOPS = {False: 2e10, True: 7e12}
 """What the embedded engine does in a second: on a core of a CPU, and on a GPU (an H100)."""
@@ -107,6 +109,28 @@ def plan(study_folder: Path, recipe: Training) -> Plan:
     )
 
 
+class Reporter(Protocol):
+    """Is told how far a step is, and lines that stay."""
+
+    def __call__(self, done: int, total: int, what: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class _Silent:
+    def __call__(self, done: int, total: int, what: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+@contextmanager
+def silent(_title: str) -> Iterator[Reporter]:
+    """Report to nobody."""
+    yield _Silent()
+
+
 def train(
     study_folder: Path,
     out: Path,
@@ -114,8 +138,7 @@ def train(
     naming: Naming | None = None,
     *,
     jobs: int = 1,
-    on_note: Callable[[str], None] = lambda note: None,
-    on_progress: OnProgress = lambda done, total, what: None,
+    report: Callable[[str], AbstractContextManager[Reporter]] = silent,
 ) -> Content:
     """Train a model on the scans of a study.
 
@@ -134,10 +157,8 @@ def train(
     naming : Naming, optional
     jobs : int
         Worker processes of the steps that go subject by subject.
-    on_note : callable
-        Given a line for each step that begins, and what steps warn of.
-    on_progress : callable
-        Called by the steps.
+    report : callable
+        Given the title of each step, gives a context whose value is told how far the step is.
 
     Returns
     -------
@@ -147,52 +168,68 @@ def train(
     Raises
     ------
     UsageError, MissingError, DataError, DarknetError, StorageError
+        Among others a DataError if what was trained finds nothing of the validation subjects: no model is written.
     """
     recipe, naming = recipe or Training(), naming or Naming()
+    check_output(out)
     what = plan(study_folder, recipe)
     cells = []
-    for number, fold in enumerate(what.folds, 1):
-        on_note(f"Fold {fold} ({number} of {len(what.folds)})")
-        cell = _networks(study_folder, fold, what.preset, recipe, jobs, on_note, on_progress)
-        stage2_classify(cell, on_note=on_note, on_progress=on_progress)
-        evaluate(cell, on_note=on_note, on_progress=on_progress)
+    for fold in what.folds:
+        one = _One(study_folder, fold, what.preset, recipe, jobs, report)
+        cell = one.networks()
+        one.step("classify", stage2_classify, cell)
+        one.step("evaluate", evaluate, cell)
         cells.append(cell)
     final = cells[0]
     if what.last:
-        on_note("On everybody")
-        final = _networks(study_folder, ALL_FOLD, what.preset, recipe, jobs, on_note, on_progress)
+        final = _One(study_folder, ALL_FOLD, what.preset, recipe, jobs, report).networks()
     make(final, cells, out, named(naming, out))
     with opened(out) as bundle:
         return bundle.content
 
 
-def _networks(
-    study: Path,
-    fold: str,
-    preset: str,
-    recipe: Training,
-    jobs: int,
-    on_note: Callable[[str], None],
-    on_progress: OnProgress,
-) -> Path:
-    """Both trained networks of a fold; its cell."""
-    resolutions = () if recipe.resolution is None else (recipe.resolution,)
-    asked = Preparing(
-        fold=fold,
-        resolutions=resolutions,
-        cfg=preset,
-        max_batches=recipe.max_batches,
-        net=_net(preset),
-        augment=True if preset == "yolov2-short" else None,
-        seed=recipe.seed,
-    )
-    cell = prepare_yolo(study, asked, jobs=jobs, on_progress=on_progress)
-    stage1_train(cell, DetectorTraining(seed=recipe.seed), on_note=on_note, on_progress=on_progress)
-    stage1_detect(cell, Detecting(), on_note=on_note, on_progress=on_progress)
-    stage2_crop(cell, jobs=jobs, on_progress=on_progress)
-    training = ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed)
-    stage2_train(cell, training, on_note=on_note, on_progress=on_progress)
-    return cell
+@dataclass
+class _One:
+    """A training of both stages."""
+
+    study: Path
+    fold: str
+    preset: str
+    recipe: Training
+    jobs: int
+    report: Callable[[str], AbstractContextManager[Reporter]]
+    said: set[str] = field(default_factory=set)
+
+    def step(self, title: str, function: Callable[..., Path], *given: Any, notes: bool = True, **further: Any) -> Path:
+        """Do a step, and say each of its notes once."""
+        where = "all" if self.fold == ALL_FOLD else f"fold {self.fold}"
+        with self.report(f"{where}, {title}") as reporter:
+
+            def once(text: str) -> None:
+                if text not in self.said:
+                    self.said.add(text)
+                    reporter.note(text)
+
+            return function(*given, on_progress=reporter, **further, **({"on_note": once} if notes else {}))
+
+    def networks(self) -> Path:
+        """Train both networks; their cell."""
+        recipe, jobs = self.recipe, self.jobs
+        asked = Preparing(
+            fold=self.fold,
+            resolutions=() if recipe.resolution is None else (recipe.resolution,),
+            cfg=self.preset,
+            max_batches=recipe.max_batches,
+            net=_net(self.preset),
+            augment=True if self.preset == "yolov2-short" else None,
+            seed=recipe.seed,
+        )
+        cell = self.step("images", prepare_yolo, self.study, asked, notes=False, jobs=jobs)
+        self.step("stage 1 learns", stage1_train, cell, DetectorTraining(seed=recipe.seed))
+        self.step("stage 1 looks", stage1_detect, cell, Detecting())
+        self.step("patches", stage2_crop, cell, notes=False, jobs=jobs)
+        self.step("stage 2 learns", stage2_train, cell, ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed))
+        return cell
 
 
 def _net(preset: str) -> dict[str, str]:

@@ -137,3 +137,13 @@ def test_a_candidate_lies_at_the_mean_of_its_boxes_weighted_by_confidence():
 
 def test_nothing_is_no_lesion():
     assert lesion_numbers(np.zeros((0, 2)), np.zeros(0, int), np.zeros(0), 2.0).tolist() == []
+
+
+def test_a_box_on_the_rim_of_the_image_lies_in_the_volume():
+    """Its centre is on the edge of the outermost voxel, which is no voxel's nearest place."""
+    affine = np.diag([VOXEL, VOXEL, 2.0, 1.0])
+    rows = [("sub-1", "test", 3, -10, -10, 10, 10, 0.9), ("sub-1", "test", 3, 438, 438, 458, 458, 0.8)]
+    names = ["participant_id", "role", "k", "left", "top", "right", "bottom", "confidence"]
+    frame = make_frame((112, 128), 448, "resize")
+    placed = place_boxes(pd.DataFrame(rows, columns=names), {"sub-1": frame}, {"sub-1": affine})
+    assert placed[["i", "j"]].to_numpy().tolist() == [[111, 127], [0, 0]]
