@@ -49,7 +49,8 @@ class Shown:
     mask : (i, j, k) bool array
         The brain.
     slices : tuple of int or None
-        The number of each slice in the scan's own file, from 1 as viewers count; None: from the lowest.
+        The number of each slice in the scan's own file, from 1 as viewers count (see
+        :func:`cmb_toolkit.report.scan.grid.slice_numbers`); None: from the lowest.
     head : (i, j, k) float32 array or None
         The magnitude with everything outside the brain, any scale: on it one sees whether the mask is right.
 

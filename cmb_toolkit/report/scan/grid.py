@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .content import Shown
 
-__all__ = ["Box", "Window", "brain_box", "slice_number", "to_voxel", "windows", "zooms"]
+__all__ = ["Box", "Window", "brain_box", "slice_number", "slice_numbers", "to_voxel", "windows", "zooms"]
 
 Window = tuple[float, float]
 
@@ -49,6 +50,32 @@ def to_voxel(shown: Shown, world: ArrayLike) -> NDArray[np.float64]:
 def slice_number(shown: Shown, k: int) -> int:
     """What a viewer of the scan's file calls a slice."""
     return k + 1 if shown.slices is None else shown.slices[k]
+
+
+def slice_numbers(
+    affine: NDArray[np.float64], shape: Sequence[int], file_affine: NDArray[np.float64], slice_axis: int
+) -> tuple[int, ...]:
+    """What viewers of a file call the slices of a grid that it was turned or resampled to, see :class:`Shown`.
+
+    Parameters
+    ----------
+    affine : (4, 4) array
+        From the grid's voxels to world [mm].
+    shape : three ints
+        The grid's voxels.
+    file_affine : (4, 4) array
+        From the file's voxels to world [mm].
+    slice_axis : int
+        Which of the file's axes counts its slices.
+
+    Returns
+    -------
+    tuple of int
+        For each slice of the grid the nearest of the file's, from 1, by the middle of the slice.
+    """
+    middles = np.array([[(shape[0] - 1) / 2, (shape[1] - 1) / 2, k, 1] for k in range(shape[2])])
+    places = (np.linalg.inv(file_affine) @ affine @ middles.T)[slice_axis]
+    return tuple(round(float(place)) + 1 for place in places)
 
 
 def brain_box(shown: Shown, margin_mm: float = 4.0) -> Box:
