@@ -42,8 +42,9 @@ def place_boxes(
     Returns
     -------
     DataFrame
-        The boxes with i, j (fractional voxel indices of their centres, none outside the volume), x_mm, y_mm, z_mm and candidate_id. Subjects in
-        ascending order, within each the strongest box first; candidates are numbered in the order of their strongest.
+        The boxes with i, j (fractional voxel indices of their centres, none outside the volume), x_mm, y_mm, z_mm and
+        candidate_id. Subjects in ascending order, within each the strongest box first; candidates are numbered in the
+        order of their strongest.
     """
     order = ["participant_id", "confidence", "k", "top", "left", "bottom", "right"]
     ascending = [name != "confidence" for name in order]
