@@ -42,6 +42,8 @@ class Option:
         What it may be, where these are all and no ``Literal`` has them.
     names : Grammar or None
         Of a text: which names it may be.
+    folders : bool
+        Of a path: whether it may be a folder's.
     metavar : str
         What stands for the value in `--help`.
     otherwise : str
@@ -61,6 +63,7 @@ class Option:
     below: float | None = None
     choices: Collection[str | int] = ()
     names: Grammar | None = None
+    folders: bool = False
     metavar: str = ""
     otherwise: str = ""
     in_settings: bool = True

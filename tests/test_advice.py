@@ -158,9 +158,9 @@ def test_what_the_test_would_find():
     assert (
         list(wrong_quotes("Run `cmbtk import table --label-base 1`, `cmbtk swi`, `cmbtk import` or `cmbtk {}`.")) == []
     )
-    assert list(wrong_quotes("Run `cmbtk import table --label-axes image`.")) != []
+    assert list(wrong_quotes("Run `cmbtk import table --keep-names`.")) != []
     assert list(wrong_quotes("Run `cmbtk import authors --label-axes mirror`.")) != []
-    assert list(wrong_quotes("Run `cmbtk import {} --label-axes {}`.")) != [], "one of them has no such option"
+    assert list(wrong_quotes("Run `cmbtk import {} --keep-names`.")) != [], "one of them has no such option"
     assert list(wrong_quotes("Run `cmbtk guess`.")) != []
     assert list(wrong_options("cmb_toolkit.checks.marks", "look at them (--pictures)")) == []
     assert list(wrong_options("cmb_toolkit.checks.marks", "try --label-guess")) != []

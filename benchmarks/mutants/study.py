@@ -40,7 +40,7 @@ def make_study(folder: Path) -> None:
     _write_source(folder / "source")
     root = folder / "study"
     source = folder / "source"
-    import_(Table(marks=source / "marks.tsv"), source / "files.tsv", root, on_progress=_quiet)
+    import_(Table(marks=(source / "marks.tsv",)), source / "files.tsv", root, on_progress=_quiet)
     study = Study.open(root)
     random = np.random.default_rng(2)
     for subject in SUBJECTS:

@@ -13,8 +13,9 @@ import pandas as pd
 
 from cmb_toolkit.evaluation.recipe import Evaluating, Showing
 from cmb_toolkit.evaluation.rules import RULES
-from cmb_toolkit.io.marks import read_marks
 from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.sources.marks.base import MarkOptions
+from cmb_toolkit.sources.marks.table import read
 from cmb_toolkit.sources.table import Table
 from cmb_toolkit.steps.compare import compare_cells
 from cmb_toolkit.steps.evaluate import evaluate
@@ -98,7 +99,7 @@ def _folds(folder: Path) -> Any:
 def _import(folder: Path) -> Any:
     source = folder / "source"
     made = import_(
-        Table(marks=source / "marks.tsv"),
+        Table(marks=(source / "marks.tsv",)),
         source / "files.tsv",
         folder / "new",
         on_progress=lambda done, total, what: None,
@@ -107,7 +108,7 @@ def _import(folder: Path) -> Any:
 
 
 def _marks(folder: Path) -> Any:
-    return read_marks(folder / "source" / "marks.tsv")
+    return read(folder / "source" / "marks.tsv", MarkOptions()).points
 
 
 def _crop(folder: Path) -> Any:

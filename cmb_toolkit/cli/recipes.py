@@ -52,7 +52,7 @@ def _type(each: Parameter) -> Any:
     if each.said.names:
         return Name(each.said.names)
     if each.kind is Path:
-        return click.Path(dir_okay=False, path_type=Path)
+        return click.Path(dir_okay=each.said.folders, path_type=Path)
     one = _number(each) if each.kind in (int, float) else str
     return (one,) * each.many if each.many > 1 else one
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import MissingError, Problems
 from ..names import nfc
-from .sheets import EXCEL
+from .workbook import EXCEL
 
 __all__ = ["AuthorsFiles", "find_authors_files"]
 

@@ -1,4 +1,4 @@
-"""Marks of readers: tables of points, and the way onto the canonical voxel grid.
+"""Marks of readers on the canonical voxel grid.
 
 Foreign conventions end here: 1-based counting, slice first, columns and rows of a displayed image. What leaves this
 module is 0-based (i, j, k) on the closest canonical (RAS+) axes.
@@ -7,80 +7,24 @@ module is 0-based (i, j, k) on the closest canonical (RAS+) axes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, Problems
 from ..model import LabelAxes
-from ..schema import VOXEL, WORLD
-from .tables import read_tsv
 
 __all__ = [
     "NEAR_VOXEL",
     "canonical_grid",
     "inside",
     "labels_to_canonical",
-    "read_marks",
     "voxels_to_canonical",
     "world_to_canonical",
 ]
 
 NEAR_VOXEL = 0.75
 """How far [voxel] a mark's world position may be from its voxel's centre."""
-
-
-def read_marks(path: Path) -> pd.DataFrame:
-    """Read a table of marks of many subjects.
-
-    Parameters
-    ----------
-    path : Path
-        TSV with participant_id and either i, j, k (whole voxel indices along the file's own axes) or x_mm, y_mm, z_mm
-        (world coordinates), or all six.
-
-    Returns
-    -------
-    DataFrame
-        participant_id, session_id if there is one, and the columns found of these.
-
-    Raises
-    ------
-    MissingError, DataError
-        Naming every line that holds no mark.
-    """
-    frame = read_tsv(path, ["participant_id"], any_case={"participant_id", "session_id", *VOXEL, *WORLD})
-    found = [names for names in (VOXEL, WORLD) if set(names) <= set(frame.columns)]
-    some = {*VOXEL, *WORLD} & set(frame.columns)
-    if not found or some != {name for names in found for name in names}:
-        raise DataError(
-            f"{path}: found the columns {', '.join(frame.columns)}; expected participant_id and either i, j, k (voxel) "
-            "or x_mm, y_mm, z_mm (world)."
-        )
-    problems = Problems()
-    for names in found:
-        whole = names is VOXEL
-        numbers = frame[[*names]].to_numpy(float)
-        wrong = frame["participant_id"].isna().to_numpy() | np.isnan(numbers).any(axis=1)
-        if whole:
-            wrong |= (numbers != np.floor(numbers)).any(axis=1)
-        for line in np.flatnonzero(wrong).tolist():
-            name = frame["participant_id"].iloc[line]
-            content = ", ".join("n/a" if pd.isna(v) else f"{v:g}" for v in numbers[line])
-            content = f"{'n/a' if pd.isna(name) else name}, {content}"
-            problems.add(
-                f"{path}: line {line + 2} holds {content}; expected a participant_id and three "
-                f"{'whole voxel indices' if whole else 'positions in millimetres'} ({', '.join(names)}). Correct or "
-                "remove the line."
-            )
-    problems.raise_if_any()
-    who = ["participant_id", *(["session_id"] if "session_id" in frame else [])]
-    return frame[[*who, *(name for names in found for name in names)]].astype(
-        {name: int for names in found if names is VOXEL for name in names}
-    )
 
 
 def labels_to_canonical(

@@ -25,7 +25,7 @@ class Counting:
 
     Attributes
     ----------
-    layout : {"authors", "table", ""}
+    layout : {"authors", "bids", "table", ""}
         How they were imported; empty where it is not known.
     base : {0, 1}
         What the first voxel is called.
@@ -35,7 +35,7 @@ class Counting:
         Role of the file whose voxels they were said to count; empty where nobody said.
     """
 
-    layout: Literal["authors", "table", ""] = ""
+    layout: Literal["authors", "bids", "table", ""] = ""
     base: int = 0
     axes: LabelAxes = "voxel"
     on: str = ""
@@ -61,7 +61,7 @@ def counting_of(record: Mapping[str, Any] | None) -> Counting:
     """How a table of marks was imported, from its provenance."""
     said = record["parameters"] if record is not None and record.get("step") == "import" else {}
     layout, base, axes = said.get("layout"), said.get("label_base", 0), said.get("label_axes", "voxel")
-    if layout not in ("authors", "table") or base not in (0, 1) or axes not in LABEL_AXES:
+    if layout not in ("authors", "bids", "table") or base not in (0, 1) or axes not in LABEL_AXES:
         return Counting()
     return Counting(layout, base, axes, str(said.get("marks_on") or ""))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,19 @@ from ..names import nfc, shown
 from ..schema import FLAGS, VOLUMES, Range, is_text, kind_of
 from .files import check_file
 
-__all__ = ["as_number", "read_tsv", "tsv_text", "write_tsv"]
+__all__ = ["ANY_SIGN", "Line", "as_number", "read_tsv", "table_of", "tsv_text", "write_tsv"]
+
+ANY_SIGN = "\t;,"
+"""What may stand between cells of a table that somebody brings; of several in its first line the first of these."""
+
+Line: TypeAlias = tuple[int, list[str]]
+"""The number of a line, from 1, and its cells."""
 
 _MOST_NAMES = 40
 
 _NOTHING = {"n/a", ""}
 _LARGEST = 1 << 28
+_LONGEST_LINE = 1 << 16
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How the files of Excel and LibreOffice begin."""
 _DIGITS = set("0123456789+-")
@@ -33,7 +40,12 @@ _MOST_DIGITS = 18
 
 
 def read_tsv(
-    path: Path, columns: Sequence[str] = (), *, may_lack: Collection[str] = (), any_case: Collection[str] = ()
+    path: Path,
+    columns: Sequence[str] = (),
+    *,
+    may_lack: Collection[str] = (),
+    heading: Callable[[str], str] = str,
+    between: str = "\t",
 ) -> pd.DataFrame:
     """Read a table and check that it has the columns asked for.
 
@@ -44,8 +56,10 @@ def read_tsv(
         Columns that must be there; others are kept. Identifiers and numbers among them must be given in every row.
     may_lack : collection of str
         But of these some or all may be n/a.
-    any_case : collection of str
-        Columns that are known whether or not they are written in capitals; for tables that somebody brings.
+    heading : callable
+        The name of a column from its heading; for tables that somebody brings.
+    between : str
+        Signs that may stand between cells; see `ANY_SIGN`.
 
     Returns
     -------
@@ -62,12 +76,34 @@ def read_tsv(
         If it is not a table, a column is missing or stands twice, or a cell does not hold what its column does in
         every table: a number in its range, one of some words.
     """
-    lines = _lines(path)
+    return table_of(path, _lines(path, between), columns, may_lack=may_lack, heading=heading)
+
+
+def table_of(
+    path: Path | str,
+    lines: Sequence[Line],
+    columns: Sequence[str] = (),
+    *,
+    may_lack: Collection[str] = (),
+    heading: Callable[[str], str] = str,
+    called: str = "line",
+) -> pd.DataFrame:
+    """A table from its lines, the first of which are its headings; see :func:`read_tsv`.
+
+    Parameters
+    ----------
+    path : Path or str
+        What messages begin with.
+    lines : sequence of Line
+        At least one.
+    called : str
+        What messages call a line.
+    """
     names = [nfc(name.strip()) for name in lines[0][1]]
-    names = [name.casefold() if name.casefold() in any_case else name for name in names]
+    names = [heading(name) for name in names]
     for line, cells in lines[1:]:
         if len(cells) != len(names):
-            raise _no_table(path, f"line {line} has {len(cells)} cells, the header {len(names)}")
+            raise _no_table(path, f"{called} {line} has {len(cells)} cells, the header {len(names)}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: column {', '.join(map(shown, twice))} stands twice. Name every column differently.")
@@ -91,14 +127,14 @@ def read_tsv(
             for (line, _), text in zip(lines[1:], texts, strict=True):
                 if needed if text in _NOTHING else not kind.fit(_column(name, [text])):
                     problems.add(
-                        f"{path}: line {line}: {name} is {shown(text)}; expected {kind}{', or n/a' * (not needed)}. "
-                        "Correct it."
+                        f"{path}: {called} {line}: {name} is {shown(text)}; expected {kind}"
+                        f"{', or n/a' * (not needed)}. Correct it."
                     )
     problems.raise_if_any()
     return pd.DataFrame(frame)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def _lines(path: Path, between: str) -> list[Line]:
     """Number and cells of each line, without empty ones at the end; there is at least one.
 
     Raises
@@ -109,7 +145,10 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t", strict=True)
+            first = file.readline(_LONGEST_LINE)
+            file.seek(0)
+            sign = next((sign for sign in between if sign in first), between[0])
+            reader = csv.reader(file, delimiter=sign, strict=True)
             lines = [(reader.line_num, cells) for cells in reader]
     except OSError as error:
         raise MissingError(f"{path}: cannot be read ({error.strerror}). Check the file's permissions.") from error
@@ -165,7 +204,7 @@ def _composed(name: str, text: str) -> str:
     return text if name in VOLUMES or text.isascii() else nfc(text)
 
 
-def _no_table(path: Path, why: str) -> DataError:
+def _no_table(path: Path | str, why: str) -> DataError:
     return DataError(
         f"{path}: not a tab-separated table ({why}). Write it again as TSV in UTF-8, with one header line that names "
         "every column and as many cells in each line."

@@ -7,8 +7,8 @@ class is imported to show its options, so that what is heavy is imported where i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..io.nifti import Grid
 
-__all__ = ["Found", "Marks", "Scan", "Source", "Way", "marks_on", "unmarked"]
+__all__ = ["Found", "Marks", "Scan", "Source", "Way", "marks_on", "settled", "unmarked"]
 
 Way: TypeAlias = "Callable[[Grid], NDArray[np.int_]]"
 """A way of counting: the (n, 3) voxels on the closest canonical axes that marks are, if they count on a grid."""
@@ -154,3 +154,22 @@ def unmarked(*, silent: bool = False) -> Any:
         choices=("patient", "read", "control"),
         silent=silent,
     )
+
+
+def settled(scan: Scan, unmarked: str, looked_at: Collection[str]) -> Scan:
+    """A scan with what :func:`unmarked` says of it where it has no mark and nothing else says what it is.
+
+    Parameters
+    ----------
+    scan : Scan
+    unmarked : {"patient", "read", "control"}
+    looked_at : collection of str
+        Subjects of whom somebody has written down that they have no microbleed, too.
+    """
+    facts = dict(scan.facts)
+    read = scan.subject in looked_at
+    alone = scan.marks is None
+    facts.setdefault("group", "control" if alone and not read and unmarked == "control" else "patient")
+    if alone and facts["group"] == "patient" and (read or unmarked == "read"):
+        facts.setdefault("read", "yes")
+    return replace(scan, facts=facts)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import DataError, MissingError, Problems
 from ..names import SCANNER, safe_id, shown
 from ..recipe import Recipe, option
-from .base import Found, Scan, Source, marks_on, unmarked
+from .base import Found, Scan, Source, settled, unmarked
+from .marks.base import MarkOptions
 
 if TYPE_CHECKING:
     from ..io.bids_files import BidsImage, Sidecars
@@ -38,7 +39,7 @@ class BidsChoice(Recipe):
 
 
 @dataclass(frozen=True)
-class Bids(BidsChoice, Source):
+class Bids(BidsChoice, MarkOptions, Source):
     """Make a study from a BIDS FOLDER.
 
     Of each subject and session the magnitude and the phase are taken, in anat or swi: part-mag and part-phase (or
@@ -47,29 +48,32 @@ class Bids(BidsChoice, Source):
     acquisitions could be meant they are listed, and --entity says which.
 
     Subjects are called sub-01 or sub-01_ses-2; sessions of one person are known as such. Scanner and echo time come
-    from the sidecars.
+    from the sidecars. Marks are given with --marks, as to `cmbtk import table`.
 
     \b
     Examples:
       cmbtk import bids /data/ds003990 -o study
       cmbtk import bids /data/ds003990 --entity acq=highres --entity run=1 -o study
+      cmbtk import bids /data/ds003990 --marks /data/ds003990/derivatives/labels -o study
     """
 
     name: ClassVar[str] = "bids"
     place: ClassVar[str] = "folder"
 
-    label_base: int = option(0, "What i, j, k of the marks call the first voxel along an axis.", choices=(0, 1))
-    marks_on: str | None = marks_on()
     unmarked: Literal["patient", "read", "control"] = unmarked()
 
     def find(self, place: Path) -> Found:
+        from .marks.gather import with_marks
+
         notes: list[str] = []
-        scans = find_scans(place, self, notes)
-        if self.unmarked == "control":
-            scans = [replace(scan, facts={**scan.facts, "group": "control"}) for scan in scans]
-        if self.unmarked == "read":
-            scans = [replace(scan, facts={**scan.facts, "read": "yes"}) for scan in scans]
-        return Found(scans, notes=notes)
+        gathered = with_marks(find_scans(place, self, notes), self, place)
+        return Found(
+            [settled(scan, self.unmarked, gathered.looked_at) for scan in gathered.scans],
+            gathered.wrong,
+            gathered.tables,
+            labels=gathered.labels or None,
+            notes=[*gathered.notes, *notes],
+        )
 
 
 def scans_in(

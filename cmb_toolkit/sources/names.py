@@ -101,6 +101,7 @@ def name_marks(marks: Path, points: pd.DataFrame, subjects: Sequence[str], table
         name = safe_id(str(given)) or str(given)
         full = with_session(name, str(session)) if SESSION.fits(session) and not split_session(name)[1] else name
         mine = [full] if full in subjects else [name] if name in subjects else of_person.get(full, [])
+        mine = mine or _as_numbers(full, subjects)
         if len(mine) == 1:
             found.append(mine[0])
         else:
@@ -117,6 +118,15 @@ def name_marks(marks: Path, points: pd.DataFrame, subjects: Sequence[str], table
             f"({', '.join(of_person[one][:5])}). Say which one was marked: by its full name, or in a column session_id."
         )
     return pd.Series(found, index=points.index, dtype=object)
+
+
+def _as_numbers(name: str, subjects: Sequence[str]) -> list[str]:
+    """The subjects whose number this is, where a spreadsheet made 7 of 007."""
+    number = name.removeprefix("sub-")
+    if not number.isdecimal():
+        return []
+    persons = [(split_session(subject)[0].removeprefix("sub-"), subject) for subject in subjects]
+    return [subject for person, subject in persons if person.isdecimal() and int(person) == int(number)]
 
 
 def guess_resolution(affine: ArrayLike) -> str:

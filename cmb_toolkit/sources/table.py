@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import DataError, Problems
 from ..names import RESOLUTION, SCANNER, safe_id, shown
-from ..recipe import option
-from ..schema import MARKS_ON, PARTICIPANTS, VOLUMES, VOXEL, WORLD
-from .base import Found, Marks, Scan, Source, Way, marks_on, unmarked
+from ..schema import MARKS_ON, PARTICIPANTS, VOLUMES
+from .base import Found, Scan, Source, settled, unmarked
+from .marks.base import MarkOptions
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
-
-    from ..io.nifti import Grid
 
 __all__ = ["Table"]
 
@@ -27,7 +22,7 @@ _LONGEST_ECHO_MS = 10_000
 
 
 @dataclass(frozen=True)
-class Table(Source):
+class Table(MarkOptions, Source):
     """Make a study from a TABLE of files, tab-separated, one line a subject.
 
     Its columns are participant_id (letters and digits, never a name), magnitude and phase (NIfTI files, relative to
@@ -41,103 +36,63 @@ class Table(Source):
     Several scans of one person are called sub-01_ses-1, sub-01_ses-2, or have a column session_id beside the same
     participant_id, or names of their own and the same person_id: then no fold has them in two sets.
 
-    The marks have participant_id (and session_id where that is needed) and either i, j, k (voxel along the file's own
-    axes) or x_mm, y_mm, z_mm (world). A column marks_on of the TABLE says which file i, j, k count on, where --marks-on
-    does not fit all subjects.
+    Marks in a table or Excel file have participant_id (and session_id where that is needed) and either i, j, k (voxel
+    along the file's own axes), x_mm, y_mm, z_mm (world) or slice, x, y; files of one subject, or sheets, are called
+    after it, or named in a column marks of the TABLE. How each was understood is printed. A column marks_on of the
+    TABLE says which file i, j, k count on, where --marks-on does not fit all subjects.
 
     \b
-    Example:
+    Examples:
       printf 'participant_id\\tmagnitude\\tphase\\n01\\tmag.nii.gz\\tphase.nii.gz\\n' > scans.tsv
-      cmbtk import table scans.tsv --marks marks.tsv -o study
+      cmbtk import table scans.tsv --marks marks.xlsx -o study
+      cmbtk import table scans.tsv --marks slicer/ --marks sub-07_labels.nii.gz -o study
     """
 
     name: ClassVar[str] = "table"
     place: ClassVar[str] = "table"
 
-    marks: Path | None = option(None, "Table of the microbleeds' positions.")
-    label_base: int = option(0, "What i, j, k of the marks call the first voxel along an axis.", choices=(0, 1))
-    marks_on: str | None = marks_on()
     unmarked: Literal["patient", "read", "control"] = unmarked(silent=True)
 
     def find(self, place: Path) -> Found:
-        import pandas as pd
-
-        from ..io.marks import read_marks
-        from ..io.tables import read_tsv
+        from ..io.spelling import on_disk
+        from ..io.tables import ANY_SIGN, read_tsv
         from ..study.persons import same_person_hints
-        from .names import name_marks
+        from .marks.gather import with_marks
 
-        known = [*PARTICIPANTS.names, "marks_on"]
-        frame = read_tsv(place, ["participant_id"], any_case=known)
+        known = [*PARTICIPANTS.names, "marks_on", "marks"]
+        heading = {name.casefold(): name for name in known}
+        frame = read_tsv(
+            place, ["participant_id"], heading=lambda name: heading.get(name.casefold(), name), between=ANY_SIGN
+        )
         if frame.empty:
             raise DataError(f"{place}: holds no subject. Write one line per subject below the header.")
         rows = _rows(place, frame, known)
-        points = read_marks(self.marks) if self.marks is not None else pd.DataFrame({"participant_id": []})
         subjects = [row["participant_id"] for row in rows]
-        points["participant_id"] = name_marks(self.marks or place, points, subjects, place)
-        _settle_unmarked(rows, set(points["participant_id"]), self.unmarked)
+        gathered = with_marks(
+            [_scan(place, row) for row in rows],
+            self,
+            place,
+            own={row["participant_id"]: on_disk(place.parent / str(row["marks"])) for row in rows if "marks" in row},
+            on={row["participant_id"]: row["marks_on"] for row in rows if "marks_on" in row},
+        )
         hints = same_person_hints(frame, subjects, PARTICIPANTS.columns)
-        wrong = Problems()
-        for row in rows:
-            if row["group"] == "control" and row["participant_id"] in set(points["participant_id"]):
-                wrong.add(
-                    f"{place}: control {row['participant_id']} has marks in {self.marks}. Make it a patient, or remove "
-                    "them."
-                )
         return Found(
-            [self._scan(place, row, points[points["participant_id"] == row["participant_id"]]) for row in rows],
-            wrong,
-            {"table": place, **({"marks": self.marks} if self.marks is not None else {})},
+            [settled(scan, self.unmarked, gathered.looked_at) for scan in gathered.scans],
+            gathered.wrong,
+            {"table": place, **gathered.tables},
+            labels=gathered.labels or None,
             left_out=sorted(set(frame.columns) - set(known)),
-            notes=[f"Warning: {place}: {hint}." for hint in hints],
+            notes=[*gathered.notes, *(f"Warning: {place}: {hint}." for hint in hints)],
         )
 
-    def _scan(self, table: Path, row: Mapping[str, Any], points: pd.DataFrame) -> Scan:
-        """A subject and its marks, of the line that tells of it."""
-        from ..io.spelling import on_disk
 
-        subject = row["participant_id"]
-        volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
-        facts = {name: value for name, value in row.items() if name not in (*VOLUMES, "participant_id", "marks_on")}
-        if points.empty:
-            return Scan(subject, facts, volumes)
-        world = points[[*WORLD]].to_numpy(float) if "x_mm" in points else None
-        marks = Marks(
-            f"{self.marks}: {subject}",
-            [f"{self.marks}: line {line + 2}" for line in points.index],
-            {"": self._way(points, world)},
-            # places in the world are the same in every file
-            row.get("marks_on", self.marks_on) if "i" in points else next(kind for kind in volumes if kind in MARKS_ON),
-            world if "i" in points else None,
-        )
-        return Scan(subject, facts, volumes, marks)
+def _scan(table: Path, row: Mapping[str, Any]) -> Scan:
+    """A subject, of the line that tells of it."""
+    from ..io.spelling import on_disk
 
-    def _way(self, points: pd.DataFrame, world: NDArray[np.float64] | None) -> Way:
-        if "i" in points:
-            return partial(_counted, points[[*VOXEL]].to_numpy(int) - self.label_base)
-        assert world is not None
-        return partial(_nearest, world)
-
-
-def _counted(voxels: NDArray[np.int_], grid: Grid) -> NDArray[np.int_]:
-    from ..io.marks import voxels_to_canonical
-
-    return voxels_to_canonical(voxels, grid.shape, grid.affine)
-
-
-def _nearest(world_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.int_]:
-    from ..io.marks import world_to_canonical
-
-    return world_to_canonical(world_mm, grid.shape, grid.affine)
-
-
-def _settle_unmarked(rows: Iterable[dict[str, Any]], marked: set[str], unmarked: str) -> None:
-    """Fill in what subjects are of whom the table does not say."""
-    for row in rows:
-        alone = row["participant_id"] not in marked
-        row.setdefault("group", "control" if alone and unmarked == "control" else "patient")
-        if alone and unmarked == "read" and row["group"] == "patient":
-            row.setdefault("read", "yes")
+    volumes = {kind: on_disk(table.parent / str(row[kind])) for kind in VOLUMES if kind in row}
+    others = (*VOLUMES, "participant_id", "marks_on", "marks")
+    return Scan(row["participant_id"], {name: value for name, value in row.items() if name not in others}, volumes)
 
 
 def _rows(table: Path, frame: pd.DataFrame, known: Sequence[str]) -> list[dict[str, Any]]:

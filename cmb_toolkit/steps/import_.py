@@ -54,7 +54,7 @@ def import_(
     Parameters
     ----------
     source : Source
-        For example ``Table(marks=Path("marks.tsv"))``, see :data:`cmb_toolkit.sources.registry.SOURCES`.
+        For example ``Table(marks=(Path("marks.tsv"),))``, see :data:`cmb_toolkit.sources.registry.SOURCES`.
     place : Path
         The folder or the table that it looks at.
     out : Path

@@ -14,7 +14,7 @@ from ..io.marks import NEAR_VOXEL, canonical_grid, inside
 from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
 from ..schema import MARKS_ON
 
-__all__ = ["common_grid", "far_from_world", "mark_problems", "place_marks", "read_grids"]
+__all__ = ["common_grid", "far_from_world", "grid_problem", "mark_problems", "place_marks", "read_grids"]
 
 
 def read_grids(volumes: Mapping[str, Path]) -> dict[str, Grid]:
@@ -26,21 +26,26 @@ def read_grids(volumes: Mapping[str, Path]) -> dict[str, Grid]:
     """
     grids = {role: read_grid(path) for role, path in volumes.items()}
     first, *others = grids
-    one = canonical_grid(*grids[first][:2])
     for role in others:
-        two = canonical_grid(*grids[role][:2])
-        if one[0] != two[0]:
-            raise DataError(
-                f"{volumes[first]} and {volumes[role]}: shapes {_times(grids[first].shape)} and "
-                f"{_times(grids[role].shape)} disagree. "
-                "Volumes of a subject must lie on one grid; resample or export one of them again."
-            )
-        if not (apart := grids_apart(*one, two[1])) <= GRID_TOLERANCE:
-            raise DataError(
-                f"{volumes[first]} and {volumes[role]}: their corners lie up to {apart:.3g} voxels apart, so their "
-                "voxels are not in the same places. Export both from the same scan with the same converter."
-            )
+        if problem := grid_problem(grids[first], grids[role]):
+            raise DataError(f"{volumes[first]} and {volumes[role]}: {problem}")
     return grids
+
+
+def grid_problem(first: Grid, second: Grid) -> str:
+    """What keeps two files from having the same voxels, in whatever order they are stored; empty where nothing does."""
+    one, two = canonical_grid(*first[:2]), canonical_grid(*second[:2])
+    if one[0] != two[0]:
+        return (
+            f"shapes {_times(first.shape)} and {_times(second.shape)} disagree. Volumes of a subject must lie on one "
+            "grid; resample or export one of them again."
+        )
+    if not (apart := grids_apart(*one, two[1])) <= GRID_TOLERANCE:
+        return (
+            f"their corners lie up to {apart:.3g} voxels apart, so their voxels are not in the same places. Export "
+            "both from the same scan with the same converter."
+        )
+    return ""
 
 
 def common_grid(grids: Mapping[str, Grid]) -> tuple[tuple[int, int, int], NDArray[np.float64]]:

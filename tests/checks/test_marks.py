@@ -72,7 +72,7 @@ def cohort(folder, written, *, seed=0, subjects=2, marks=3, axes=("RAS",), base=
         folder / "marks.tsv",
     )
     out = folder / "study"
-    source = Table(marks=folder / "marks.tsv", label_base=base)
+    source = Table(marks=(folder / "marks.tsv",), label_base=base)
     import_(source, folder / "scans.tsv", out, on_progress=quiet)
     return Study(out)
 

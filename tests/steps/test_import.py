@@ -1,6 +1,7 @@
 """`cmbtk import`: the authors' layout and tables of files become a study; what is wrong is named."""
 
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -33,8 +34,9 @@ def import_authors(folder, out, *, on_progress, notes=None, problems=None, **opt
     return import_(Authors(**options), folder, out, on_progress=on_progress, notes=notes, problems=problems)
 
 
-def import_table(table, out, *, on_progress, notes=None, problems=None, **options):
-    return import_(Table(**options), table, out, on_progress=on_progress, notes=notes, problems=problems)
+def import_table(table, out, *, on_progress, notes=None, problems=None, marks=(), **options):
+    files = (marks,) if isinstance(marks, Path) else marks
+    return import_(Table(marks=files, **options), table, out, on_progress=on_progress, notes=notes, problems=problems)
 
 
 def volume(path, shape=SHAPE, affine=LPS, value=None):

@@ -1,0 +1,1 @@
+"""Marks as people have them: a reader for each format, and whose marks each file holds."""
