@@ -15,17 +15,17 @@ from .grid import Window, to_voxel, windows, zooms
 from .overview import RADIUS_MM, outlines, slabs
 from .packed import Packed, pack
 from .templates import render
-from .words import CLASSES, LIGHTS, class_of, emptiness, number, probability, sizes
+from .words import CLASSES, LIGHTS, class_of, emptiness, likely, number, probability, sizes
 
 __all__ = ["MOST_PICTURED", "scan_page"]
 
 MOST_PICTURED = 50
 """So many lesions have crops: more would make the page larger than a mail takes."""
 
-_THICK_MM = 10.0  # of a minimum-intensity projection
+_THICK_MM = 10.0  # of a minimum-intensity projection in the viewer
 _WORLD = ("x_mm", "y_mm", "z_mm")
 
-_TITLES = {"swi": "SWI", "phase": "Phase, paramagnetic bright", "minip": "minIP, 10 mm"}
+_TITLES = {"swi": "SWI", "phase": "Phase, paramagnetic bright", "minip": "minIP"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def scan_page(page: ScanPage) -> str:
         HTML, below 3 MB.
     """
     shown = page.shown
+    thick = max(1, round(_THICK_MM / zooms(shown)[2]))
     seen = windows(shown)
     packed = pack(shown, seen["swi"])
     count = len(page.lesions)
@@ -73,6 +74,7 @@ def scan_page(page: ScanPage) -> str:
         simulated="simulated" in page.trained_on.lower(),
         count=count,
         sizes=sizes([float(value) for value in page.lesions["diameter_mm"]]),
+        likely=likely([float(value) for value in page.lesions["probability"]]),
         classes=CLASSES,
         chosen=class_of(count),
         emptiness="" if count else emptiness(page.candidates, page.rejected),
@@ -85,7 +87,8 @@ def scan_page(page: ScanPage) -> str:
         slabs=slabs(shown, seen["minip"], {line.id: line.voxel for line in lesions}),
         outlines=outlines(shown, seen),
         packed=packed,
-        about=_about(packed, {"finding": lesions, "near miss": rejected}, shown),
+        thick_mm=thick * zooms(shown)[2],
+        about=_about(packed, {"finding": lesions, "near miss": rejected}, thick),
     )
 
 
@@ -120,7 +123,7 @@ def _words(flags: Any) -> tuple[str, ...]:
     return tuple(flag.strip() for flag in flags.split(";") if flag.strip()) if isinstance(flags, str) else ()
 
 
-def _about(packed: Packed, lines: Mapping[str, list[_Line]], shown: Shown) -> dict[str, Any]:
+def _about(packed: Packed, lines: Mapping[str, list[_Line]], thick: int) -> dict[str, Any]:
     """What the viewer must know besides the volume."""
     marks = [
         {
@@ -140,6 +143,6 @@ def _about(packed: Packed, lines: Mapping[str, list[_Line]], shown: Shown) -> di
         "white": packed.white,
         "slices": packed.slices,
         "world": packed.world,
-        "thick": max(1, round(_THICK_MM / zooms(shown)[2])),
+        "thick": thick,
         "marks": marks,
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-__all__ = ["CLASSES", "LIGHTS", "best", "class_of", "emptiness", "number", "probability", "sizes"]
+__all__ = ["CLASSES", "LIGHTS", "best", "class_of", "emptiness", "likely", "number", "probability", "sizes"]
 
 LIGHTS = {
     "green": "Within the model's range",
@@ -49,6 +49,13 @@ def sizes(diameters: Sequence[float]) -> str:
     )
     # who looks for small and large ones wants to read 0; the other two are exceptions
     return ", ".join(f"{n} {words}" for place, (words, n) in enumerate(classes) if n or (place < 2 and len(diameters)))
+
+
+def likely(probabilities: Sequence[float]) -> str:
+    """How many of some findings are true by their calibrated probabilities; empty where one has none."""
+    if not probabilities or any(math.isnan(value) for value in probabilities):
+        return ""
+    return f"expected to be true by their probabilities: {sum(probabilities):.1f}"
 
 
 def best(table: pd.DataFrame) -> tuple[str, float]:

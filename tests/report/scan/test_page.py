@@ -218,6 +218,13 @@ def test_numbers_of_a_lesion():
     assert f"slice 13 {x:.1f}, {y:.1f}, {z:.1f}" in said
 
 
+def test_the_probabilities_say_how_many_are_expected_to_be_true():
+    page = scan(findings=2)
+    assert "kept of 37 candidates; expected to be true by their probabilities: 1.7" in text_of(scan_page(page))
+    page.lesions.loc[0, "probability"] = np.nan
+    assert "expected to be" not in text_of(scan_page(page))
+
+
 def test_the_mask_is_shown_on_the_head_where_it_is_given():
     plain = Tags(scan_page(scan()))
     assert len(plain.named("polygon")) == 2 * 3
