@@ -11,7 +11,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,22 +161,30 @@ def _unpack(path: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            names = [member.filename for member in members]
-            for member in members:
-                kind = stat.S_IFMT(member.external_attr >> 16)
-                if (
-                    member.filename not in _LARGEST
-                    or names.count(member.filename) > 1
-                    or kind not in (0, stat.S_IFREG)
-                    or member.compress_type != zipfile.ZIP_STORED
-                    or member.file_size != member.compress_size
-                    or member.file_size > _LARGEST[member.filename]
-                ):
-                    raise DataError(f"{path}: holds {member.filename[:80]!r}, or in a way, as no model does. {_AGAIN}")
-            for member in members:
+            foreign = _foreign(members)
+            for member in [] if foreign else members:
                 target = folder / member.filename
                 target.parent.mkdir(exist_ok=True)
                 with archive.open(member) as source, target.open("wb") as out:
                     shutil.copyfileobj(source, out, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: is neither a model's folder nor its zip ({str(error)[:100]}). {_AGAIN}") from error
+    if foreign:
+        raise DataError(f"{path}: holds {foreign[:80]!r}, or in a way, as no model does. {_AGAIN}")
+
+
+def _foreign(members: Sequence[zipfile.ZipInfo]) -> str:
+    """A member that no model has; empty where all are a model's."""
+    names = [member.filename for member in members]
+    for member in members:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if (
+            member.filename not in _LARGEST
+            or names.count(member.filename) > 1
+            or kind not in (0, stat.S_IFREG)
+            or member.compress_type != zipfile.ZIP_STORED
+            or member.file_size != member.compress_size
+            or member.file_size > _LARGEST[member.filename]
+        ):
+            return member.filename or "a file without a name"
+    return ""

@@ -65,7 +65,7 @@ def fit(content: Content, spacing: Sequence[float], shape: Sequence[int], echo_t
     """
     own = np.asarray(spacing, float)
     sides = [np.asarray(grid.voxel_mm) for grid in content.grids]
-    nearest = int(np.argmin([np.abs(np.log(own / side)).max() for side in sides]))
+    nearest = int(np.argmin([np.linalg.norm(np.log(own / side)) for side in sides]))
     grid, ratio = content.grids[nearest], own / sides[nearest]
     same = bool((np.abs(ratio - 1) <= _SAME).all())
     voxel = tuple(float(side) for side in (own if same else sides[nearest]))

@@ -67,7 +67,7 @@ def described(
     DataFrame
         :data:`cmb_toolkit.schema.LESIONS`.
     """
-    world = table[[*WORLD]].to_numpy(float).reshape(-1, 3)
+    world = table[[*WORLD]].to_numpy(float).reshape(-1, 3).round(2)
     voxels = apply_affine(np.linalg.inv(file_affine), world)
     core = without_rim(scan.cleaned.mask, _EDGE_MM, scan.spacing)
     holding = np.clip(np.rint(table[[*VOXEL]].to_numpy(float)).astype(int), 0, np.array(core.shape) - 1)
@@ -92,7 +92,7 @@ def described(
         kept=table["score"] >= threshold,
         flags=flags,
     )
-    done[[*WORLD]] = world.round(2)
+    done[[*WORLD]] = world
     scores = ("confidence", "network_probability", "score", "probability")
     return done.assign(**{name: [float(f"{value:.4g}") for value in done[name]] for name in scores})[LESIONS.names]
 
