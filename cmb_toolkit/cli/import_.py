@@ -35,12 +35,13 @@ def command() -> None:
     """Make a study from scans and marks that you have.
 
     A study is a folder with a table of its subjects, a table of their microbleeds, and room for everything that the
-    later steps make. The scans stay where they are. `authors` takes the folder layout of the paper's authors, `table`
-    any other, from a table of files.
+    later steps make. The scans stay where they are. `bids` takes a BIDS folder, `authors` the folder layout of the
+    paper's authors, `table` any other, from a table of files. Marks come from tables, Excel, 3D Slicer or label maps.
 
     \b
     Examples:
       cmbtk import authors /data/yonsei -o study
+      cmbtk import bids /data/ds003990 --marks marks.xlsx -o study
       cmbtk import table scans.tsv --marks marks.tsv -o study
     """
 
@@ -72,14 +73,15 @@ def _import(source: Source, place: Path, out: Path) -> None:
         import_(source, place, out, on_progress=on_progress, notes=notes, problems=problems)
     for note in notes:
         click.echo(note)
-    _summary(out)
+    _summary(out, place if source.place == "table" else out / "participants.tsv")
     problems.raise_if_any(_LEFT_OUT)
 
 
 _LEFT_OUT = "These subjects were left out of the study. Mend their scans and import again, or go on without them."
 
 
-def _summary(out: Path) -> None:
+def _summary(out: Path, table: Path) -> None:
+    """Say what the study holds; what an option cannot say for single subjects is written into the table."""
     from ..io.publish import read_record
     from ..study.cohort import read_microbleeds, read_participants
     from ..study.layout import Study
@@ -102,14 +104,14 @@ def _summary(out: Path) -> None:
         click.echo(
             f"Warning: nobody has read the scans of {len(nobody)} patient{'s' * (len(nobody) > 1)} ({_first(nobody)}), "
             "so that without a mark they are not known to have no microbleed: they are excluded from folds and counts. "
-            "Say --unmarked read, or `yes` in the column read, if they were read; --unmarked control, or the column "
-            "group, if they are healthy."
+            "Say --unmarked read if they were read, --unmarked control if they are healthy; of single subjects the "
+            f"columns read and group of {table} say it."
         )
     if "other" in counts:
         click.echo(
             f"Note: the voxels of {counts['other']} scans are neither HR's (0.5x0.5x2 mm) nor LR's (0.8x0.8x2 mm); "
             "their resolution is called `other`, and they will share one detector. "
-            "Say --resolution NAME or fill the column resolution."
+            f"Say --resolution NAME, or fill the column resolution of {table}."
         )
     left_out = (read_record(study.participants) or {}).get("left_out")
     if isinstance(left_out, int) and left_out:

@@ -18,8 +18,8 @@ __all__ = ["BidsImage", "Sidecars", "images", "is_bids"]
 
 _IMAGE = re.compile(r"((?:[a-zA-Z]+-[0-9a-zA-Z+]+_)+)([0-9a-zA-Z]+)\.nii(?:\.gz)?", re.ASCII)
 _SIDECAR = re.compile(r"((?:[a-zA-Z]+-[0-9a-zA-Z+]+_)*)([0-9a-zA-Z]+)\.json", re.ASCII)
-_FOLDERS = ("anat", "swi")
-"""Where a gradient echo may lie; the second is of a proposal that was never taken up, and is much used."""
+_FOLDERS = ("anat", "swi", "")
+"""Where a gradient echo may lie: swi is of a proposal that was never taken up, and is met; and some leave it out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def is_bids(folder: Path) -> bool:
 
 
 def images(root: Path) -> Iterator[BidsImage]:
-    """Every NIfTI file in the folders ``anat`` and ``swi`` of subjects and their sessions, in the order of their names.
+    """Every NIfTI file of subjects and their sessions in ``anat``, in ``swi`` and beside them, in the order of names.
 
     Links count whether or not what they lead to is there: of a data set that was not fetched whole they lead nowhere.
 
@@ -74,7 +74,8 @@ def _image(root: Path, path: Path, match: re.Match[str], labels: Mapping[str, st
             raise DataError(
                 f"{path}: is called {key}-{entities[key]}, and lies in a folder of {where}. Rename one of them."
             )
-    return BidsImage(path, {**labels, **entities, "datatype": path.parent.name, "suffix": match[2]})
+    datatype = {"datatype": path.parent.name} if path.parent.name in _FOLDERS else {}
+    return BidsImage(path, {**labels, **entities, **datatype, "suffix": match[2]})
 
 
 class Sidecars:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import CmbError, DataError, Problems
 from ..model import LABEL_AXES, LabelAxes
-from ..names import RESOLUTION
 from ..recipe import option
-from .base import Found, Marks, Scan, Source, Way, marks_on, unmarked
+from .base import Found, Marks, Scan, Source, Way, marks_on, resolution, unmarked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +57,7 @@ class Authors(Source):
         choices=LABEL_AXES,
     )
     marks_on: str | None = marks_on()
-    resolution: str | None = option(
-        None,
-        "Name for the resolution of all subjects.  [default: HR, LR or other, by the voxel size]",
-        names=RESOLUTION,
-    )
+    resolution: str | None = resolution()
     unmarked: Literal["patient", "read", "control"] = unmarked()
     keep_names: bool = option(False, "Keep the files' names as identifiers instead of sub-001, sub-002 ...")
     key: Path | None = option(
@@ -73,7 +68,9 @@ class Authors(Source):
     def find(self, place: Path) -> Found:
         from ..io.authors import find_authors_files
         from .names import kept_names, numbered
+        from .places import check_place
 
+        check_place(place, self.name)
         files = find_authors_files(place)
         notes = [_beside_the_sheets(place, files, self.unmarked)] if files.unread else []
         names = list(files.volumes)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..errors import Problems
+from ..names import RESOLUTION
 from ..recipe import Recipe, option
 from ..schema import MARKS_ON
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..io.nifti import Grid
 
-__all__ = ["Found", "Marks", "Scan", "Source", "Way", "marks_on", "settled", "unmarked"]
+__all__ = ["Found", "Marks", "Scan", "Source", "Way", "marks_on", "resolution", "settled", "unmarked"]
 
 Way: TypeAlias = "Callable[[Grid], NDArray[np.int_]]"
 """A way of counting: the (n, 3) voxels on the closest canonical axes that marks are, if they count on a grid."""
@@ -156,17 +157,31 @@ def unmarked(*, silent: bool = False) -> Any:
     )
 
 
-def settled(scan: Scan, unmarked: str, looked_at: Collection[str]) -> Scan:
-    """A scan with what :func:`unmarked` says of it where it has no mark and nothing else says what it is.
+def resolution(*, silent: bool = False) -> Any:
+    """The option that names the resolution of all subjects."""
+    return option(
+        None,
+        "Name for the resolution of all subjects of whom nothing else says it.  [default: HR, LR or other, by the "
+        "voxel size]",
+        names=RESOLUTION,
+        silent=silent,
+    )
+
+
+def settled(scan: Scan, resolution: str | None, unmarked: str, looked_at: Collection[str]) -> Scan:
+    """A scan with what options say of it where nothing else does.
 
     Parameters
     ----------
     scan : Scan
+    resolution : str, optional
     unmarked : {"patient", "read", "control"}
     looked_at : collection of str
         Subjects of whom somebody has written down that they have no microbleed, too.
     """
     facts = dict(scan.facts)
+    if resolution is not None:
+        facts.setdefault("resolution", resolution)
     read = scan.subject in looked_at
     alone = scan.marks is None
     facts.setdefault("group", "control" if alone and not read and unmarked == "control" else "patient")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ..errors import DataError, MissingError, Problems
 from ..names import SCANNER, safe_id, shown
 from ..recipe import Recipe, option
-from .base import Found, Scan, Source, settled, unmarked
+from .base import Found, Scan, Source, resolution, settled, unmarked
 from .marks.base import MarkOptions
 
 if TYPE_CHECKING:
@@ -60,15 +60,18 @@ class Bids(BidsChoice, MarkOptions, Source):
     name: ClassVar[str] = "bids"
     place: ClassVar[str] = "folder"
 
+    resolution: str | None = resolution(silent=True)
     unmarked: Literal["patient", "read", "control"] = unmarked()
 
     def find(self, place: Path) -> Found:
         from .marks.gather import with_marks
+        from .places import check_place
 
+        check_place(place, self.name)
         notes: list[str] = []
         gathered = with_marks(find_scans(place, self, notes), self, place)
         return Found(
-            [settled(scan, self.unmarked, gathered.looked_at) for scan in gathered.scans],
+            [settled(scan, self.resolution, self.unmarked, gathered.looked_at) for scan in gathered.scans],
             gathered.wrong,
             gathered.tables,
             labels=gathered.labels or None,
@@ -176,7 +179,7 @@ def _of_subjects(folder: Path, choice: BidsChoice, participants: Collection[str]
     from .acquisitions import check_entities, of_entities
 
     if not is_bids(folder):
-        raise MissingError(f"{folder}: is no BIDS folder: it has no folders sub-... . Check the path.")
+        raise MissingError(f"{folder}: is no BIDS folder: no folder sub-... in it. Check the path.")
     found = list(images(folder))
     wanted = {name.removeprefix("sub-") for name in participants}
     lost = wanted - {image.entities["sub"] for image in found}

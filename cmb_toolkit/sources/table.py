@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ..errors import DataError, Problems
 from ..names import RESOLUTION, SCANNER, safe_id, shown
 from ..schema import MARKS_ON, PARTICIPANTS, VOLUMES
-from .base import Found, Scan, Source, settled, unmarked
+from .base import Found, Scan, Source, resolution, settled, unmarked
 from .marks.base import MarkOptions
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Table(MarkOptions, Source):
     name: ClassVar[str] = "table"
     place: ClassVar[str] = "table"
 
+    resolution: str | None = resolution(silent=True)
     unmarked: Literal["patient", "read", "control"] = unmarked(silent=True)
 
     def find(self, place: Path) -> Found:
@@ -58,7 +59,9 @@ class Table(MarkOptions, Source):
         from ..io.tables import ANY_SIGN, read_tsv
         from ..study.persons import same_person_hints
         from .marks.gather import with_marks
+        from .places import check_place
 
+        check_place(place, self.name)
         known = [*PARTICIPANTS.names, "marks_on", "marks"]
         heading = {name.casefold(): name for name in known}
         frame = read_tsv(
@@ -77,7 +80,7 @@ class Table(MarkOptions, Source):
         )
         hints = same_person_hints(frame, subjects, PARTICIPANTS.columns)
         return Found(
-            [settled(scan, self.unmarked, gathered.looked_at) for scan in gathered.scans],
+            [settled(scan, self.resolution, self.unmarked, gathered.looked_at) for scan in gathered.scans],
             gathered.wrong,
             {"table": place, **gathered.tables},
             labels=gathered.labels or None,

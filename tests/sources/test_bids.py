@@ -50,6 +50,7 @@ PLACES = {
     "QSMxT": ("anat/sub-05_part-mag_MEGRE", "anat/sub-05_part-phase_MEGRE"),
     "BEP004": ("swi/sub-05_part-mag_GRE", "swi/sub-05_part-phase_GRE"),
     "QSM consensus": ("anat/sub-05_acq-Monopolar_part-mag_GRE", "anat/sub-05_acq-Monopolar_part-phase_GRE"),
+    "no datatype": ("sub-05_part-mag_T2starw", "sub-05_part-phase_T2starw"),
     "capitals": ("anat/sub-05_part-mag_SWI", "anat/sub-05_part-phase_SWI"),
     "small letters": ("anat/sub-05_run-1_part-mag_swi", "anat/sub-05_run-1_part-phase_swi"),
     "Montreal MPN": ("anat/sub-05_acq-m_rec-ASPIRE_part-mag_MEGRE", "anat/sub-05_acq-m_rec-ASPIRE_part-phase_MEGRE"),
@@ -202,7 +203,7 @@ def test_sessions_and_participants(tree):
 
 
 def test_what_is_no_bids_folder_or_holds_no_phase(tree, tmp_path):
-    with pytest.raises(MissingError, match="no folders sub-"):
+    with pytest.raises(MissingError, match="no folder sub-"):
         scans_in(tmp_path)
     with pytest.raises(MissingError, match="nobody has magnitude and phase"):
         scans_in(tree("sub-1/anat/sub-1_T2starw.nii.gz", "sub-1/anat/sub-1_T1w.nii.gz"))

@@ -211,7 +211,7 @@ def refused(authors, tmp_path, error, *parts, **options):
 
 
 def test_not_the_authors_layout(authors, tmp_path):
-    refused(tmp_path / "nowhere", tmp_path, MissingError, "nowhere: no such folder")
+    refused(tmp_path / "nowhere", tmp_path, MissingError, "nowhere: not found")
     refused(authors / "Data", tmp_path, MissingError, "no folder Data", "KIM", "cmbtk import table")
     for path in (authors / "Data").rglob("*.nii.gz"):
         path.rename(path.with_name("img_" + path.name[:3] + "x.nii.gz"))

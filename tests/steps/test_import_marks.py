@@ -130,3 +130,21 @@ def test_a_label_map_of_another_scan_names_both(scans, tmp_path):
     path = tmp_path / "01.nii.gz"
     with pytest.raises(DataError, match=f"{path}: sub-01: label map and scan: shapes 6 x 8 x 5 and 6 x 8 x 4 disagree"):
         import_(Table(marks=(path,)), scans, tmp_path / "study", on_progress=lambda *_: None)
+
+
+@pytest.mark.parametrize("source", ["table", "bids"])
+def test_what_is_advised_at_the_end_can_be_done(scans, tmp_path, source):
+    place = scans
+    if source == "bids":
+        place = tmp_path / "ds"
+        for part in ("mag", "phase"):
+            volume(place / "sub-01" / "anat" / f"sub-01_part-{part}_T2starw.nii.gz", None)
+    lines = scans.read_text("utf-8").splitlines()
+    scans.write_text("\n".join([f"{lines[0]}\tresolution", *(f"{line}\tn/a" for line in lines[1:])]), "utf-8")
+    said = run(source, place, "-o", tmp_path / "study")
+    table = scans if source == "table" else tmp_path / "study" / "participants.tsv"
+    assert f"of single subjects the columns read and group of {table} say it" in said
+    run(source, place, "--unmarked", "read", "--resolution", "mine", "-o", tmp_path / "study")
+    participants = read_participants(Study.open(tmp_path / "study"))
+    assert set(participants["resolution"]) == {"mine"}
+    assert set(participants["read"]) == {"yes"}
