@@ -390,6 +390,7 @@ LOOKED_AT = Table(
         "brain_ml": "Volume of the brain mask [ml]",
         "slices": "Number",
         "voxel_mm": "Size of a voxel",
+        "learned_from": "Whether the model has learned from this very scan",
         "reasons": "Why it is not green, or why it was not looked at",
     }
 )

@@ -15,8 +15,14 @@ from .recipes import recipe_options
 
 @click.command()
 @click.argument("cell", type=click.Path(path_type=Path))
+@click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Table of microbleeds (participant_id, x_mm, y_mm, z_mm), to count what CELL stands for then: a folder of "
+    "`cmbtk detect`, or any detector's table of candidates.",
+)
 @recipe_options(Evaluating)
-def command(cell: Path, **asked: Any) -> None:
+def command(cell: Path, truth: Path | None, **asked: Any) -> None:
     """Count hits, misses and false positives of one CELL (STUDY/cells/NAME) and draw them.
 
     Works after stage 1, and counts stage 2 once it has run. Writes CELL/evaluation: metrics.json (counts, 95 %
@@ -24,10 +30,17 @@ def command(cell: Path, **asked: Any) -> None:
     for every threshold, a montage, and a picture of every microbleed found or missed and of the most convincing false
     positives. Refuses a cell that learned from a subject it is tested on.
 
+    With --truth it counts what a model found in scans of your own (`cmbtk detect`), or what another detector found: a
+    table with participant_id, x_mm, y_mm, z_mm and confidence of each candidate is enough.
+
     \b
-    Example:
+    Examples:
       cmbtk evaluate demo/cells/slab_swi+cphase-averaged_fold-1 --distance-mm 3
+      cmbtk evaluate results --truth marks.tsv
     """
+    if truth is not None:
+        _findings(cell, truth, Evaluating(**asked))
+        return
     from ..steps.evaluate import evaluate
     from ..study.layout import Study
     from ..study.results import read_result
@@ -57,3 +70,24 @@ def command(cell: Path, **asked: Any) -> None:
         for source in searched.unknown:
             click.echo(f"Not known: who {source} was trained on.")
     click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {quoted(cell.parent.parent)}")
+
+
+def _findings(found: Path, truth: Path, recipe: Evaluating) -> None:
+    """Count findings that are no cell's."""
+    from ..steps.evaluate_findings import evaluate_findings
+
+    counted = evaluate_findings(found, truth, recipe)
+    names = {"stage1": "all candidates", "overall": "those kept"}
+    click.echo(f"{found}, {counted.rule.label}:")
+    for each in counted.evaluation.stages:
+        if each.stage in names:
+            counts = each.counts
+            low, high = each.intervals["sensitivity"]
+            hits = f"{counts.tp} of {counts.tp + counts.fn} microbleeds ({100 * counts.sensitivity:.1f} %"
+            click.echo(f"  {names[each.stage]}: {hits}, 95 % interval {100 * low:.0f} to {100 * high:.0f}),")
+            click.echo(
+                f"    {counts.fp} false positives in {counts.subjects} subjects ({counts.fp_per_subject:.2f} each)"
+            )
+    for note in counted.notes:
+        click.echo(f"Note: {note}.", err=True)
+    click.echo(f"Numbers: {counted.folder}")

@@ -19,6 +19,7 @@ from ..imaging.clean import Acquired, UnusableError
 from ..imaging.recipe import Preprocessing
 from ..io.bids import echo_time_ms
 from ..io.nifti import Volume, read_mask
+from ..io.publish import sha256
 from ..schema import VOXEL, WORLD
 from ..study.nameless import without_names
 from ..study.scan import Images, Scan, acquisition, read_images
@@ -47,6 +48,10 @@ class Looked:
         All candidates, :data:`cmb_toolkit.schema.LESIONS`.
     regions : list of Extent
         The dark region of each.
+    slice_axis : int
+        Which axis of the scan's file counts its slices.
+    learned_from : bool
+        Whether the model has learned from this very scan.
     fit : Fit
         With all that makes it amber or red.
     warnings : tuple of str
@@ -59,6 +64,8 @@ class Looked:
     on: OnGrid
     table: pd.DataFrame
     regions: list[Extent]
+    slice_axis: int
+    learned_from: bool
     fit: Fit
     warnings: tuple[str, ...]
     acquisition: Mapping[str, Any]
@@ -96,10 +103,20 @@ def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting)
     lesions = described(on, table, regions, content.points[recipe.operating].threshold, own.file_affine, axis)
     notes = [f"{image}: {text}" if image else text for image, text in on.cleaned.notes]
     warnings = [*images.warnings, *method_doubts(scan, own.zooms, cleaning.echo), *notes, *doubts]
+    known = _digest(scan) in content.learned.digests
+    if known:
+        fitted = fitted.doubted("the model has learned from this very scan: what it finds there says nothing of it")
     if not whole:
         fitted = fitted.doubted("the brain is larger than the model's image, and its border was not looked at")
     nameless = tuple(dict.fromkeys(without_names(text, scan.files) for text in warnings))
-    return Looked(own, on, lesions, regions, fitted, nameless, acquired)
+    return Looked(own, on, lesions, regions, axis, known, fitted, nameless, acquired)
+
+
+def _digest(scan: Scan) -> str:
+    """By which a model knows a scan again."""
+    path = scan.phase or scan.real
+    assert path is not None  # a scan has one of them
+    return sha256(path)
 
 
 def _of_scan(cleaning: Preprocessing, scan: Scan) -> Preprocessing:

@@ -10,15 +10,17 @@ import numpy as np
 from .. import __version__
 from ..bundle.card import expected
 from ..bundle.files import Bundle
+from ..imaging.swi import minip
 from ..io.checkout import commit
 from ..report.scan.content import ScanPage, Shown
+from ..report.scan.grid import slice_numbers
 from .recipe import Detecting
 from .scan import Looked
 
 __all__ = ["page_of", "summary_of"]
 
 _NEAR_MISSES = 5
-_SIMULATED = "simulated scans: its figures say nothing about patients"
+_MINIP_MM = 10.0
 
 
 def summary_of(name: str, looked: Looked, bundle: Bundle, recipe: Detecting) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def summary_of(name: str, looked: Looked, bundle: Bundle, recipe: Detecting) -> 
         "learned_from": content.learned.kind,
         "operating": recipe.operating,
         "threshold": content.points[recipe.operating].threshold,
+        "learned_from_this_scan": looked.learned_from,
         "range": looked.fit.light,
         "reasons": list(looked.fit.reasons),
         "findings": len(kept),
@@ -82,7 +85,7 @@ def page_of(
     return ScanPage(
         subject=str(summary["subject"]),
         model=bundle.title,
-        trained_on=_SIMULATED if learned.kind == "simulated" else f"{learned.kind} scans of {learned.persons} persons",
+        trained_on=f"{learned.kind} scans" + ("" if learned.kind == "simulated" else f" of {learned.persons} persons"),
         light=looked.fit.light,
         reasons=looked.fit.reasons,
         operating=recipe.operating,
@@ -92,7 +95,8 @@ def page_of(
         rejected=table[~table["kept"]].head(_NEAR_MISSES).reset_index(drop=True),
         candidates=len(table),
         quality=(
-            ("Phase", f"{cleaned.phase_unit}; sign {cleaned.phase_sign}"),
+            ("Phase", f"{cleaned.phase_unit}; shown with paramagnetic bright"),
+            ("Sign of the phase in the file", cleaned.phase_sign),
             ("Brain mask", f"{cleaned.brain_mask}, {cleaned.brain_ml:.0f} ml"),
         ),
         warnings=looked.warnings,
@@ -107,8 +111,10 @@ def page_of(
             looked.on.affine,
             cleaned.volumes["swi"],
             cleaned.volumes["phase"],
-            cleaned.volumes["minip"],
+            minip(cleaned.volumes["swi"], max(1, round(_MINIP_MM / looked.on.spacing[2])), cleaned.mask),
             cleaned.mask,
+            slice_numbers(looked.on.affine, cleaned.mask.shape, looked.own.file_affine, looked.slice_axis),
+            looked.on.head,
         ),
     )
 

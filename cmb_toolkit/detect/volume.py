@@ -30,11 +30,14 @@ class OnGrid:
         From its voxels to world coordinates [mm].
     resampled : bool
         Whether these are other voxels than the scan's own.
+    head : (i, j, k) array or None
+        What shows the anatomy, with all that is around the brain.
     """
 
     cleaned: Cleaned
     affine: NDArray[np.float64]
     resampled: bool
+    head: NDArray[np.float32] | None = None
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -69,7 +72,8 @@ def on_grid(
     UnusableError
     """
     if np.allclose(scan.spacing, voxel_mm, rtol=1e-6):
-        return OnGrid(clean(scan, recipe, mask, sign_is_known=sign_is_known, extract=extract), affine, False)
+        done = clean(scan, recipe, mask, sign_is_known=sign_is_known, extract=extract)
+        return OnGrid(done, affine, False, scan.structure)
     onto = regrid(scan, affine, voxel_mm, recipe)
     shape = onto.scan.phase.shape
 
@@ -90,7 +94,7 @@ def on_grid(
     if onto.scale is not None:
         done.phase_unit = onto.scale.unit
         done.notes += [("phase", warning) for warning in onto.scale.warnings]
-    return OnGrid(done, onto.affine, True)
+    return OnGrid(done, onto.affine, True, onto.scan.structure)
 
 
 def in_plane(

@@ -270,6 +270,7 @@ def _line(scan: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
         "brain_ml": scan["brain_ml"],
         "slices": scan["shape"][2],
         "voxel_mm": " x ".join(f"{side:.3g}" for side in scan["voxel_mm"]),
+        "learned_from": scan["learned_from_this_scan"],
         "reasons": "; ".join(scan["reasons"]) or None,
     }
 

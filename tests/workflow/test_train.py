@@ -1,0 +1,126 @@
+"""From clean scans to a model: every step, on scans so small and for so short that nothing is learned, and then on
+findings as a detector that has learned would have made them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cmb_toolkit.bundle.files import opened, verify
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.evaluation.recipe import Folding
+from cmb_toolkit.imaging.recipe import Preprocessing
+from cmb_toolkit.io.publish import read_record
+from cmb_toolkit.simulation.recipe import Simulating
+from cmb_toolkit.steps.model import try_it
+from cmb_toolkit.steps.preprocess import preprocess
+from cmb_toolkit.steps.simulate import simulate
+from cmb_toolkit.steps.split import split
+from cmb_toolkit.study.cohort import ALL_FOLD, read_fold, read_participants, roles_in
+from cmb_toolkit.study.layout import Study
+from cmb_toolkit.workflow.recipe import Naming, Training
+from cmb_toolkit.workflow.train import plan, train
+
+SHORT = Training(preset="small", quick=True, folds=2, max_batches=3, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    root = tmp_path_factory.mktemp("train") / "study"
+    quiet = {"on_progress": lambda *_: None}
+    simulate(
+        root, Simulating(resolution="tiny", subjects=4, healthy=0, microbleeds=3, difficulty="easy", seed=2), **quiet
+    )
+    preprocess(root, Preprocessing(brain_mask="none"), **quiet)
+    return root
+
+
+def as_learned(study, cell):
+    """Findings of a detector that sees every microbleed and little else."""
+    marks = pd.read_csv(study.microbleeds, sep="\t")
+    found = pd.read_csv(cell.findings, sep="\t", na_values="n/a")
+    places, names = found[["x_mm", "y_mm", "z_mm"]].to_numpy(), found["participant_id"]
+    rng = np.random.default_rng(0)
+    found["probability"] = rng.uniform(0.001, 0.05, len(found)).round(4)
+    for mark in marks.itertuples():
+        mine = np.flatnonzero((names == mark.participant_id) & (found["probability"] < 0.1))
+        if len(mine):
+            place = (mark.x_mm, mark.y_mm, mark.z_mm)
+            nearest = mine[np.linalg.norm(places[mine] - place, axis=1).argmin()]
+            found.loc[nearest, ["x_mm", "y_mm", "z_mm"]] = place
+            found.loc[nearest, "probability"] = round(rng.uniform(0.8, 0.99), 4)
+    found.to_csv(cell.findings, sep="\t", index=False, na_rep="n/a")
+
+
+@pytest.mark.slow
+def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
+    out = tmp_path / "ours.cmbtk"
+    with pytest.raises(DataError, match="no model to keep"):
+        train(clean, out, SHORT)
+    assert not out.exists()
+    study = Study(clean)
+    (cell,) = study.cells()
+    before = {path: path.stat().st_mtime_ns for path in (cell.weights, cell.cnn, cell.patches)}
+    as_learned(study, cell)
+    content = train(clean, out, SHORT, Naming(licence="CC0"))
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing was trained twice"
+    fold = read_fold(study, "1")
+    learners = [*fold.train, *fold.validation]
+    marks = pd.read_csv(study.microbleeds, sep="\t")["participant_id"]
+    assert content.learned.kind == "simulated"
+    assert content.learned.scans == len(learners)
+    assert content.learned.microbleeds == marks.isin(learners).sum()
+    assert content.learned.held_out_microbleeds == marks.isin(fold.test).sum()
+    assert content.points["balanced"].sensitivity[0] == 1
+    assert content.points["balanced"].false_positives[0] == 0
+    assert content.look.preprocessing["brain_mask"] == "none"
+    assert content.licence == "CC0"
+    records = [read_record(study.subject(subject)) for subject in learners]
+    phases = {each["sha256"] for record in records for each in record["sources"] if each["role"] == "phase"}
+    assert set(content.learned.digests) == phases
+    assert not any(subject in json.dumps(content.as_json()) for subject in learners)
+    with opened(out) as bundle:
+        assert verify(bundle, out) == 7
+    tried = try_it(out)
+    assert tried.worst == 0
+    run = CliRunner().invoke(cli, ["model", "show", str(out)])
+    assert "Learned from **simulated** scans" in run.output
+    packed = CliRunner().invoke(cli, ["model", "export", str(out), "-o", str(tmp_path / "ours.zip")])
+    assert packed.exit_code == 0, packed.output
+    assert "7 files" in CliRunner().invoke(cli, ["model", "verify", str(tmp_path / "ours.zip")]).output
+
+
+def test_a_plan_says_what_will_be_done(clean, tmp_path):
+    split(clean, Folding(folds=2), on_progress=lambda *_: None)
+    whole, quick = plan(clean, Training(preset="small")), plan(clean, SHORT)
+    assert (whole.folds, whole.last, whole.patients) == (("1", "2"), True, 4)
+    assert (quick.folds, quick.last) == (("1",), False)
+    assert whole.seconds > 100 * quick.seconds
+    run = CliRunner().invoke(cli, ["train", str(clean), "-o", str(tmp_path / "m.cmbtk"), "--plan", "--preset", "small"])
+    assert "2 folds with the network small, then one on everybody" in run.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_are_learned_from_in_the_last_training(clean):
+    split(clean, Folding(folds=2), on_progress=lambda *_: None)
+    study = Study(clean)
+    people = read_participants(study)
+    fold = roles_in(study, ALL_FOLD, people)
+    first = read_fold(study, "1")
+    assert set(fold.train) == {*first.train, *first.test}
+    assert fold.validation == first.validation
+    assert fold.test == ()
+    assert {*fold.train, *fold.validation} == set(people["participant_id"])
+
+
+def test_before_any_work_it_says_what_is_missing(clean, tmp_path):
+    raw = tmp_path / "raw"
+    simulate(raw, Simulating(resolution="tiny", subjects=2, healthy=0), on_progress=lambda *_: None)
+    with pytest.raises(MissingError, match="cmbtk preprocess"):
+        train(raw, tmp_path / "m.cmbtk")
+    (tmp_path / "mine.cmbtk").mkdir()
+    with pytest.raises(UsageError, match=r"mine\.cmbtk"):
+        train(clean, tmp_path / "mine.cmbtk", SHORT)
