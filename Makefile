@@ -51,13 +51,19 @@ define whole_method
 	$(CMBTK) stage2-classify $(CELL) --most-false 2
 	$(CMBTK) evaluate $(CELL)
 	$(CMBTK) figures $(STUDY)
+	$(CMBTK) model make $(CELL) -o $(STUDY)/demo.cmbtk
+	$(CMBTK) simulate $(STUDY)/new --resolution slab --subjects 1 --healthy 0 --difficulty easy --seed 99
+	$(CMBTK) detect $(STUDY)/demo.cmbtk --magnitude $(NEW)_part-mag_T2starw.nii.gz --phase $(NEW)_part-phase_T2starw.nii.gz -o $(STUDY)/result
 endef
 
 define show
 	@$(CMBTK) tables $(STUDY)
 	@echo "The study in $(STUDY)/ is done; its figures are in $(STUDY)/figures/. To have it made anew, remove the folder."
+	@echo "The model is $(STUDY)/demo.cmbtk. What it found in a scan that it never saw, to open in a browser:"
+	@echo "  $(CURDIR)/$(STUDY)/result/report.html"
 endef
 
+NEW = $(STUDY)/new/scans/sub-001/sub-001
 CELL = $(STUDY)/cells/slab_swi+cphase-averaged_fold-1
 DETECT := --threshold auto --most-false 40
 
