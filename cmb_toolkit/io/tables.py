@@ -45,6 +45,7 @@ def read_tsv(
     *,
     may_lack: Collection[str] = (),
     heading: Callable[[str], str] = str,
+    checked: Collection[str] | None = None,
     between: str = "\t",
 ) -> pd.DataFrame:
     """Read a table and check that it has the columns asked for.
@@ -58,6 +59,9 @@ def read_tsv(
         But of these some or all may be n/a.
     heading : callable
         The name of a column from its heading; for tables that somebody brings.
+    checked : collection of str, optional
+        Columns whose cells are held to what the column holds in every table; by default all. In tables that somebody
+        brings others may be called alike.
     between : str
         Signs that may stand between cells; see `ANY_SIGN`.
 
@@ -76,7 +80,7 @@ def read_tsv(
         If it is not a table, a column is missing or stands twice, or a cell does not hold what its column does in
         every table: a number in its range, one of some words.
     """
-    return table_of(path, _lines(path, between), columns, may_lack=may_lack, heading=heading)
+    return table_of(path, _lines(path, between), columns, may_lack=may_lack, heading=heading, checked=checked)
 
 
 def table_of(
@@ -86,6 +90,7 @@ def table_of(
     *,
     may_lack: Collection[str] = (),
     heading: Callable[[str], str] = str,
+    checked: Collection[str] | None = None,
     called: str = "line",
 ) -> pd.DataFrame:
     """A table from its lines, the first of which are its headings; see :func:`read_tsv`.
@@ -120,7 +125,7 @@ def table_of(
         texts = list(given) if name in VOLUMES else list(map(str.strip, given))
         frame[name] = _column(name, texts)
         kind = kind_of(name)
-        if kind is None:
+        if kind is None or (checked is not None and name not in checked):
             continue
         needed = name in columns and name not in may_lack and name not in VOLUMES
         if not kind.fit(frame[name]) or (needed and frame[name].isna().any()):

@@ -245,4 +245,4 @@ def _nearest(times: Mapping[str, float | None]) -> tuple[str, str]:
         )
     label = min(known, key=lambda label: abs(known[label] - _BEST_ECHO_MS))
     which = f"echo {label} ({known[label]:.3g} ms)"
-    return label, f"{len(times)} echoes the one nearest {_BEST_ECHO_MS:g} ms is taken: {which}"
+    return label, f"of {len(times)} echoes the one nearest {_BEST_ECHO_MS:g} ms is taken: {which}"

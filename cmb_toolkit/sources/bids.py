@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +132,7 @@ def find_scans(folder: Path, choice: BidsChoice, notes: list[str], participants:
     problems = Problems()
     scans: list[Scan] = []
     without: list[str] = []
-    echoes: Counter[str] = Counter()
+    echoes: dict[str, list[str]] = {}
     for name, images in _of_subjects(folder, choice, participants).items():
         if safe_id(name) is None:
             problems.add(f"{folder}: {shown(name)}: expected letters and digits after sub- and ses-. Rename it.")
@@ -150,7 +149,7 @@ def find_scans(folder: Path, choice: BidsChoice, notes: list[str], participants:
             f"{folder}: nobody has {needed}. Scans in any other order are taken from a table of files: `cmbtk import "
             "table --help`."
         )
-    notes += [f"Note: in {count} scan{'s' * (count > 1)}, of {said}." for said, count in echoes.items()]
+    notes += [f"Note: {said}, in {_some(names)}." for said, names in echoes.items()]
     if without:
         notes.append(f"Note: left out, as they have no {needed}: {_some(without)}.")
     dated = [scan.subject for scan in scans if re.search(r"ses-(19|20)\d\d[01]\d[0-3]\d$", scan.subject)]
@@ -205,7 +204,12 @@ def _as_wanted(label: str, value: str) -> bool:
 
 
 def _scan(
-    name: str, folder: Path, images: Sequence[BidsImage], choice: BidsChoice, sidecars: Sidecars, echoes: Counter[str]
+    name: str,
+    folder: Path,
+    images: Sequence[BidsImage],
+    choice: BidsChoice,
+    sidecars: Sidecars,
+    echoes: dict[str, list[str]],
 ) -> Scan | None:
     """The scan of a subject and session; None if there is none.
 
@@ -224,7 +228,7 @@ def _scan(
         return None
     echo = several[0].echo(choice.entity.get("echo"), sidecars)
     if echo.said:
-        echoes[echo.said] += 1
+        echoes.setdefault(echo.said, []).append(name)
     facts: dict[str, Any] = {}
     if echo.time_ms is not None:
         facts["echo_time_ms"] = round(echo.time_ms, 6)
@@ -244,4 +248,4 @@ def _scanner(acquisition: Mapping[str, Any]) -> str | None:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + " ..." * (len(names) > 5)
+    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +98,9 @@ def name_marks(marks: Path, points: pd.DataFrame, subjects: Sequence[str], table
     strangers: set[str] = set()
     several: set[str] = set()
     for given, session in zip(points["participant_id"], sessions, strict=True):
-        name = safe_id(str(given)) or str(given)
+        name = _of_number(safe_id(str(given)) or str(given), of_person)
         full = with_session(name, str(session)) if SESSION.fits(session) and not split_session(name)[1] else name
         mine = [full] if full in subjects else [name] if name in subjects else of_person.get(full, [])
-        mine = mine or _as_numbers(full, subjects)
         if len(mine) == 1:
             found.append(mine[0])
         else:
@@ -120,13 +119,17 @@ def name_marks(marks: Path, points: pd.DataFrame, subjects: Sequence[str], table
     return pd.Series(found, index=points.index, dtype=object)
 
 
-def _as_numbers(name: str, subjects: Sequence[str]) -> list[str]:
-    """The subjects whose number this is, where a spreadsheet made 7 of 007."""
-    number = name.removeprefix("sub-")
-    if not number.isdecimal():
-        return []
-    persons = [(split_session(subject)[0].removeprefix("sub-"), subject) for subject in subjects]
-    return [subject for person, subject in persons if person.isdecimal() and int(person) == int(number)]
+def _of_number(name: str, persons: Collection[str]) -> str:
+    """The name with the only person's number that is the same, where a spreadsheet made 7 of 007."""
+    person, session = split_session(name)
+    number = person.removeprefix("sub-")
+    if person in persons or not number.isdecimal():
+        return name
+    same = [
+        other for other in persons if (label := other.removeprefix("sub-")).isdecimal() and int(label) == int(number)
+    ]
+    found = same[0] if len(same) == 1 else person
+    return with_session(found, session) if session else found
 
 
 def guess_resolution(affine: ArrayLike) -> str:

@@ -65,7 +65,11 @@ class Table(MarkOptions, Source):
         known = [*PARTICIPANTS.names, "marks_on", "marks"]
         heading = {name.casefold(): name for name in known}
         frame = read_tsv(
-            place, ["participant_id"], heading=lambda name: heading.get(name.casefold(), name), between=ANY_SIGN
+            place,
+            ["participant_id"],
+            heading=lambda name: heading.get(name.casefold(), name),
+            checked=known,
+            between=ANY_SIGN,
         )
         if frame.empty:
             raise DataError(f"{place}: holds no subject. Write one line per subject below the header.")

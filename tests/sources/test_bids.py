@@ -113,8 +113,8 @@ def test_of_several_echoes_the_one_nearest_20_ms_by_inherited_sidecars(tree):
     assert (one.phase.name, one.echo_time_ms) == ("sub-1_echo-3_part-phase_MEGRE.nii.gz", 18)
     assert (two.magnitude.name, two.echo_time_ms) == ("sub-2_echo-4_part-mag_MEGRE.nii.gz", 19.9)
     assert notes == [
-        "Note: in 1 scan, of 4 echoes the one nearest 20 ms is taken: echo 3 (18 ms).",
-        "Note: in 1 scan, of 4 echoes the one nearest 20 ms is taken: echo 4 (19.9 ms).",
+        "Note: of 4 echoes the one nearest 20 ms is taken: echo 3 (18 ms), in sub-1.",
+        "Note: of 4 echoes the one nearest 20 ms is taken: echo 4 (19.9 ms), in sub-2.",
     ]
     one, two = scans_in(root, BidsChoice(entity={"echo": "01"}))
     assert one.phase.name == "sub-1_echo-1_part-phase_MEGRE.nii.gz"

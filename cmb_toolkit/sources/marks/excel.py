@@ -11,13 +11,11 @@ import pandas as pd
 from ...errors import DataError, Problems
 from ...io.tables import Line, table_of
 from ...io.workbook import Sheet, is_empty, is_numeric, open_workbook, shown_cells
-from ...schema import VOXEL, WORLD
-from .base import LABEL, MarkOptions, Reading
-from .rows import EXPECTED, column_of, counted_as, points_of, whole_place
+from ...schema import VOXEL
+from .base import MarkOptions, Reading
+from .rows import EXPECTED, KNOWN, column_of, counted_as, points_of, whole_place
 
 __all__ = ["read"]
-
-_KNOWN = ("participant_id", "session_id", *VOXEL, *WORLD, *LABEL)
 
 
 def read(path: Path, options: MarkOptions) -> Reading:
@@ -78,7 +76,7 @@ def _table(path: Path, sheet: Sheet) -> pd.DataFrame | None:
         )
     if sheet.hidden:
         raise DataError(f"{name} holds marks and is hidden. Show it, or remove it.")
-    columns = [n for n, heading in enumerate(_named(sheet, start)) if heading in _KNOWN]
+    columns = [n for n, heading in enumerate(_named(sheet, start)) if heading in KNOWN]
     problems = Problems()
     lines: list[Line] = [(start + 1, [str(sheet.rows[start][n]) for n in columns])]
     for n in range(start + 1, len(sheet.rows)):

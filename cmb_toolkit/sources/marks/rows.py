@@ -14,10 +14,13 @@ from ...io.tables import as_number
 from ...schema import VOXEL, WORLD
 from .base import LABEL, MarkOptions
 
-__all__ = ["EXPECTED", "column_of", "counted_as", "points_of", "whole_place"]
+__all__ = ["EXPECTED", "KNOWN", "column_of", "counted_as", "points_of", "whole_place"]
 
 EXPECTED = "i, j, k (voxel), x_mm, y_mm, z_mm (world) or slice, x, y"
 """What columns may say where a mark is."""
+
+KNOWN = ("participant_id", "session_id", *VOXEL, *WORLD, *LABEL)
+"""Columns that are taken; others may stand beside them."""
 
 _SAME = {
     **dict.fromkeys(

@@ -1,10 +1,12 @@
 """Marks as programs and people write them: each format read as it says, and placed on the scan."""
 
 import json
+from contextlib import suppress
 
 import nibabel as nib
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 from grids import grids
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 
 from cmb_toolkit.errors import CmbError, MissingError, Problems
+from cmb_toolkit.exports.labelmap import Labelmap
+from cmb_toolkit.exports.points import Points
 from cmb_toolkit.io.label_maps import read_lesions
 from cmb_toolkit.io.marks import canonical_grid, voxels_to_canonical
 from cmb_toolkit.io.nifti import Grid
@@ -202,6 +206,38 @@ def test_hostile_fcsv_files(tmp_path, content, told):
     assert told in refused(tmp_path, "sub-01.fcsv")
 
 
+@pytest.mark.parametrize(("columns", "sign"), [("l,p,s", (-1, -1, 1)), ("r,a,s", (1, 1, 1))])
+def test_the_table_that_slicer_exports(tmp_path, columns, sign):
+    lines = [f"label,{columns},defined,selected,visible,locked,description"]
+    for n, point in enumerate([*POINTS, (1, 1, 1), (2, 2, 2)]):
+        x, y, z = apply_affine(LPS, point) * sign
+        lines.append(f"F-{n},{x},{y},{z},{int(n != 2)},{int(n != 3)},1,0,")
+    (tmp_path / "sub-01.csv").write_text("\n".join(lines), "utf-8")
+    found, places = gathered(tmp_path)
+    assert places == {"sub-01": on_canonical(POINTS)}
+    assert f"3D Slicer points, {columns.upper().replace(',', '')}: 2 marks" in found.notes[0]
+    assert "1 point not placed left out (sub-01); 1 point not selected left out (sub-01)" in found.notes[0]
+    (tmp_path / "sub-01.csv").write_text(f"label,{columns}\nF,1,2,x\n", "utf-8")
+    assert "line 2 holds" in refused(tmp_path, "sub-01.csv")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["LPS", "Fiducial", "defined", "mm"])
+KEYS = st.sampled_from(
+    ["markups", "controlPoints", "position", "positionStatus", "selected", "type", "coordinateSystem"]
+)
+ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner), max_leaves=8)
+
+
+@given(ANYTHING, ANYTHING, ANYTHING)
+@settings(max_examples=60, deadline=None)
+def test_whatever_json_holds_is_taken_or_refused(tmp_path_factory, one, two, three):
+    path = tmp_path_factory.mktemp("any") / "sub-01.mrk.json"
+    for points in (one, [{"position": two, "positionStatus": three}], [one, {"position": [1, 2, 3], "selected": two}]):
+        path.write_text(json.dumps({"markups": [{"controlPoints": points, "coordinateSystem": three}]}), "utf-8")
+        with suppress(CmbError):
+            gathered(path.parent)
+
+
 # -- label maps ---------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +343,19 @@ def test_slicer_points_lead_back_to_their_voxels(tmp_path_factory, grid, data, s
     assert places.get("sub-01", []) == on_canonical(np.array(voxels, int).reshape(-1, 3), grid)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("sub-01.mrk.json", Points), ("sub-01.nii.gz", Labelmap)])
+def test_what_is_exported_is_read_back(tmp_path, name, kind):
+    """Findings as `cmbtk export` writes them."""
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.int16), LPS), tmp_path / "like.nii.gz")
+    canonical = on_canonical(POINTS)
+    affine = canonical_grid(SHAPE, LPS)[1]
+    findings = pd.DataFrame(canonical, columns=["i", "j", "k"])
+    findings[["x_mm", "y_mm", "z_mm"]] = apply_affine(affine, findings.to_numpy())
+    findings = findings.assign(id=[1, 2], candidate_id=["sub-01_cand-1", "sub-01_cand-2"], probability=0.9, kept=True)
+    kind().write(findings, tmp_path / "like.nii.gz", tmp_path / name)
+    assert gathered(tmp_path, [name])[1] == {"sub-01": canonical}
+
+
 # -- Excel and text -----------------------------------------------------------------------------------------------
 
 HEAD = ["Subject ID", "reader", "i", "j", "k"]
@@ -343,6 +392,19 @@ def test_a_file_of_one_subject_and_x_and_y_counted_otherwise(tmp_path):
     assert gathered(tmp_path, ["sub-01.xlsx"])[1] == {"sub-01": on_canonical(POINTS[:1])}
     excel(tmp_path / "sub-01.xlsx", Sheet1=[["slice", "x", "y"], [5, 4, 3]])
     assert gathered(tmp_path, ["sub-01.xlsx"], label_axes="array")[1] == {"sub-01": on_canonical(POINTS[:1])}
+
+
+def test_sessions_in_a_sheet(tmp_path):
+    """Of patients who were scanned once the session may be empty."""
+    rows = [["Patient", "Session", "i", "j", "k"], [1, 1, *POINTS[0]], [1, 2, *POINTS[1]], [2, None, *POINTS[0]]]
+    excel(tmp_path / "marks.xlsx", Marks=rows)
+    subjects = ["sub-01_ses-1", "sub-01_ses-2", "sub-02"]
+    one, two = on_canonical(POINTS[:1]), on_canonical(POINTS[1:])
+    assert gathered(tmp_path, ["marks.xlsx"], subjects)[1] == dict(zip(subjects, (one, two, one), strict=True))
+    excel(tmp_path / "marks.xlsx", **{"01_ses-2": [rows[0][2:], POINTS[0]], "2": [rows[0][2:], POINTS[1]]})
+    assert gathered(tmp_path, ["marks.xlsx"], subjects)[1] == {"sub-01_ses-2": one, "sub-02": two}
+    excel(tmp_path / "marks.xlsx", Marks=[rows[0], [1, None, *POINTS[0]]])
+    assert "has several scans" in refused(tmp_path, "marks.xlsx", subjects=subjects)
 
 
 def test_excel_that_cannot_be_understood(tmp_path):

@@ -58,3 +58,9 @@ def test_bad_marks_are_named(tmp_path, text, expected):
     with pytest.raises(DataError, match=expected) as caught:
         read_marks(tmp_path / "marks.tsv")
     assert "marks.tsv" in str(caught.value)
+
+
+def test_other_columns_may_hold_anything(tmp_path):
+    path = tmp_path / "marks.tsv"
+    path.write_text("participant_id\tlabel\tconfidence\ti\tj\tk\n1\tF-1\thigh\t1\t2\t3\n", "utf-8")
+    assert read_marks(path).to_dict("records") == [{"participant_id": "1", "i": 1, "j": 2, "k": 3}]
