@@ -1,4 +1,4 @@
-"""README's own lines ("On your own scans"), word by word, on simulated scans that know nothing of the simulator.
+"""README's own lines ("Step by step"), word by word, on simulated scans that know nothing of the simulator.
 
     python benchmarks/own_scans.py FOLDER [--subjects 12] [--seed 5] [--difficulty easy] [--cfg small]
 
@@ -30,7 +30,7 @@ BAR_SENSITIVITY, BAR_FALSE = 0.8, 4.0
 def lines() -> str:
     """The block of commands under README's heading."""
     text = (ROOT / "README.md").read_text("utf-8")
-    block = re.search(r"## On your own scans\n+```\n(.*?)```", text, re.DOTALL)
+    block = re.search(r"## Step by step\n.*?```\n(.*?)```", text, re.DOTALL)
     assert block is not None
     return block[1]
 
