@@ -11,6 +11,7 @@ from ..errors import Problems
 from ..imaging.recipe import Preprocessing
 from .options import JOBS
 from .progress import progress
+from .quoting import quoted
 from .recipes import recipe_options
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **asked: Any) 
     if summary.scans:
         show(summary, f"{study}/sub-*/")
     problems.raise_if_any()
+    click.echo(f"Next: cmbtk train {quoted(study)} -o NAME.cmbtk (step by step: cmbtk split {quoted(study)})")
 
 
 def show(summary: PreprocessSummary, where: str) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..errors import MissingError
+from ..extras import how_to_install
 from .anatomy import Builder, Head, Pose, warped
 from .grid import Grid
 from .shapes import partial_volume
@@ -48,8 +49,8 @@ def _template() -> tuple[Grid, dict[str, Array]]:
         from nilearn import datasets
     except ImportError as error:
         raise MissingError(
-            "the MNI152 anatomy needs nilearn, which is not installed. Install it with "
-            "`pip install 'cmb_toolkit[mni]'`, or use --anatomy procedural."
+            f"the MNI152 anatomy needs nilearn, which is not installed. Install it with "
+            f"`{how_to_install('mni')}`, or use --anatomy procedural."
         ) from error
     maps = {
         name: load(resolution=1)

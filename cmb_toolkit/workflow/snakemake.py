@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import CmbError, MissingError
+from ..extras import how_to_install
 from ..io.process import running
 
 __all__ = [
@@ -96,7 +97,7 @@ def need_snakemake(executor: str = "local") -> None:
         ("snakemake_executor_plugin_slurm", "slurm", "Snakemake's plugin for SLURM"),
     ):
         if (extra == "workflow" or executor == "slurm") and importlib.util.find_spec(module) is None:
-            raise MissingError(f"{what} is not installed. Install it with: pip install 'cmb_toolkit[{extra}]'")
+            raise MissingError(f"{what} is not installed. Install it with: {how_to_install(extra)}")
 
 
 def arguments(
@@ -190,7 +191,7 @@ def events(argv: Sequence[str], added: Mapping[str, str], said: Path, hold: int 
         said.open("wb") as rest,
         # it begins no other command while those that run tidy up
         running(
-            argv, Path(), cure="Install it again: pip install 'cmb_toolkit[workflow]'", stderr=rest.fileno(),
+            argv, Path(), cure=f"Install it again: {how_to_install('workflow')}", stderr=rest.fileno(),
             environment=added, hold=hold, grace_s=_GRACE_S,
         ) as process,
     ):  # fmt: skip

@@ -54,13 +54,16 @@ def test_arguments_here_and_on_a_cluster(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lacking", "executor", "extra"),
-    [("snakemake", "local", "workflow"), ("snakemake_executor_plugin_slurm", "slurm", "slurm")],
+    ("lacking", "executor", "package"),
+    [
+        ("snakemake", "local", "snakemake"),
+        ("snakemake_executor_plugin_slurm", "slurm", "snakemake-executor-plugin-slurm"),
+    ],
 )
-def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, lacking, executor, extra):
+def test_what_is_not_installed_is_named_with_how_to_get_it(monkeypatch, lacking, executor, package):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == lacking else found(name))
-    with pytest.raises(MissingError, match=rf"pip install 'cmb_toolkit\[{extra}\]'") as error:
+    with pytest.raises(MissingError, match=rf"pip install .*'{package}") as error:
         need_snakemake(executor)
     assert error.value.exit_code == 3
 
