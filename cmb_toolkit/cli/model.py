@@ -44,6 +44,9 @@ def command() -> None:
 def make(cell: Path, out: Path, judged: tuple[Path, ...], **asked: Any) -> None:
     """Make a model of the networks of CELL, which was classified.
 
+    Thresholds and calibration come from validation subjects, the figures that it carries from test subjects, of CELL or
+    of the cells given with --judged. `cmbtk train` does this after its last training.
+
     \b
     Example:
       cmbtk model make study/cells/HR_swi+cphase-averaged_fold-1 -o ours.cmbtk --licence CC-BY-4.0
@@ -58,7 +61,8 @@ def make(cell: Path, out: Path, judged: tuple[Path, ...], **asked: Any) -> None:
 @command.command("show", short_help="Say what a model is, from what it learned and what it reached.")
 @_MODEL
 def show(model: Path) -> None:
-    """Print the card of MODEL.
+    """Print the card of MODEL: from how many persons it learned and of what kind their scans were, what it reached on
+    others, which scans it is for, and where it fails.
 
     \b
     Example:
@@ -70,7 +74,8 @@ def show(model: Path) -> None:
 @command.command("verify", short_help="Compare a model's files with their checksums.")
 @_MODEL
 def verify(model: Path) -> None:
-    """Compare every file of MODEL with its checksum.
+    """Compare every file of MODEL with the checksum that it was made with, to see whether anything was lost or changed
+    on its way here. `cmbtk detect` does so each time.
 
     \b
     Example:
@@ -86,7 +91,8 @@ def verify(model: Path) -> None:
 @command.command("test", short_help="See whether a model finds here what it found where it was made.")
 @_MODEL
 def try_it(model: Path) -> None:
-    """Look at the small simulated scan in MODEL, and compare with what its maker found: less than a minute.
+    """Look at the small simulated scan in MODEL with both stages, and compare with what its maker found: less than a
+    minute. Other versions of Keras, or another processor, may compute a little otherwise.
 
     \b
     Example:
@@ -104,7 +110,8 @@ def try_it(model: Path) -> None:
 @_MODEL
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The file, a zip.")
 def export(model: Path, out: Path) -> None:
-    """Write MODEL as one file, to give away; `cmbtk detect` takes it as it is.
+    """Write MODEL as one file, a zip whose members are stored, to give away; `cmbtk detect` takes it as it is. The same
+    model is the same file each time.
 
     \b
     Example:

@@ -40,7 +40,8 @@ def _how(each: Parameter) -> dict[str, Any]:
         return how | {"multiple": True, "callback": _keys}
     if each.kind is None and each.many == 1:
         default = next((word for word, value in each.words.items() if value == default), default)
-    shown = said.otherwise or default not in (None, ())
+    default = None if default == () else default
+    shown = said.otherwise or default is not None
     return how | {"type": _type(each), "default": default, "show_default": shown, "multiple": each.many == 0}
 
 
