@@ -107,10 +107,11 @@ def _summary(out: Path, table: Path) -> None:
             "Say --unmarked read if they were read, --unmarked control if they are healthy; of single subjects the "
             f"columns read and group of {table} say it."
         )
-    if "other" in counts:
+    others = int(counts.get("other", 0))
+    if others:
         click.echo(
-            f"Note: the voxels of {counts['other']} scans are neither HR's (0.5x0.5x2 mm) nor LR's (0.8x0.8x2 mm); "
-            "their resolution is called `other`, and they will share one detector. "
+            f"Note: the voxels of {others} scan{'s' * (others > 1)} are neither HR's (0.5x0.5x2 mm) nor LR's "
+            "(0.8x0.8x2 mm); their resolution is called `other`, and they will share one detector. "
             f"Say --resolution NAME, or fill the column resolution of {table}."
         )
     left_out = (read_record(study.participants) or {}).get("left_out")

@@ -92,6 +92,11 @@ class Sidecars:
         self._folders: dict[Path, list[tuple[str, dict[str, str], str]]] = {}
         self._read: dict[Path, dict[str, Any]] = {}
 
+    @property
+    def read(self) -> list[Path]:
+        """Those that were read, in the order of their names."""
+        return sorted(self._read)
+
     def of(self, image: BidsImage) -> dict[str, Any]:
         """What the sidecars of an image say, from the BIDS folder down to its own; the nearest holds.
 

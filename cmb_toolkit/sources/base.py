@@ -88,7 +88,7 @@ class Found:
     tables : mapping of str to Path
         Files that say all this, by what they are: they stand in the provenance.
     labels : sequence of Path, optional
-        Such files whose names may be people's: they are known by their content alone.
+        Such files whose names may be people's: they are known by where they are and what they hold.
     left_out : int or sequence of str
         How many files, or which columns, were not taken.
     key : Path, optional

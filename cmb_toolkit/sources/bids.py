@@ -63,17 +63,19 @@ class Bids(BidsChoice, MarkOptions, Source):
     unmarked: Literal["patient", "read", "control"] = unmarked()
 
     def find(self, place: Path) -> Found:
+        from ..io.bids_files import Sidecars
         from .marks.gather import with_marks
         from .places import check_place
 
         check_place(place, self.name)
         notes: list[str] = []
-        gathered = with_marks(find_scans(place, self, notes), self, place)
+        sidecars = Sidecars(place)
+        gathered = with_marks(find_scans(place, self, sidecars, notes), self, place)
         return Found(
             [settled(scan, self.resolution, self.unmarked, gathered.looked_at) for scan in gathered.scans],
             gathered.wrong,
             gathered.tables,
-            labels=gathered.labels or None,
+            labels=[*gathered.labels, *sidecars.read] or None,
             notes=[*gathered.notes, *notes],
         )
 
@@ -112,9 +114,13 @@ def scans_in(
     DataError
         If several images of a subject and session could be meant.
     """
+    from ..io.bids_files import Sidecars
     from ..study.scan import Scan as ScanFiles
 
-    found = find_scans(folder, choice or BidsChoice(), [] if notes is None else notes, participants)
+    said: list[str] = []
+    found = find_scans(folder, choice or BidsChoice(), Sidecars(folder), said, participants)
+    if notes is not None:
+        notes += said
     taken = ("echo_time_ms", "echo")
     return [
         ScanFiles(x.subject, **x.volumes, **{name: x.facts[name] for name in taken if name in x.facts})  # type: ignore[arg-type]
@@ -122,13 +128,13 @@ def scans_in(
     ]
 
 
-def find_scans(folder: Path, choice: BidsChoice, notes: list[str], participants: Collection[str] = ()) -> list[Scan]:
-    """As :func:`scans_in`, with what participants.tsv says of them: scanner and echo."""
-    from ..io.bids_files import Sidecars
+def find_scans(
+    folder: Path, choice: BidsChoice, sidecars: Sidecars, notes: list[str], participants: Collection[str] = ()
+) -> list[Scan]:
+    """As :func:`scans_in`, with what participants.tsv says of them: scanner, echo and echo time."""
     from .acquisitions import SUFFIXES
 
     needed = f"magnitude and phase (part-phase; suffix {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; in anat or swi)"
-    sidecars = Sidecars(folder)
     problems = Problems()
     scans: list[Scan] = []
     without: list[str] = []

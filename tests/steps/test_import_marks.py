@@ -121,6 +121,9 @@ def test_marks_of_a_bids_folder(tmp_path):
     assert participants["scanner"].tolist() == ["Siemens Prisma"] * 2
     assert participants["echo_time_ms"].tolist() == [20, 20]
     assert participants["person_id"].tolist() == ["sub-01"] * 2
+    (root / "T2starw.json").write_text('{"EchoTime": 0.03}', "utf-8")
+    run("bids", root, "--marks", root / "derivatives" / "cmb", "-o", tmp_path / "study")
+    assert read_participants(study)["echo_time_ms"].tolist() == [30, 30], "what sidecars say is known again, or not"
 
 
 def test_a_label_map_of_another_scan_names_both(scans, tmp_path):

@@ -40,8 +40,7 @@ def read(path: Path, options: MarkOptions) -> Reading:
         )
     alone = [title for title, table in tables.items() if "participant_id" not in table]
     notes = [sheet.title for sheet in filled if sheet.title not in tables]
-    several = len(alone) > 1 or len(alone) < len(tables)
-    for title in alone if several else ():
+    for title in alone:
         tables[title] = tables[title].assign(sheet=title)
     points = pd.concat(tables.values(), ignore_index=True) if tables else pd.DataFrame({"where": []})
     kinds = {tuple(whole_place(list(table.columns))) for table in tables.values() if len(table)}
@@ -50,10 +49,10 @@ def read(path: Path, options: MarkOptions) -> Reading:
             f"{path}: its sheets say in different ways where marks are. Use the same headings in all of them."
         )
     counted = f", {counted_as(list(*kinds), options)}" if kinds else ""
-    layout = "" if not several else ", a sheet a subject" if len(alone) == len(tables) else ", sheets of all subjects"
-    if len(tables) == 1 and not alone:
-        layout = ", one sheet of all subjects"
     empty = [sheet.title for sheet in sheets if sheet not in filled]
+    layout = ", sheets of all subjects" if len(tables) > 1 else ", one sheet of all subjects"
+    if len(alone) == len(tables):
+        layout = ", a sheet a subject" if len(alone) + len(empty) > 1 else ", one sheet"
     return Reading(f"Excel{layout}{counted}", points, seen=(*alone, *empty), unread=tuple(notes))
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from ...errors import DataError
 from ...names import split_session
 
-__all__ = ["named_in", "subject_of_file"]
+__all__ = ["named_in", "subject_of_file", "titled"]
+
+_BY_DEFAULT = re.compile(r"(sheet|table|tabelle|tabellenblatt|blatt|feuil|hoja|foglio|page)\W*\d*\b", re.IGNORECASE)
+"""What programs call sheets by themselves, with a number that is nobody's."""
 
 
 def named_in(text: str, subjects: Sequence[str]) -> list[str]:
@@ -38,6 +41,15 @@ def named_in(text: str, subjects: Sequence[str]) -> list[str]:
         return found
 
     return named(exact=True) or named(exact=False)
+
+
+def titled(title: str, subjects: Sequence[str]) -> list[str]:
+    """The subjects whom the title of a sheet names.
+
+    >>> titled("Patient 1", ["sub-01"]), titled("Sheet 1", ["sub-01"])
+    (['sub-01'], [])
+    """
+    return named_in(title, subjects) if not _BY_DEFAULT.match(title) else []
 
 
 def subject_of_file(path: Path, root: Path, subjects: Sequence[str]) -> str | None:

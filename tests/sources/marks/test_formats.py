@@ -387,6 +387,21 @@ def test_a_sheet_a_subject(tmp_path):
     )
 
 
+def test_only_one_of_the_sheets_holds_marks(tmp_path):
+    rows = [["i", "j", "k"], POINTS[0]]
+    excel(tmp_path / "marks.xlsx", **{"01": [], "02": rows, "03": [], "Sheet 4": []})
+    subjects = [f"sub-0{n}" for n in range(1, 5)]
+    found, places = gathered(tmp_path, ["marks.xlsx"], subjects)
+    assert places == {"sub-02": on_canonical(POINTS[:1])}
+    assert found.looked_at == {"sub-01", "sub-02", "sub-03"}
+    excel(tmp_path / "marks.xlsx", **{"01": [], "02": []})
+    assert gathered(tmp_path, ["marks.xlsx"], subjects)[0].looked_at == {"sub-01", "sub-02"}
+    excel(tmp_path / "sub-04.xlsx", **{"Sheet 1": rows, "Sheet 2": []})
+    assert gathered(tmp_path, ["sub-04.xlsx"], subjects)[1] == {"sub-04": on_canonical(POINTS[:1])}
+    excel(tmp_path / "sub-04.xlsx", **{"01": rows})
+    assert "is of sub-04, and its sheet is called after sub-01" in refused(tmp_path, "sub-04.xlsx", subjects=subjects)
+
+
 def test_a_file_of_one_subject_and_x_and_y_counted_otherwise(tmp_path):
     excel(tmp_path / "sub-01.xlsx", Sheet1=[["x (mm)", "y (mm)", "z (mm)"], apply_affine(LPS, POINTS[0]).tolist()])
     assert gathered(tmp_path, ["sub-01.xlsx"])[1] == {"sub-01": on_canonical(POINTS[:1])}
@@ -450,6 +465,7 @@ def test_formats_beside_each_other_in_a_folder(tmp_path):
     (tmp_path / "marks" / "participants.tsv").write_text("participant_id\tage\n4\t70\n", "utf-8")
     (tmp_path / "marks" / "._P1_points.mrk.json").write_text("{", "utf-8")
     (tmp_path / "marks" / "readme.pdf").write_text("", "utf-8")
+    (tmp_path / "marks" / "labels.txt").write_text(f"{'#' * 48}\n# ITK-SnAP Label Description File\n", "utf-8")
     subjects = ["sub-P1", "sub-P2", "sub-03_ses-1", "sub-03_ses-2", "sub-4"]
     found, places = gathered(tmp_path, ["marks"], subjects)
     assert places == {
@@ -457,6 +473,9 @@ def test_formats_beside_each_other_in_a_folder(tmp_path):
         "sub-4": on_canonical(POINTS[:1]),
     }
     assert len(found.notes) == 3
+    nib.save(nib.Nifti1Image(np.random.default_rng(0).random(SHAPE), LPS), tmp_path / "marks" / "sub-03" / "swi.nii.gz")
+    with pytest.raises(CmbError, match=r"is no label map.*\nOf a folder every file is read"):
+        gathered(tmp_path, ["marks"], subjects)
 
 
 @pytest.mark.parametrize(

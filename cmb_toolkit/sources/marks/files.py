@@ -1,0 +1,121 @@
+"""Which files hold marks, and what reads each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import DataError, MissingError
+from ...io.files import read_bytes
+from ...registry import load
+from .base import MarkOptions, Reading
+from .registry import READERS
+
+__all__ = ["MarksFile", "files_of", "read_marks"]
+
+_MOST_FILES = 10_000
+_CHECK = "Check the path of the marks."
+_STANDARD = ("participants.tsv", "samples.tsv")
+"""Tables of a BIDS folder that hold no marks."""
+
+
+@dataclass(frozen=True)
+class MarksFile:
+    """A file of marks.
+
+    Attributes
+    ----------
+    path : Path
+    root : Path
+        The folder from which on its path may name a subject.
+    owners : tuple of str
+        Subjects of whom it was said to be.
+    found : bool
+        Whether it was found in a folder, perhaps among others.
+    """
+
+    path: Path
+    root: Path
+    owners: tuple[str, ...] = ()
+    found: bool = False
+
+
+def files_of(options: MarkOptions, own: Mapping[str, Path]) -> Iterator[MarksFile]:
+    """Each file of marks: those that were said to be of subjects, those that were given, those in folders.
+
+    Parameters
+    ----------
+    options : MarkOptions
+    own : mapping of str to Path
+        Subject -> the file of its marks.
+
+    Raises
+    ------
+    MissingError, DataError
+        If a folder holds no such file, or more than anybody marks.
+    """
+    owners: dict[Path, list[str]] = {}
+    for subject, path in own.items():
+        owners.setdefault(path, []).append(subject)
+    for path, mine in owners.items():
+        yield MarksFile(path, path.parent, tuple(mine))
+    for given in options.marks:
+        if not given.is_dir():
+            yield MarksFile(given, given.parent.parent)
+            continue
+        found = [path for path in _below(given) if _reader(path) is not None and not _is_none(path)]
+        if not found:
+            raise MissingError(f"{given}: holds no file of marks ({_endings()}). {_CHECK}")
+        yield from (MarksFile(path, given, found=True) for path in found)
+
+
+def _below(folder: Path) -> list[Path]:
+    """The files in a folder and its folders that are not hidden, in the order of their names.
+
+    Raises
+    ------
+    DataError
+        If there are more than anybody marks.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_file() and not any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts):
+            found.append(path)
+            if len(found) > _MOST_FILES:
+                raise DataError(f"{folder}: holds more than {_MOST_FILES:,} files. Give the folder of the marks alone.")
+    return sorted(found)
+
+
+def _is_none(path: Path) -> bool:
+    """Whether a table that lies among marks is known to be none: of BIDS, or the names of ITK-SNAP's labels."""
+    if path.name in _STANDARD or path.name.endswith(("_scans.tsv", "_sessions.tsv")):
+        return True
+    return path.suffix == ".txt" and b"ITK-SnAP" in read_bytes(path, _CHECK)[:200]
+
+
+def _reader(path: Path) -> str | None:
+    """Where the reader of a file is, by the longest ending that its name has."""
+    name = path.name.casefold()
+    fitting = [(len(end), place) for place, endings in READERS.values() for end in endings if name.endswith(end)]
+    return max(fitting)[1] if fitting else None
+
+
+def _endings() -> str:
+    return ", ".join(ending for _, endings in READERS.values() for ending in endings)
+
+
+def read_marks(path: Path, options: MarkOptions) -> Reading:
+    """The marks of a file, by the reader of its kind.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
+    place = _reader(path)
+    if place is None and not path.exists():
+        raise MissingError(f"{path}: not found. {_CHECK}")
+    if place is None:
+        raise DataError(f"{path}: no kind of file that marks are read from ({_endings()}). Save it as one of these.")
+    reading: Reading = load(place)(path, options)
+    return reading
