@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .content import Content, Grid
 
@@ -22,7 +23,7 @@ _COARSER, _MUCH_COARSER = 1.2, 2.0
 not show, no resampling brings back."""
 
 _FINER = 0.5
-_SLICES = 0.5
+_COVERED = 0.5
 _ECHO = 0.35
 
 
@@ -79,7 +80,13 @@ def fit(content: Content, spacing: Sequence[float], shape: Sequence[int], echo_t
         amber.append(f"{said}: larger, so that small microbleeds show less; the scan was resampled")
     elif ratio.min() < _FINER:
         amber.append(f"{said}: much smaller; the scan was averaged")
-    few = content.learned.slices[0] * _SLICES * grid.voxel_mm[2]
+    field, learned_field = own * shape, np.multiply(grid.voxel_mm[:2], grid.matrix)
+    if (field[:2] < _COVERED * learned_field).any():
+        amber.append(
+            f"a field of view of {_field(field)} mm, where the model learned from {_field(learned_field)} mm: a crop, "
+            "whose grey values are scaled by less than a brain"
+        )
+    few = content.learned.slices[0] * _COVERED * grid.voxel_mm[2]
     if shape[2] * own[2] < few:
         amber.append(f"covers {shape[2] * own[2]:.0f} mm, less than half of what the model learned from")
     times = content.learned.echo_times_ms
@@ -91,6 +98,10 @@ def fit(content: Content, spacing: Sequence[float], shape: Sequence[int], echo_t
                 f"look {'smaller' if echo_time_ms < low else 'larger'}"
             )
     return Fit(grid, voxel, "red" if red else "amber" if amber else "green", (*red, *amber))  # type: ignore[arg-type]
+
+
+def _field(sides: NDArray[np.float64]) -> str:
+    return f"{sides[0]:.0f} x {sides[1]:.0f}"
 
 
 def _span(times: tuple[float, float]) -> str:

@@ -36,3 +36,10 @@ def test_other_echo_times_and_few_slices_are_doubted():
     thin = fit(MODEL, (0.5, 0.5, 2.0), (448, 512, 5), 20.0)
     assert "covers 10 mm" in thin.reasons[0]
     assert thin.doubted("more").reasons[-1] == "more"
+
+
+def test_a_crop_is_doubted_and_a_narrow_field_of_view_is_not():
+    crop = fit(MODEL, (0.5, 0.5, 2.0), (50, 50, 30), 20.0)
+    assert crop.light == "amber"
+    assert "25 x 25 mm, where the model learned from 224 x 256 mm" in crop.reasons[0]
+    assert fit(MODEL, (0.5, 0.5, 2.0), (320, 400, 72), 20.0).light == "green"
