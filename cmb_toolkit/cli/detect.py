@@ -74,7 +74,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
     every = scans_at(scans, problems)
     with progress("Scans") as on_progress:
         summary = step.detect(model, every, out, recipe, jobs=jobs, on_progress=on_progress, problems=problems)
-    _show(summary, out)
+    show(summary, out, "index.html")
     problems.raise_if_any()
 
 
@@ -91,7 +91,8 @@ def _show_one(summary: DetectSummary) -> None:
     click.echo(f"Report      {scan['folder'] / 'report.html'}")
 
 
-def _show(summary: DetectSummary, out: Path) -> None:
+def show(summary: DetectSummary, out: Path, page: str = "") -> None:
+    """Print what became of several scans."""
     lights = [scan["range"] for scan in summary.scans]
     for scan in summary.scans:
         for line in scan["reasons"]:
@@ -101,4 +102,4 @@ def _show(summary: DetectSummary, out: Path) -> None:
         f"{len(lights)} scans: {summary.made} looked at, {len(lights) - summary.made} unchanged; {total} findings; "
         f"{', '.join(f'{lights.count(light)} {light}' for light in ('green', 'amber', 'red') if light in lights)}."
     )
-    click.echo(f"Page        {out / 'index.html'}")
+    click.echo(f"Written     {out / page}")

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -226,3 +229,34 @@ def test_two_workers_find_the_same(looked, model, tmp_path):
     assert [each["subject"] for each in summary.scans] == ["sub-1", "sub-2"]
     for each in summary.scans:
         pd.testing.assert_frame_equal(table(each["folder"]), table(out))
+
+
+def test_a_bids_folder_becomes_a_derivative_that_the_standard_knows(looked, model, tmp_path):
+    scan, out = looked
+    for session in ("1", "2"):
+        folder = tmp_path / "data" / "sub-01" / f"ses-{session}" / "anat"
+        folder.mkdir(parents=True)
+        for part, path in (("mag", scan.magnitude), ("phase", scan.phase)):
+            shutil.copy(path, folder / f"sub-01_ses-{session}_acq-swi_part-{part}_T2starw.nii.gz")
+    (tmp_path / "data" / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
+    derivative = tmp_path / "out"
+    words = ["bids", tmp_path / "data", derivative, "participant", "--model", model, "--participant-label", "01"]
+    run = CliRunner().invoke(cli, [*map(str, words), "--phase-sign", "+1", "-j", "1"])
+    assert run.exit_code == 0, run.output
+    stem = derivative / "sub-01" / "ses-2" / "anat" / "sub-01_ses-2_acq-swi"
+    found = pd.read_csv(f"{stem}_desc-cmb_dseg.tsv", sep="\t", na_values="n/a", keep_default_na=False)
+    lesions = table(out, "lesions.tsv")
+    assert found["index"].tolist() == lesions["id"].tolist()
+    assert found["name"].tolist() == [f"microbleed {number}" for number in lesions["id"]]
+    np.testing.assert_allclose(found[WORLD], lesions[WORLD])
+    described = json.loads(Path(f"{stem}_desc-cmb_dseg.json").read_text())
+    assert set(found.columns) <= set(described)
+    assert described["LearnedFrom"] == "simulated"
+    labels = np.asarray(nib.load(f"{stem}_desc-cmb_dseg.nii.gz").dataobj)
+    assert set(np.unique(labels)) == {0, *found["index"]}
+    assert (derivative / "sub-01_ses-1_acq-swi_report.html").is_file()
+    here = str(Path(sys.executable).parent)
+    validator = shutil.which("bids-validator-deno") or shutil.which("bids-validator-deno", path=here)
+    if validator:
+        said = subprocess.run([validator, str(derivative)], capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stdout + said.stderr
