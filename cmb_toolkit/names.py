@@ -26,6 +26,7 @@ __all__ = [
     "SESSION",
     "SUBJECT",
     "Grammar",
+    "natural_order",
     "nfc",
     "safe_id",
     "shown",
@@ -124,6 +125,15 @@ CELL = Grammar(
 QUEUE = Grammar(
     "name on the cluster", "letters, digits and . , _ - after the first of them", r"[0-9A-Za-z][0-9A-Za-z.,_-]*"
 )
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by, under which s2 comes before s10.
+
+    >>> sorted(["s10", "S2", "s1"], key=natural_order)
+    ['s1', 'S2', 's10']
+    """
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold())]
 
 
 def nfc(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingError, Problems
-from ..names import nfc
+from ..names import natural_order, nfc
 from .workbook import EXCEL
 
 __all__ = ["AuthorsFiles", "find_authors_files"]
@@ -121,7 +121,10 @@ def find_authors_files(folder: Path) -> AuthorsFiles:
     taken = {*sheets.values(), *(path for found in volumes.values() for path in found.values())}
     unread = [path for path in _beside(folder, label) if path not in taken and _may_be_labels(path, path.stem)]
     return AuthorsFiles(
-        {name: volumes[name] for name in sorted(volumes, key=_natural)}, sheets, len(files) - len(recognised), unread
+        {name: volumes[name] for name in sorted(volumes, key=natural_order)},
+        sheets,
+        len(files) - len(recognised),
+        unread,
     )
 
 
@@ -201,8 +204,3 @@ def _name_parts(data: Path, path: Path) -> list[str]:
 
 def _stem(path: Path) -> str:
     return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key in which s2 comes before s10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name.casefold())]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..names import natural_order
 from .bids import read_acquisition
 
 __all__ = ["BidsImage", "Sidecars", "images", "is_bids"]
@@ -143,6 +144,6 @@ def _subfolders(folder: Path, begin: str) -> Iterator[Path]:
 def _names(folder: Path) -> list[str]:
     """What a folder holds, in the order of the names; nothing where there is none or it may not be read."""
     try:
-        return sorted(path.name for path in folder.iterdir())
+        return sorted((path.name for path in folder.iterdir()), key=natural_order)
     except OSError:
         return []

@@ -167,6 +167,7 @@ def find_scans(
     return scans
 
 
+_MOST_LISTED = 8
 _HOW_TO_CHOOSE = (
     "Which are meant is said with --entity KEY=VALUE, given several times if need be; if it differs from subject to "
     "subject, with a table of files for `cmbtk import table`."
@@ -228,8 +229,9 @@ def _scan(
 
     several = acquisitions(images, choice.plain_swi, sidecars)
     if len(several) > 1:
-        listed = "; ".join(f"{options} ({image.path.relative_to(folder)})" for options, image in distinguished(several))
-        raise DataError(f"{len(several)} scans could be meant: {listed}.")
+        listed = [f"{options} ({image.path.relative_to(folder)})" for options, image in distinguished(several)]
+        more = f"; and {len(listed) - _MOST_LISTED} more" * (len(listed) > _MOST_LISTED)
+        raise DataError(f"{len(several)} scans could be meant: {'; '.join(listed[:_MOST_LISTED])}{more}.")
     if not several:
         return None
     echo = several[0].echo(choice.entity.get("echo"), sidecars)

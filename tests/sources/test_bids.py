@@ -157,6 +157,12 @@ def test_several_scans_are_listed_and_never_guessed(tree):
     assert chosen["sub-2"]["phase"] == "anat/sub-2_part-phase_T2starw.nii.gz", "has no run, and so no other choice"
 
 
+def test_many_scans_are_not_all_listed(tree):
+    names = [f"sub-1/anat/sub-1_coil-{n}_part-{part}_MEGRE.nii" for n in range(1, 33) for part in ("mag", "phase")]
+    with pytest.raises(DataError, match=r"32 scans could be meant: --entity coil=1 .*; and 24 more\."):
+        scans_in(tree(*names))
+
+
 def test_one_with_and_one_without_an_entity(tree):
     root = tree(*RUNS[:2], *(name.replace("_run-1", "") for name in RUNS[:2]))
     with pytest.raises(DataError, match=r"--entity run=n/a .*--entity run=1 "):

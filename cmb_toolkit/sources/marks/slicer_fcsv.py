@@ -47,8 +47,11 @@ def read(path: Path, _: MarkOptions) -> Reading:
     for number, line in enumerate(lines, 1):
         if line.startswith("#") or not line.strip():
             continue
-        cells = next(csv.reader([line]))
         where = f"{path}: line {number}"
+        try:
+            cells = next(csv.reader([line]))
+        except csv.Error as error:
+            raise DataError(f"{where} is no line of such a list ({error}). {_SAVE}") from error
         if len(cells) > _SELECTED and cells[_SELECTED].strip() == "0":
             left_out["not selected"] += 1
             continue

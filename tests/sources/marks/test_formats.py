@@ -197,6 +197,7 @@ def test_hostile_slicer_files(tmp_path, content, told):
         ("# CoordinateSystem = IJK\n1,2,3,4\n", "CoordinateSystem 'IJK'"),
         ("# CoordinateSystem = 0\n# CoordinateSystem = 1\n", "CoordinateSystem '0, 1'"),
         ("# CoordinateSystem = LPS\n1,2,3\n", "line 2 has the position"),
+        pytest.param(f"# CoordinateSystem = LPS\n{'x' * 200_000},2,3,4\n", "line 2 is no line of such", id="long"),
         ("# CoordinateSystem = LPS\n1,2,3,nan\n", "line 2 has the position"),
         ("# CoordinateSystem = LPS\n1,2,3,1e9\n", "line 2 has the position"),
     ],
