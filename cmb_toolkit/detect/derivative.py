@@ -24,6 +24,9 @@ _VERSION = "1.10.0"
 _KEPT = ("sub", "ses", "acq", "ce", "rec", "run")
 """Entities of a scan that its results have, too, in the standard's order."""
 
+_OWN = "orig"
+"""The standard's word for the scan's own voxels."""
+
 _ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9+]+)")
 _IGNORED = ("*_report.html", "index.html", "cohort.*", "findings.*", "**/*_candidates.tsv", "**/*_summary.json")
 """What the standard has no name for."""
@@ -74,13 +77,13 @@ def write_scan(folder: Path, scan: Scan, made: Path, summary: Mapping[str, Any])
     place = folder / f"sub-{entities['sub']}"
     place = (place / f"ses-{entities['ses']}" if "ses" in entities else place) / "anat"
     lesions = read_tsv(made / "lesions.tsv", LESIONS.needed)
-    columns = {"index": "Value of the voxels in the label map", "name": "Of the finding", **LESIONS.described()}
-    del columns["id"]
+    columns = {name: sentence for name, sentence in LESIONS.described().items() if name != "id"}
     table = pd.DataFrame({"index": lesions["id"], "name": [f"microbleed {number}" for number in lesions["id"]]})
     table = table.join(lesions.drop(columns="id"))
     said = {
         "Description": "Cerebral microbleeds found in this scan; a finding's voxels have its index",
         "Manual": False,
+        "SpatialReference": _OWN,
         "Model": summary["model"],
         "LearnedFrom": summary["learned_from"],
         "OperatingPoint": summary["operating"],
@@ -96,7 +99,8 @@ def write_scan(folder: Path, scan: Scan, made: Path, summary: Mapping[str, Any])
     write_text(place / f"{stem}_desc-cmb_dseg.tsv", tsv_text(table))
     described = {name: {"Description": sentence} for name, sentence in columns.items()}
     write_text(place / f"{stem}_desc-cmb_dseg.json", json.dumps({**said, **described}, indent=2) + "\n")
-    probability = {"Description": "Probability of the candidate that each voxel belongs to", "Manual": False}
+    words = "Probability of the candidate that each voxel belongs to"
+    probability = {"Description": words, "Manual": False, "SpatialReference": _OWN}
     write_text(place / f"{stem}_label-cmb_desc-cmb_probseg.json", json.dumps(probability, indent=2) + "\n")
     return stem
 
