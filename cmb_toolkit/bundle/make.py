@@ -94,11 +94,15 @@ def parts(study: Study, final: Cell, judged: Sequence[Cell], named: Named) -> tu
         If a cell lacks something, or a method that learns nothing made it.
     """
     model = read_model(study, final)
+    if DETECTORS[model.setup.method].finder:
+        raise DataError(
+            f"{final.folder}: its candidates are those of `cmbtk {DETECTORS[model.setup.method].command}`, and a model "
+            "needs a trained detector. Take a cell of `cmbtk prepare-yolo`."
+        )
     if model.detector is None or model.cfg is None or model.classifier is None:
         raise MissingError(
             f"{final.folder}: a model needs a trained detector and a trained 3D-CNN. Run `cmbtk stage1-train` and "
-            f"`cmbtk stage2-train` on this cell first (a cell of `cmbtk {DETECTORS[model.setup.method].command}` will "
-            "not do if that learns nothing)."
+            "`cmbtk stage2-train` on this cell first."
         )
     rule = labelled_by(final)
     pooled = _pool(study, judged)
