@@ -102,6 +102,6 @@ def _middle(voxels: NDArray[np.int_], zooms: NDArray[np.float64]) -> NDArray[np.
 
 def _no_lesions(path: Path, what: str) -> DataError:
     return DataError(
-        f"{path}: holds {what}, so it is no map of microbleeds (a mask of the brain, or a parcellation?). Give the "
-        "label map of the lesions."
+        f"{path}: holds {what}, so it is no map of microbleeds (an image, a mask of the brain, a parcellation?). Give "
+        "the label map of the lesions."
     )

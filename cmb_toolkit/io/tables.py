@@ -47,6 +47,7 @@ def read_tsv(
     heading: Callable[[str], str] = str,
     checked: Collection[str] | None = None,
     between: str = "\t",
+    cure: str = "Run the step that makes this table, or check the folder's name.",
 ) -> pd.DataFrame:
     """Read a table and check that it has the columns asked for.
 
@@ -64,6 +65,8 @@ def read_tsv(
         brings others may be called alike.
     between : str
         Signs that may stand between cells; see `ANY_SIGN`.
+    cure : str
+        What to do where there is no such file, as a sentence.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def read_tsv(
         If it is not a table, a column is missing or stands twice, or a cell does not hold what its column does in
         every table: a number in its range, one of some words.
     """
-    return table_of(path, _lines(path, between), columns, may_lack=may_lack, heading=heading, checked=checked)
+    return table_of(path, _lines(path, between, cure), columns, may_lack=may_lack, heading=heading, checked=checked)
 
 
 def table_of(
@@ -139,14 +142,14 @@ def table_of(
     return pd.DataFrame(frame)
 
 
-def _lines(path: Path, between: str) -> list[Line]:
+def _lines(path: Path, between: str, cure: str) -> list[Line]:
     """Number and cells of each line, without empty ones at the end; there is at least one.
 
     Raises
     ------
     MissingError, DataError
     """
-    check_file(path, "Run the step that makes this table, or check the folder's name.", _LARGEST)
+    check_file(path, cure, _LARGEST)
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from ...io.nifti import Grid
 
-__all__ = ["LABEL", "MarkOptions", "Reading"]
+__all__ = ["CHECK", "LABEL", "MarkOptions", "Reading"]
+
+CHECK = "Check the path of the marks."
+"""What to do where a file of them is not there."""
 
 LABEL = ("slice", "x", "y")
 """Columns of a place as viewers count it."""
@@ -33,8 +36,8 @@ class MarkOptions(Recipe):
     marks: tuple[Path, ...] = option(
         (),
         "The microbleeds' positions: a table or Excel file of all subjects; or a file of one subject, called after it "
-        "(.tsv, .csv, .xlsx, 3D Slicer's .mrk.json and .fcsv, a label map .nii.gz); or a folder of such. May be given "
-        "several times.",
+        "(.tsv, .csv, .xlsx, 3D Slicer's .mrk.json and .fcsv, a label map .nii.gz); or a folder of such, or a pattern "
+        "in quotes, 'data/*_CMB.nii.gz'. May be given several times.",
         folders=True,
     )
     label_base: int = option(0, "What i, j, k (or slice, x, y) of the marks call the first voxel.", choices=(0, 1))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 
 from ...errors import DataError, MissingError
 from ...io.files import read_bytes
 from ...registry import load
-from .base import MarkOptions, Reading
+from .base import CHECK, MarkOptions, Reading
 from .registry import READERS
 
 __all__ = ["MarksFile", "files_of", "read_marks"]
 
 _MOST_FILES = 10_000
-_CHECK = "Check the path of the marks."
-_STANDARD = ("participants.tsv", "samples.tsv")
-"""Tables of a BIDS folder that hold no marks."""
+_OTHERS = ("participants.tsv", "_scans.tsv", "_sessions.tsv", "_dseg.tsv", "_probseg.nii", "_probseg.nii.gz")
+"""How names of BIDS end that hold no marks."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,31 @@ def files_of(options: MarkOptions, own: Mapping[str, Path]) -> Iterator[MarksFil
     for path, mine in owners.items():
         yield MarksFile(path, path.parent, tuple(mine))
     for given in options.marks:
-        if not given.is_dir():
+        if given.is_dir():
+            found = [path for path in _below(given) if _reader(path) is not None and not _is_none(path)]
+            if not found:
+                raise MissingError(f"{given}: holds no file of marks ({_endings()}). {CHECK}")
+            yield from (MarksFile(path, given, found=True) for path in found)
+        elif has_magic(str(given)) and not given.exists():
+            yield from (MarksFile(path, root) for path, root in _fitting(given))
+        else:
             yield MarksFile(given, given.parent.parent)
-            continue
-        found = [path for path in _below(given) if _reader(path) is not None and not _is_none(path)]
-        if not found:
-            raise MissingError(f"{given}: holds no file of marks ({_endings()}). {_CHECK}")
-        yield from (MarksFile(path, given, found=True) for path in found)
+
+
+def _fitting(pattern: Path) -> Iterator[tuple[Path, Path]]:
+    """Files whose paths fit a pattern, in the order of their names, and the folder where the pattern begins.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    plain = next(n for n, part in enumerate(pattern.parts) if has_magic(part))
+    root = Path(*pattern.parts[:plain])
+    found = sorted(root.glob(str(Path(*pattern.parts[plain:]))))
+    if not found:
+        raise MissingError(f"{pattern}: no file fits it. {CHECK}")
+    yield from ((path, root) for path in found if path.is_file())
 
 
 def _below(folder: Path) -> list[Path]:
@@ -88,10 +106,10 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _is_none(path: Path) -> bool:
-    """Whether a table that lies among marks is known to be none: of BIDS, or the names of ITK-SNAP's labels."""
-    if path.name in _STANDARD or path.name.endswith(("_scans.tsv", "_sessions.tsv")):
+    """Whether a file that lies among marks is known to hold none: of BIDS, or the names of ITK-SNAP's labels."""
+    if path.name.endswith(_OTHERS):
         return True
-    return path.suffix == ".txt" and b"ITK-SnAP" in read_bytes(path, _CHECK)[:200]
+    return path.suffix == ".txt" and b"ITK-SnAP" in read_bytes(path, CHECK)[:200]
 
 
 def _reader(path: Path) -> str | None:
@@ -114,7 +132,7 @@ def read_marks(path: Path, options: MarkOptions) -> Reading:
     """
     place = _reader(path)
     if place is None and not path.exists():
-        raise MissingError(f"{path}: not found. {_CHECK}")
+        raise MissingError(f"{path}: not found. {CHECK}")
     if place is None:
         raise DataError(f"{path}: no kind of file that marks are read from ({_endings()}). Save it as one of these.")
     reading: Reading = load(place)(path, options)

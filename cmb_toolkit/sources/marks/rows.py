@@ -88,7 +88,7 @@ def points_of(name: str, frame: pd.DataFrame, where: Sequence[str]) -> pd.DataFr
     if not found:
         raise DataError(
             f"{name}: found the columns {', '.join(frame.columns)[:200]}; expected participant_id and either "
-            f"{EXPECTED}."
+            f"{EXPECTED}. Rename the headings."
         )
     who = [column for column in ("participant_id", "session_id") if column in frame]
     points = frame[who].assign(where=list(where))

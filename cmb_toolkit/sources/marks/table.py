@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...io.tables import ANY_SIGN, as_number, read_tsv
 from ...schema import WORLD
-from .base import MarkOptions, Reading
+from .base import CHECK, MarkOptions, Reading
 from .rows import KNOWN, column_of, counted_as, points_of, whole_place
 from .slicer_json import TO_RAS
 
@@ -28,7 +28,7 @@ def read(path: Path, options: MarkOptions) -> Reading:
     ------
     MissingError, DataError
     """
-    frame = read_tsv(path, heading=column_of, checked=KNOWN, between=ANY_SIGN)
+    frame = read_tsv(path, heading=column_of, checked=KNOWN, between=ANY_SIGN, cure=CHECK)
     where = pd.Series([f"{path}: line {line}" for line in range(2, len(frame) + 2)], index=frame.index, dtype=object)
     system = next((name for name, columns in _SLICER.items() if set(columns) <= set(frame.columns)), None)
     if system is None or whole_place(list(frame.columns)):

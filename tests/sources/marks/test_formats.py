@@ -103,6 +103,7 @@ def fcsv(path, points, system="LPS", version="4.11"):
 
 def label_map(path, points, affine=LPS, shape=SHAPE, dtype=np.uint16, values=None):
     """As ITK-SNAP writes it: on the image's grid, a lesion of a few voxels around each point."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     data = np.zeros(shape, dtype)
     for n, (i, j, k) in enumerate(points):
         data[i - 1 : i + 2, j - 1 : j + 2, k] = values[n] if values else 1
@@ -477,6 +478,30 @@ def test_formats_beside_each_other_in_a_folder(tmp_path):
     nib.save(nib.Nifti1Image(np.random.default_rng(0).random(SHAPE), LPS), tmp_path / "marks" / "sub-03" / "swi.nii.gz")
     with pytest.raises(CmbError, match=r"is no label map.*\nOf a folder every file is read"):
         gathered(tmp_path, ["marks"], subjects)
+
+
+def test_a_pattern_takes_label_maps_that_lie_beside_images(tmp_path):
+    """As those of VALDO do."""
+    for subject in ("sub-01", "sub-02"):
+        (tmp_path / "valdo" / subject).mkdir(parents=True)
+        label_map(tmp_path / "valdo" / subject / f"{subject}_space-T2S_CMB.nii.gz", POINTS, dtype=np.float64)
+        image = np.random.default_rng(0).random(SHAPE)
+        nib.save(nib.Nifti1Image(image, LPS), tmp_path / "valdo" / subject / f"{subject}_space-T2S_T2S.nii.gz")
+    subjects = ["sub-01", "sub-02"]
+    found, places = gathered(tmp_path, ["valdo/*/*_CMB.nii.gz"], subjects)
+    assert places == dict.fromkeys(subjects, on_canonical(POINTS))
+    assert "2 files: label map" in found.notes[0]
+    assert "no file fits it" in refused(tmp_path, "valdo/*/*_cmb.xlsx")
+    label_map(tmp_path / "01[1].nii.gz", POINTS)
+    assert gathered(tmp_path, ["01[1].nii.gz"])[1] == {"sub-01": on_canonical(POINTS)}, "a name, and no pattern"
+
+
+def test_a_derivative_of_ours(tmp_path):
+    label_map(tmp_path / "sub-01" / "anat" / "sub-01_desc-cmb_dseg.nii.gz", POINTS, values=[1, 2])
+    (tmp_path / "sub-01" / "anat" / "sub-01_desc-cmb_dseg.tsv").write_text("index\tname\n1\tmicrobleed 1\n", "utf-8")
+    image = np.random.default_rng(0).random(SHAPE)
+    nib.save(nib.Nifti1Image(image, LPS), tmp_path / "sub-01" / "anat" / "sub-01_label-cmb_probseg.nii.gz")
+    assert gathered(tmp_path)[1] == {"sub-01": on_canonical(POINTS)}
 
 
 @pytest.mark.parametrize(
