@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from ..bundle.content import Content
 from ..bundle.fit import Fit, fit
 from ..errors import DataError
-from ..imaging.clean import Acquired, UnusableError
+from ..imaging.clean import UnusableError
 from ..imaging.recipe import Preprocessing
 from ..io.bids import echo_time_ms
 from ..io.nifti import Volume, read_mask
 from ..io.publish import sha256
 from ..schema import VOXEL, WORLD
 from ..study.nameless import without_names
-from ..study.scan import Images, Scan, acquisition, read_images
+from ..study.scan import Images, Scan, acquisition, own_recipe, read_images
 from ..study.scan_limits import method_doubts
 from .extent import NEAR_MM, Extent
 from .lesions import described, extents
@@ -84,7 +84,7 @@ def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting)
     MissingError, DataError, UsageError
         Among others a DataError if the scan is too far from what the model learned from, and `force` is not set.
     """
-    cleaning = _of_scan(recipe.cleaning(dict(content.look.preprocessing)), scan)
+    cleaning = own_recipe(scan, recipe.cleaning(dict(content.look.preprocessing)))
     images = read_images(scan, cleaning)
     own = images.structure
     acquired, doubts = acquisition(scan, cleaning)
@@ -119,34 +119,15 @@ def _digest(scan: Scan) -> str:
     return sha256(path)
 
 
-def _of_scan(cleaning: Preprocessing, scan: Scan) -> Preprocessing:
-    """What is known of this scan alone comes first."""
-    return replace(
-        cleaning,
-        phase_range=cleaning.phase_range if cleaning.phase_range is not None else scan.phase_range,
-        phase_sign=cleaning.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
-        echo=scan.echo or cleaning.echo,
-        phase_volume=scan.phase_volume or cleaning.phase_volume,
-    )
-
-
 def _cleaned(scan: Scan, images: Images, fitted: Fit, cleaning: Preprocessing) -> OnGrid:
     own = images.structure
-    acquired = Acquired(
-        images.phase.data,
-        images.magnitude.data if images.magnitude else None,
-        own.zooms,
-        images.swi.data if images.swi else None,
-        {role: volume.invalid for role, volume in images.sources.items() if volume.invalid is not None},
-        images.phase.complex,
-    )
     mask = read_mask(scan.mask, own) if scan.mask else None
     try:
-        return on_grid(acquired, own.affine, fitted.voxel_mm, cleaning, mask, sign_is_known=scan.phase_sign is not None)
+        return on_grid(
+            images.acquired, own.affine, fitted.voxel_mm, cleaning, mask, sign_is_known=scan.phase_sign is not None
+        )
     except UnusableError as error:
-        called = {role: volume.path for role, volume in images.sources.items()}
-        called |= {"phase": images.phase.path, "structure": own.path}
-        raise DataError(f"{called[error.image]}: {error}") from error
+        raise DataError(f"{images.called[error.image]}: {error}") from error
 
 
 def _moved(on: OnGrid, table: pd.DataFrame, regions: list[Extent]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problems, UsageError
-from ..imaging.clean import Acquired, UnusableError, clean
+from ..imaging.clean import UnusableError, clean
 from ..imaging.recipe import Preprocessing
 from ..io.fsl import FslBet, find_bet
 from ..io.nifti import Volume, read_mask, write_volume
@@ -22,7 +22,7 @@ from ..study.cohort import read_participants
 from ..study.layout import Study
 from ..study.nameless import without_names
 from ..study.phase_sign import disagreeing
-from ..study.scan import Scan, acquisition, check_files, read_images, scan_of
+from ..study.scan import Scan, acquisition, check_files, own_recipe, read_images, scan_of
 from ..study.scan_limits import method_doubts
 
 __all__ = ["PreprocessSummary", "Scan", "ScanReport", "preprocess", "preprocess_scan", "scan_of"]
@@ -242,20 +242,9 @@ def _record(scan: Scan, recipe: Preprocessing) -> Record:
     """What is about to be done to a scan."""
     return Record(
         step="preprocess",
-        parameters={**asdict(_recipe_of(scan, recipe)), "echo_time_ms": scan.echo_time_ms},
+        parameters={**asdict(own_recipe(scan, recipe)), "echo_time_ms": scan.echo_time_ms},
         sources={**scan.files, **{f"sidecar of the {role}": path for role, path in scan.sidecars.items()}},
         revision=REVISION,
-    )
-
-
-def _recipe_of(scan: Scan, recipe: Preprocessing) -> Preprocessing:
-    """The recipe with what is known of this scan alone."""
-    return replace(
-        recipe,
-        phase_range=recipe.phase_range if recipe.phase_range is not None else scan.phase_range,
-        phase_sign=recipe.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
-        echo=scan.echo or recipe.echo,
-        phase_volume=scan.phase_volume or recipe.phase_volume,
     )
 
 
@@ -290,22 +279,13 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], recipe: Preproces
     images = read_images(scan, recipe)
     grid = images.structure
     warnings = [*images.warnings, *method_doubts(scan, grid.zooms, scan.echo or recipe.echo)]
-    called = {role: volume.path for role, volume in images.sources.items()}
-    called |= {"phase": images.phase.path, "structure": grid.path}
-    acquired = Acquired(
-        images.phase.data,
-        images.magnitude.data if images.magnitude else None,
-        grid.zooms,
-        images.swi.data if images.swi else None,
-        {role: volume.invalid for role, volume in images.sources.items() if volume.invalid is not None},
-        images.phase.complex,
-    )
+    called = images.called
     mask = read_mask(scan.mask, grid) if scan.mask else None
     known = scan.phase_sign is not None
     try:
         done = clean(
-            acquired,
-            _recipe_of(scan, recipe),
+            images.acquired,
+            own_recipe(scan, recipe),
             mask,
             sign_is_known=known,
             extract=None if scan.mask else _other(recipe, grid),

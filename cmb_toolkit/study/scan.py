@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, MissingError, UsageError
+from ..imaging.clean import Acquired
 from ..imaging.phase import polar
 from ..imaging.recipe import PhaseRange, Preprocessing
 from ..io.bids import echo_time_ms, part_of, read_acquisition
@@ -27,6 +28,7 @@ __all__ = [
     "acquisition",
     "check_files",
     "complex_parts",
+    "own_recipe",
     "read_images",
     "scan_of",
     "volume_of",
@@ -248,6 +250,35 @@ class Images:
         shown = self.magnitude or self.swi
         assert shown is not None
         return shown
+
+    @property
+    def acquired(self) -> Acquired:
+        """The arrays, to be cleaned."""
+        return Acquired(
+            self.phase.data,
+            self.magnitude.data if self.magnitude else None,
+            self.structure.zooms,
+            self.swi.data if self.swi else None,
+            {role: volume.invalid for role, volume in self.sources.items() if volume.invalid is not None},
+            self.phase.complex,
+        )
+
+    @property
+    def called(self) -> dict[str, Path]:
+        """The file that is meant by each image that :mod:`cmb_toolkit.imaging.clean` speaks of."""
+        called = {role: volume.path for role, volume in self.sources.items()}
+        return called | {"phase": self.phase.path, "structure": self.structure.path}
+
+
+def own_recipe(scan: Scan, recipe: Preprocessing) -> Preprocessing:
+    """A recipe with what is known of this scan alone."""
+    return replace(
+        recipe,
+        phase_range=recipe.phase_range if recipe.phase_range is not None else scan.phase_range,
+        phase_sign=recipe.phase_sign if scan.phase_sign is None else 1 if scan.phase_sign > 0 else -1,
+        echo=scan.echo or recipe.echo,
+        phase_volume=scan.phase_volume or recipe.phase_volume,
+    )
 
 
 def read_images(scan: Scan, recipe: Preprocessing) -> Images:
