@@ -20,6 +20,7 @@ from ..darknet.recipe import Detecting, DetectorTraining, Preparing
 from ..device import on_gpu
 from ..errors import MissingError, UsageError
 from ..evaluation.recipe import Folding
+from ..io.publish import read_record
 from ..machine import cores
 from ..model import IMAGE_SIZE
 from ..stage2.recipe import ClassifierTraining
@@ -33,7 +34,7 @@ from ..steps.stage2_classify import stage2_classify
 from ..steps.stage2_crop import stage2_crop
 from ..steps.stage2_train import stage2_train
 from ..study.cohort import ALL_FOLD, choose_resolution, read_folds, read_participants
-from ..study.layout import Study
+from ..study.layout import Cell, Study
 from .naming import named
 from .recipe import Naming, Training
 
@@ -97,6 +98,8 @@ def plan(study_folder: Path, recipe: Training) -> Plan:
     preset = recipe.preset if recipe.preset != "auto" else "yolov2-short" if on_gpu() else "medium"
     cfg = parse_cfg(network_text(preset, size=IMAGE_SIZE, max_batches=recipe.max_batches, net=_net(preset)))
     folds = tuple(names[:1] if recipe.quick else names)
+    for fold in (*folds, *([] if recipe.quick else [ALL_FOLD])):
+        _check_cell(study.cell(resolution, Preparing.input, fold), preset, recipe)
     trainings = len(folds) + (not recipe.quick)
     group = mine["group"]
     return Plan(
@@ -230,6 +233,24 @@ class _One:
         self.step("patches", stage2_crop, cell, notes=False, jobs=jobs)
         self.step("stage 2 learns", stage2_train, cell, ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed))
         return cell
+
+
+def _check_cell(cell: Cell, preset: str, recipe: Training) -> None:
+    """Refuse to replace a detector that somebody has trained otherwise.
+
+    Raises
+    ------
+    UsageError
+    """
+    record = read_record(cell.project) if cell.weights.is_file() else None
+    was = {} if record is None else record["parameters"]
+    asked = {"cfg": preset, "max_batches": recipe.max_batches, "seed": recipe.seed, "net": _net(preset)}
+    other = [name for name, value in asked.items() if name in was and was[name] != value]
+    if other:
+        raise UsageError(
+            f"{cell.folder}: its detector was trained with {other[0]} {was[other[0]]}, and would be trained again with "
+            f"{asked[other[0]]}. Ask for the same here, or remove this folder."
+        )
 
 
 def _net(preset: str) -> dict[str, str]:

@@ -88,6 +88,8 @@ def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
     assert tried.worst == 0
     run = CliRunner().invoke(cli, ["model", "show", str(out)])
     assert "Learned from **simulated** scans" in run.output
+    with pytest.raises(UsageError, match="its detector was trained with max_batches 3"):
+        plan(clean, Training(preset="small", quick=True))
     packed = CliRunner().invoke(cli, ["model", "export", str(out), "-o", str(tmp_path / "ours.zip")])
     assert packed.exit_code == 0, packed.output
     assert "7 files" in CliRunner().invoke(cli, ["model", "verify", str(tmp_path / "ours.zip")]).output
