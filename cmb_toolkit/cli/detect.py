@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..names import SUBJECT
+from ..sources.bids import BidsChoice
 from .options import JOBS
 from .progress import progress
 from .recipes import recipe_options
@@ -33,7 +35,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
 )
-@recipe_options(Detecting)
+@recipe_options(Detecting, BidsChoice)
 @JOBS
 def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **asked: Any) -> None:
     """Look for microbleeds in new scans with MODEL, that `cmbtk train` made.
@@ -57,8 +59,10 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
 
     files = {role: asked.pop(role) for role in ("magnitude", "phase", "swi", "real", "imaginary", "mask")}
     given = {role: path for role, path in files.items() if path is not None}
-    recipe = Detecting(**asked)
-    problems = Problems()
+    own = {each.name for each in fields(BidsChoice)}
+    choice = BidsChoice(**{name: value for name, value in asked.items() if name in own})
+    recipe = Detecting(**{name: value for name, value in asked.items() if name not in own})
+    problems, notes = Problems(), list[str]()
     if scans is None:
         scan = Scan(SUBJECT.check(name, "--name"), **given)
         if scan.lacking():
@@ -71,7 +75,9 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
         raise UsageError(f"--{next(iter(given))} and SCANS were both given. Give one scan by its files, or SCANS.")
     from ..detect.scans import scans_at
 
-    every = scans_at(scans, problems)
+    every = scans_at(scans, choice, problems, notes)
+    for note in notes:
+        click.echo(note, err=True)
     with progress("Scans") as on_progress:
         summary = step.detect(model, every, out, recipe, jobs=jobs, on_progress=on_progress, problems=problems)
     show(summary, out, "index.html")

@@ -45,7 +45,9 @@ def describe_dataset(folder: Path, model: str) -> None:
         "Name": f"Cerebral microbleeds found by {model}",
         "BIDSVersion": _VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "cmb_toolkit", "Version": __version__, "Description": f"cmbtk bids, model {model}"}],
+        "GeneratedBy": [
+            {"Name": "cmb_toolkit", "Version": __version__, "Description": f"Looked at with the model {model}"}
+        ],
     }
     write_text(folder / "dataset_description.json", json.dumps(said, indent=2) + "\n")
     write_text(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import MissingError, Problems, UsageError
 from ..io.tables import as_number
+from ..sources.bids import BidsChoice, scans_in
 from ..sources.table import Table
 from ..study.cohort import read_participants
 from ..study.layout import Study
@@ -15,21 +16,28 @@ from ..study.scan import Scan, scan_of
 __all__ = ["scans_at"]
 
 
-def scans_at(place: Path, problems: Problems) -> list[Scan]:
+def scans_at(place: Path, choice: BidsChoice, problems: Problems, notes: list[str]) -> list[Scan]:
     """The scans of a place; of each no more is read than where it is.
 
     Parameters
     ----------
     place : Path
         A study, a table as `cmbtk import table` takes it, or a folder in BIDS.
+    choice : BidsChoice
+        Which images of a BIDS folder are meant where a session has several.
     problems : Problems
         Gathers what is wrong with single subjects.
+    notes : list of str
+        Gathers what a person should look at.
 
     Raises
     ------
     MissingError, UsageError, DataError
     """
-    if Study(place).settings.is_file():
+    is_study = Study(place).settings.is_file()
+    if choice != BidsChoice() and (is_study or not place.is_dir()):
+        raise UsageError(f"--entity and --plain-swi choose among the images of a BIDS folder, and {place} is none.")
+    if is_study:
         study = Study.open(place)
         found = []
         for name, row in read_participants(study).iterrows():
@@ -37,9 +45,7 @@ def scans_at(place: Path, problems: Problems) -> list[Scan]:
                 found.append(scan_of(study, row))
         return found
     if place.is_dir():
-        from ..sources.bids import scans_in
-
-        return scans_in(place)
+        return scans_in(place, choice, notes=notes)
     if not place.is_file():
         raise MissingError(f"{place}: not found. Give a study, a table of scans or a BIDS folder.")
     return [_scan(each.subject, each.volumes, each.facts) for each in Table().find(place).scans]

@@ -252,5 +252,15 @@ def test_jobs_is_the_same_option_everywhere():
     context = click.Context(cli)
     commands = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
     found = {name: param for name, command in commands.items() for param in command.params if param.name == "jobs"}
-    assert set(found) == {"simulate", "check", "preprocess", "prepare-yolo", "frst", "stage2-crop", "train", "detect"}
+    assert set(found) == {
+        "simulate",
+        "check",
+        "preprocess",
+        "prepare-yolo",
+        "frst",
+        "stage2-crop",
+        "train",
+        "detect",
+        "bids",
+    }
     assert len({(*param.opts, param.help) for param in found.values()}) == 1
