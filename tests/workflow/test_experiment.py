@@ -28,7 +28,7 @@ tables = [3, 8]
 [split]
 folds = 2
 [prepare-yolo]
-size = 64
+size = 32
 mode = "resize"
 no-augment = true
 max-batches = 12
