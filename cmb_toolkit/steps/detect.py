@@ -98,6 +98,8 @@ def detect(
     recipe = recipe or Detecting()
     gathered = Problems() if problems is None else problems
     failed = Problems()
+    for name in (COHORT, FINDINGS, PAGE):
+        _check_table(out / name)
     with opened(model) as bundle:
         verify(bundle, model)
         work = partial(_one, bundle.folder, out=out, recipe=recipe)
@@ -207,6 +209,13 @@ def _check_output(out: Path, record: Record) -> None:
             f"{out}: holds {min(inside - written or inside)}, which would be replaced and is not of `cmbtk detect`. "
             "Choose another output."
         )
+
+
+def _check_table(target: Path) -> None:
+    """Refuse to replace what somebody else has put there."""
+    old = read_record(target)
+    if target.exists() and (old is None or old["step"] != "detect"):
+        raise UsageError(f"{target}: is not of `cmbtk detect`, and would be replaced. Choose another output.")
 
 
 def _write_volumes(folder: Output, looked: Any) -> None:

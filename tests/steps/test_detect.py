@@ -184,6 +184,10 @@ def test_a_folder_of_somebody_else_is_left_alone(looked, model, tmp_path):
     with pytest.raises(UsageError, match=r"notes\.txt"):
         detect_scan(model, looked[0], tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / "findings.tsv").write_text("mine")
+    with pytest.raises(UsageError, match=r"findings\.tsv"):
+        detect(model, [looked[0]], tmp_path)
+    assert not (tmp_path / "sub-scan").exists()
 
 
 def test_a_cohort_is_a_table_and_one_bad_scan_does_not_stop_it(looked, model, tmp_path):
