@@ -21,8 +21,7 @@ from ..evaluation.calibration import platt
 from ..evaluation.results import StageResult, evaluate
 from ..evaluation.rules.base import Rule
 from ..evaluation.thresholds import choose_threshold
-from ..io.checkout import commit
-from ..io.publish import read_record
+from ..io.publish import COMMIT, read_record
 from ..io.tables import read_tsv
 from ..schema import FINDINGS
 from ..study.cell import Setup, labelled_by, read_setup, thresholds
@@ -141,7 +140,7 @@ def _toolkit() -> dict[str, Any]:
             found[name] = version(name)
         except Exception:
             continue
-    return {"cmb_toolkit": __version__, "commit": commit(Path(__file__).parents[2]), **found}
+    return {"cmb_toolkit": __version__, "commit": COMMIT, **found}
 
 
 def _look(model: Model, final: Cell, judged: Sequence[Cell]) -> Look:

@@ -11,7 +11,7 @@ from .. import __version__
 from ..bundle.card import expected
 from ..bundle.files import Bundle
 from ..imaging.swi import minip
-from ..io.checkout import commit
+from ..io.publish import COMMIT
 from ..report.scan.content import ScanPage, Shown
 from ..report.scan.grid import slice_numbers
 from .recipe import Detecting
@@ -101,7 +101,7 @@ def page_of(
         ),
         warnings=looked.warnings,
         provenance=(
-            ("cmb_toolkit", f"{__version__} {commit_of()}".strip()),
+            ("cmb_toolkit", f"{__version__} {COMMIT or ''}".strip()),
             ("Computed with", engine),
             ("Threshold", f"score >= {summary['threshold']:.4g} ({recipe.operating})"),
             ("Model", _digest(bundle)),
@@ -126,13 +126,6 @@ _FACTS = {
     "RepetitionTime": "Repetition time [s]",
     "FlipAngle": "Flip angle [degrees]",
 }
-
-
-def commit_of() -> str:
-    """The commit of this program's checkout, if it has one."""
-    from pathlib import Path
-
-    return commit(Path(__file__).parents[2]) or ""
 
 
 def _digest(bundle: Bundle) -> str:

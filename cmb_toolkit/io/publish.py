@@ -32,6 +32,7 @@ from .checkout import commit
 from .files import load_json
 
 __all__ = [
+    "COMMIT",
     "Output",
     "Record",
     "edited",
@@ -52,8 +53,8 @@ _NO_PLACE = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _OF_STORAGE = _FULL | _DENIED | _NO_PLACE | {errno.EFBIG, errno.EIO}
 _LARGEST_RECORD = 64 << 20
-_COMMIT = commit(Path(__file__).parents[2])
-"""As it was when the program began, whatever is committed while it works."""
+COMMIT = commit(Path(__file__).parents[2])
+"""Of this program's checkout, as it was when the program began; None without one."""
 _SOURCE = {"bytes": int, "modified_ns": int, "sha256": str}
 _FARTHEST = 1e30
 _RECORD = {"step": str, "version": str, "parameters": dict, "sources": list, "engine": str | None}
@@ -132,7 +133,7 @@ class Record:
             "step": self.step,
             "revision": self.revision,
             "version": __version__,
-            "commit": _COMMIT,
+            "commit": COMMIT,
             "parameters": dict(self.parameters),
             "sources": [{called: name, **facts[source]} for name, source in named],
             "engine": self.engine,
