@@ -214,7 +214,7 @@ def test_another_version_or_commit_changes_nothing(tmp_path, monkeypatch):
     make_folder(tmp_path / "t", record, ["a"])
     before = identity(tmp_path / "t", "")
     monkeypatch.setattr("cmb_toolkit.io.publish.__version__", "99.0")
-    monkeypatch.setattr("cmb_toolkit.io.publish._COMMIT", "0" * 40)
+    monkeypatch.setattr("cmb_toolkit.io.publish.COMMIT", "0" * 40)
     assert record.is_current(tmp_path / "t")
     make_folder(tmp_path / "t", record, ["a"])
     assert read_record(tmp_path / "t")["version"] == "99.0"
