@@ -1,9 +1,10 @@
 """What belongs to a finding, and how large it looks: the dark region around its place on the SWI.
 
 The rule: within :data:`REACH_MM` of the place, from the darkest voxel within :data:`NEAR_MM` on, the connected voxels
-that are darker than the middle between that voxel and the tissue around (the median of the ring from 5 to 8 mm in its
-slice). Its diameter is that of a circle of the region's area in the slice of the darkest voxel. A region that reaches
-the border of the search on two sides, or lies along a line, is a vessel's and not a microbleed's.
+that are darker than 0.45 of the way from that voxel to the tissue around (the median of the ring from 5 to 8 mm in its
+slice): from the middle on, regions run into veins. The voxels that touch them count by how dark they are, as shares.
+The diameter is that of a circle of this area in the slice of the darkest voxel. A region that reaches the border of the
+search and is long is a vessel's and not a microbleed's. `benchmarks/sizes.py` holds this against simulated scans.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["NEAR_MM", "REACH_MM", "Extent", "extent"]
 REACH_MM = 8.0
 NEAR_MM = 3.0
 _RING_MM = (5.0, 8.0)
+_BRIGHTER = 0.45
+"""How far up from the darkest voxel to the tissue around the region reaches."""
+
 _LONG = 3.0
 """How many times longer than wide a region is before it is called long."""
 
@@ -31,7 +35,7 @@ class Extent:
     Attributes
     ----------
     voxels : (n, 3) array
-        Its voxels; none where nothing is darker than around.
+        Its voxels, without those beside it that count as shares; none where nothing is darker than around.
     centre : (3,) array
         Middle of the region, weighted by how dark it is; the place itself where there is none.
     diameter_mm, volume_mm3 : float
@@ -79,20 +83,21 @@ def extent(swi: NDArray[np.float32], mask: NDArray[np.bool_], place: ArrayLike, 
     least = float(part[darkest])
     if not least < around:
         return nothing
-    dark = brain & (away <= REACH_MM) & (part <= (least + around) / 2)
+    dark = brain & (away <= REACH_MM) & (part <= least + _BRIGHTER * (around - least))
     labels, _ = ndimage.label(dark)
     region = labels == labels[darkest]
     weights = np.where(region, around - part, 0.0)
     voxels = np.argwhere(region)
     middle = (voxels * weights[region][:, None]).sum(axis=0) / weights.sum() + low
-    volume = float(np.prod(side))
-    area = float(region[:, :, darkest[2]].sum() * side[0] * side[1])
+    beside = brain & ndimage.binary_dilation(region) & ~region
+    share = region + beside * np.clip((around - part) / (around - least), 0, 1)
+    area = float(share[:, :, darkest[2]].sum() * side[0] * side[1])
     long = _is_long((voxels + low - middle) * side, away[region])
     return Extent(
         voxels + low,
         middle,
         np.nan if long else 2 * float(np.sqrt(area / np.pi)),
-        np.nan if long else len(voxels) * volume,
+        np.nan if long else float(share.sum() * np.prod(side)),
         long,
     )
 

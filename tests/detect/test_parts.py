@@ -53,6 +53,19 @@ def test_a_dark_ball_is_as_large_as_it_is(diameter):
     assert not found.long
 
 
+@pytest.mark.parametrize("diameter", [2.0, 4.0])
+def test_a_blurred_ball_is_as_large_as_it_is_and_a_faint_vein_beside_it_does_not_count(diameter):
+    """Between the middle of its depth and 0.45 of it, the ball's region would run along the vein."""
+    places = np.stack(np.indices(SHAPE), -1)
+    distance = np.linalg.norm((places - (30, 34, 8)) * SPACING, axis=-1)
+    swi = (100 - 80 / (1 + np.exp((distance - diameter / 2) / 0.15))).astype(np.float32)
+    swi[34:60, 34, 8] = np.minimum(swi[34:60, 34, 8], 58)
+    swi[30:34, 34, 8] = np.minimum(swi[30:34, 34, 8], 58)
+    found = extent(swi, np.ones(SHAPE, bool), (30, 34, 8), SPACING)
+    assert found.diameter_mm == pytest.approx(diameter, abs=0.45)
+    assert np.linalg.norm((found.centre - (30, 34, 8)) * SPACING) < 0.3
+
+
 def test_a_vein_is_long_and_a_bright_place_is_nothing():
     vein = scan()
     vein.cleaned.volumes["swi"][10:60, 36, 8] = 10
