@@ -135,7 +135,7 @@ def _moved(on: OnGrid, table: pd.DataFrame, regions: list[Extent]) -> pd.DataFra
     places = table[[*VOXEL]].to_numpy(float).reshape(-1, 3)
     for n, region in enumerate(regions):
         away = float(np.linalg.norm((region.centre - places[n]) * on.spacing))
-        if len(region.voxels) and not region.long and away <= NEAR_MM:
+        if len(region.voxels) and not region.long and away <= NEAR_MM + on.spacing[2] / 2:
             places[n] = region.centre
     table = table.copy()
     table[[*VOXEL]], table[[*WORLD]] = places, apply_affine(on.affine, places)
