@@ -86,7 +86,7 @@ def spots(size):
     first = ConvWeights(np.zeros(1, np.float32), np.stack([kernel, 0 * kernel, 0 * kernel])[None].astype(np.float32))
     last = np.zeros((6, 1, 1, 1), np.float32)
     last[4] = 30.0  # the confidence
-    biases = np.array([0, 0, 0, 0, -10, 0], np.float32)
+    biases = np.array([0.3, 0.2, 0, 0, -10, 0], np.float32)  # no centre half-way between two voxels
     return LAYERS_OF_SPOTS.format(size=size), Weights((first, ConvWeights(biases, last)))
 
 

@@ -2,6 +2,7 @@
 findings as a detector that has learned would have made them."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,14 @@ def as_learned(study, cell):
     found.to_csv(cell.findings, sep="\t", index=False, na_rep="n/a")
 
 
+@pytest.fixture
+def folded(clean, tmp_path):
+    """The same in two folds, a test's own, in which nothing was trained."""
+    root = shutil.copytree(clean, tmp_path / "study", ignore=shutil.ignore_patterns("cells", "scratch", "slices"))
+    split(root, Folding(folds=2), on_progress=lambda *_: None)
+    return root
+
+
 @pytest.mark.slow
 def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
     out = tmp_path / "ours.cmbtk"
@@ -95,20 +104,21 @@ def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
     assert "7 files" in CliRunner().invoke(cli, ["model", "verify", str(tmp_path / "ours.zip")]).output
 
 
-def test_a_plan_says_what_will_be_done(clean, tmp_path):
-    split(clean, Folding(folds=2), on_progress=lambda *_: None)
-    whole, quick = plan(clean, Training(preset="small")), plan(clean, SHORT)
+def test_a_plan_says_what_will_be_done(folded, tmp_path):
+    whole, quick = plan(folded, Training(preset="small")), plan(folded, SHORT)
     assert (whole.folds, whole.last, whole.patients) == (("1", "2"), True, 4)
     assert (quick.folds, quick.last) == (("1",), False)
     assert whole.seconds > 100 * quick.seconds
-    run = CliRunner().invoke(cli, ["train", str(clean), "-o", str(tmp_path / "m.cmbtk"), "--plan", "--preset", "small"])
+    run = CliRunner().invoke(
+        cli, ["train", str(folded), "-o", str(tmp_path / "m.cmbtk"), "--plan", "--preset", "small"]
+    )
     assert "2 folds with the network small, then one on everybody" in run.output
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "m.cmbtk").exists()
+    assert not (folded / "cells").exists()
 
 
-def test_all_are_learned_from_in_the_last_training(clean):
-    split(clean, Folding(folds=2), on_progress=lambda *_: None)
-    study = Study(clean)
+def test_all_are_learned_from_in_the_last_training(folded):
+    study = Study(folded)
     people = read_participants(study)
     fold = roles_in(study, ALL_FOLD, people)
     first = read_fold(study, "1")
