@@ -28,6 +28,20 @@ class Detecting(Recipe):
         "subjects.",
     )
     force: bool = option(False, "Look at scans that are far from what the model learned from, too.")
+    brain_mask: Literal["own", "none"] | None = option(
+        None,
+        "What finds the brain where no mask is given: the toolkit's own BET; none takes all voxels with signal (crops, "
+        "volumes without a skull).",
+        otherwise="as in the model's scans",
+    )
+    bet_fraction: float | None = option(
+        None,
+        "Intensity threshold of BET, 0 to 1: smaller gives a larger brain.",
+        above=0,
+        below=1,
+        metavar="F",
+        otherwise="as in the model's scans",
+    )
     phase_sign: Literal[1, -1, "auto"] = option("auto", **_as_said("phase-sign"))
     phase_range: PhaseRange = option(None, **_as_said("phase-range"))
     phase_is_filtered: bool = option(False, **_as_said("phase-is-filtered"))
@@ -44,7 +58,9 @@ class Detecting(Recipe):
             What the model's scans were cleaned with.
         """
         own = {name: getattr(self, name) for name in _OWN}
+        own |= {name: value for name in _INSTEAD if (value := getattr(self, name)) is not None}
         return Preprocessing(**{**of_model, **own})
 
 
+_INSTEAD = ("brain_mask", "bet_fraction")
 _OWN = ("phase_sign", "phase_range", "phase_is_filtered", "fix_ge_phase", "echo", "phase_volume")

@@ -44,8 +44,10 @@ class Looked:
         What shows its anatomy, on its own grid.
     on : OnGrid
         The clean volumes that were looked at.
+    candidates : DataFrame
+        As the networks give them, from :func:`cmb_toolkit.detect.look.candidates_of`.
     table : DataFrame
-        All candidates, :data:`cmb_toolkit.schema.LESIONS`.
+        All of them, :data:`cmb_toolkit.schema.LESIONS`.
     regions : list of Extent
         The dark region of each.
     slice_axis : int
@@ -62,6 +64,7 @@ class Looked:
 
     own: Volume
     on: OnGrid
+    candidates: pd.DataFrame
     table: pd.DataFrame
     regions: list[Extent]
     slice_axis: int
@@ -96,9 +99,9 @@ def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting)
             "the same."
         )
     on = _cleaned(scan, images, fitted, cleaning)
-    table, whole = candidates_of(on, content, fitted.grid, networks)
-    regions = extents(on, table)
-    table = _moved(on, table, regions)
+    candidates, whole = candidates_of(on, content, fitted.grid, networks)
+    regions = extents(on, candidates)
+    table = _moved(on, candidates, regions)
     axis = int(np.flatnonzero(io_orientation(own.file_affine)[:, 0] == 2)[0])
     lesions = described(on, table, regions, content.points[recipe.operating].threshold, own.file_affine, axis)
     notes = [f"{image}: {text}" if image else text for image, text in on.cleaned.notes]
@@ -109,7 +112,7 @@ def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting)
     if not whole:
         fitted = fitted.doubted("the brain is larger than the model's image, and its border was not looked at")
     nameless = tuple(dict.fromkeys(without_names(text, scan.files) for text in warnings))
-    return Looked(own, on, lesions, regions, axis, known, fitted, nameless, acquired)
+    return Looked(own, on, candidates, lesions, regions, axis, known, fitted, nameless, acquired)
 
 
 def _digest(scan: Scan) -> str:

@@ -179,6 +179,15 @@ def test_a_scan_far_from_what_was_learned_is_refused_unless_forced(model, simula
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["range"] == "red"
 
 
+def test_the_brain_mask_of_a_single_scan_may_be_found_otherwise(looked, model, tmp_path):
+    """The model's scans are taken whole; a scan with a skull need not be."""
+    detect_scan(model, looked[0], tmp_path / "own", Detecting(brain_mask="own", bet_fraction=0.4))
+    own, whole = (json.loads((out / "summary.json").read_text()) for out in (tmp_path / "own", looked[1]))
+    assert own["brain_mask"].startswith("own BET")
+    assert whole["brain_mask"] == "all voxels with signal"
+    assert own["brain_ml"] < whole["brain_ml"]
+
+
 def test_a_folder_of_somebody_else_is_left_alone(looked, model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"notes\.txt"):
