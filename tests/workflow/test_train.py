@@ -94,7 +94,7 @@ def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
     with opened(out) as bundle:
         assert verify(bundle, out) == 7
     tried = try_it(out)
-    assert tried.worst == 0
+    assert tried.worst < 1e-6
     run = CliRunner().invoke(cli, ["model", "show", str(out)])
     assert "Learned from **simulated** scans" in run.output
     with pytest.raises(UsageError, match="its detector was trained with max_batches 3"):
