@@ -90,8 +90,9 @@ def main() -> int:
     away = np.linalg.norm(places[0][:, None] - places[1][None], axis=2)
     hits = int((away.min(axis=1, initial=np.inf) <= NEAR_MM).sum())
     false = int((away.min(axis=0, initial=np.inf) > NEAR_MM).sum())
+    commands = sum(line.startswith("cmbtk ") for line in script.splitlines())
     print(
-        f"\n{sum(line.startswith('cmbtk ') for line in script.splitlines())} commands, {(time.monotonic() - started) / 60:.0f} minutes. In the new patient "
+        f"\n{commands} commands, {(time.monotonic() - started) / 60:.0f} minutes. In the new patient "
         f"{hits} of {len(truth)} microbleeds and {false} false positives: {folder / 'result' / 'report.html'}"
     )
     return 0 if 2 * hits >= len(truth) else 1
