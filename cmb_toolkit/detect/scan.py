@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..imaging.clean import UnusableError
 from ..imaging.recipe import Preprocessing
 from ..io.bids import echo_time_ms
+from ..io.fsl import other_program
 from ..io.nifti import Volume, read_mask
 from ..io.publish import sha256
 from ..schema import VOXEL, WORLD
@@ -127,7 +128,13 @@ def _cleaned(scan: Scan, images: Images, fitted: Fit, cleaning: Preprocessing) -
     mask = read_mask(scan.mask, own) if scan.mask else None
     try:
         return on_grid(
-            images.acquired, own.affine, fitted.voxel_mm, cleaning, mask, sign_is_known=scan.phase_sign is not None
+            images.acquired,
+            own.affine,
+            fitted.voxel_mm,
+            cleaning,
+            mask,
+            sign_is_known=scan.phase_sign is not None,
+            extract=None if scan.mask else other_program(cleaning.brain_mask, own, cleaning.bet_gradient),
         )
     except UnusableError as error:
         raise DataError(f"{images.called[error.image]}: {error}") from error

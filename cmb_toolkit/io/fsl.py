@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..errors import CmbError, DataError, MissingError
 from .nifti import Volume, read_mask, write_volume
 from .process import running
 
-__all__ = ["FslBet", "bet_argv", "find_bet"]
+__all__ = ["FslBet", "bet_argv", "find_bet", "other_program"]
 
 _PATIENCE_S = 1800.0
 """A bet that says nothing for so long [s], which is all that it does, hangs."""
@@ -133,3 +133,20 @@ def _described(program: Path) -> FslBet:
     with suppress(OSError, ValueError):
         return replace(bet, version=(bet.root / "etc" / "fslversion").read_text("utf-8").split(":")[0].strip())
     return bet
+
+
+def other_program(
+    brain_mask: str, image: Volume, gradient: float
+) -> tuple[str, Callable[[float], NDArray[np.bool_]]] | None:
+    """What finds the brain in place of the toolkit's own BET, where that is asked for: its name, and the mask that it
+    gives at a fractional intensity threshold.
+
+    Raises
+    ------
+    MissingError
+        If it is asked for and not installed.
+    """
+    if brain_mask != "fsl":
+        return None
+    program = find_bet()
+    return program.describe(), lambda fraction: program.mask(image, fraction=fraction, gradient=gradient)

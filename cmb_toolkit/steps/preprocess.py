@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError, Problems, UsageError
 from ..imaging.clean import UnusableError, clean
 from ..imaging.recipe import Preprocessing
-from ..io.fsl import FslBet, find_bet
-from ..io.nifti import Volume, read_mask, write_volume
+from ..io.fsl import find_bet, other_program
+from ..io.nifti import read_mask, write_volume
 from ..io.publish import Record, publish, read_record, sidecar
 from ..model import OnProgress
 from ..parallel import for_each
@@ -288,7 +287,7 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], recipe: Preproces
             own_recipe(scan, recipe),
             mask,
             sign_is_known=known,
-            extract=None if scan.mask else _other(recipe, grid),
+            extract=None if scan.mask else other_program(recipe.brain_mask, grid, recipe.bet_gradient),
         )
     except UnusableError as error:
         raise DataError(f"{called[error.image]}: {error}") from error
@@ -298,15 +297,3 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], recipe: Preproces
         write_volume(folder / names[role], data, grid, np.dtype(recipe.output_type))
     write_volume(folder / names["mask"], done.mask, grid, np.uint8)
     return _Findings(done.brain_ml, done.brain_mask, done.phase_unit, done.phase_sign, done.sign, warnings)
-
-
-def _other(recipe: Preprocessing, image: Volume) -> tuple[str, Callable[[float], NDArray[np.bool_]]] | None:
-    """Another program that finds the brain, where it is asked for."""
-    if recipe.brain_mask != "fsl":
-        return None
-    program = find_bet()
-    return program.describe(), partial(_mask_of, program, image, recipe.bet_gradient)
-
-
-def _mask_of(program: FslBet, image: Volume, gradient: float, fraction: float) -> NDArray[np.bool_]:
-    return program.mask(image, fraction=fraction, gradient=gradient)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from hand_made_model import content
 from hand_made_model import model as make_model
 from nibabel.affines import apply_affine
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.detect.recipe import Detecting
-from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.simulation.scan import simulate_scan
 from cmb_toolkit.steps.detect import detect, detect_scan
@@ -186,6 +188,17 @@ def test_the_brain_mask_of_a_single_scan_may_be_found_otherwise(looked, model, t
     assert own["brain_mask"].startswith("own BET")
     assert whole["brain_mask"] == "all voxels with signal"
     assert own["brain_ml"] < whole["brain_ml"]
+
+
+def test_a_model_of_scans_cleaned_with_fsl_asks_for_it(looked, tmp_path, monkeypatch):
+    """And does not take another mask in silence; --brain-mask own asks for one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("FSLDIR", raising=False)
+    by_fsl = replace(content().look, preprocessing={"brain_mask": "fsl"})
+    other = make_model(tmp_path / "fsl.cmbtk", look=by_fsl)
+    with pytest.raises(MissingError, match="bet"):
+        detect_scan(other, looked[0], tmp_path / "out")
+    detect_scan(other, looked[0], tmp_path / "out", Detecting(brain_mask="own"))
 
 
 def test_a_folder_of_somebody_else_is_left_alone(looked, model, tmp_path):
