@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..sources.bids import BidsChoice
 from .detect import show
 from .options import JOBS
 from .progress import progress
-from .recipes import recipe_options
+from .recipes import recipe_options, taken
 
 
 @click.command("bids")
@@ -44,9 +43,7 @@ def command(
     from ..sources.bids import scans_in
     from ..workflow.bids import as_derivative
 
-    own = {each.name for each in fields(BidsChoice)}
-    choice = BidsChoice(**{name: value for name, value in asked.items() if name in own})
-    recipe = Detecting(**{name: value for name, value in asked.items() if name not in own})
+    choice, recipe = taken(BidsChoice, asked), taken(Detecting, asked)
     problems, notes = Problems(), list[str]()
     scans = scans_in(folder, choice, participants=participants, notes=notes)
     for note in notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from ..names import SUBJECT
 from ..sources.bids import BidsChoice
 from .options import JOBS
 from .progress import progress
-from .recipes import recipe_options
+from .recipes import recipe_options, taken
 
 if TYPE_CHECKING:
     from ..steps.detect import DetectSummary
@@ -59,9 +58,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
 
     files = {role: asked.pop(role) for role in ("magnitude", "phase", "swi", "real", "imaginary", "mask")}
     given = {role: path for role, path in files.items() if path is not None}
-    own = {each.name for each in fields(BidsChoice)}
-    choice = BidsChoice(**{name: value for name, value in asked.items() if name in own})
-    recipe = Detecting(**{name: value for name, value in asked.items() if name not in own})
+    choice, recipe = taken(BidsChoice, asked), taken(Detecting, asked)
     problems, notes = Problems(), list[str]()
     if scans is None:
         scan = Scan(SUBJECT.check(name, "--name"), **given)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ..recipe import MISSING, Parameter, declared
 from .options import Name, NumberOr
 
-__all__ = ["recipe_options"]
+__all__ = ["recipe_options", "taken"]
+
+R = TypeVar("R")
 
 
 def recipe_options(*kinds: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -26,6 +28,11 @@ def recipe_options(*kinds: type[Any]) -> Callable[[Callable[..., Any]], Callable
         return function
 
     return decorate
+
+
+def taken(kind: type[R], asked: dict[str, Any]) -> R:
+    """The recipe out of what a command was given; its values are taken out of `asked`."""
+    return kind(**{each.field: asked.pop(each.field) for each in declared(kind).values() if each.field in asked})
 
 
 def _how(each: Parameter) -> dict[str, Any]:

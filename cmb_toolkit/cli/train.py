@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from ..recipe import declared
 from ..workflow.recipe import Naming, Training
 from .options import JOBS
 from .progress import progress
 from .quoting import quoted
-from .recipes import recipe_options
+from .recipes import recipe_options, taken
 
 
 @click.command("train")
@@ -41,8 +40,7 @@ def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) ->
     from ..workflow.train import plan, train
     from .model import show_model
 
-    own = {name: {field: asked[field] for field in (e.field for e in declared(kind).values())} for name, kind in _KINDS}
-    recipe, naming = Training(**own["training"]), Naming(**own["naming"])
+    recipe, naming = taken(Training, asked), taken(Naming, asked)
     what = plan(study, recipe)
     folds = f"{len(what.folds)} fold{'s' * (len(what.folds) != 1)}"
     last = ", then one on everybody" if what.last else ""
@@ -55,6 +53,3 @@ def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) ->
     train(study, out, recipe, naming, jobs=jobs, report=progress)
     show_model(out)
     click.echo(f"Next: cmbtk detect {quoted(out)} --magnitude MAG.nii.gz --phase PHASE.nii.gz -o result")
-
-
-_KINDS = (("training", Training), ("naming", Naming))
