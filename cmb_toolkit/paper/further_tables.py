@@ -13,6 +13,7 @@ from ..evaluation.comparison import pool_seeds
 from ..evaluation.cpm import RATES
 from ..evaluation.results import CellResult
 from ..model import Counts
+from ..report.rates import RATES as REPORTED
 from ..report.table import Column, Entry, Row, Table
 from .tables import StudyResults
 
@@ -125,7 +126,7 @@ def _natures(study: StudyResults, cells: Mapping[str, Sequence[CellResult]]) -> 
 
 def _repeats(study: StudyResults) -> Table:
     """Rates over the folds of each training, for cells that were trained more than once."""
-    columns = (Column("Data"), Column("Trainings"), *(Column(heading) for _, heading, _, _ in _RATES))
+    columns = (Column("Data"), Column("Trainings"), *(Column(rate.heading) for rate in REPORTED.values()))
     rows = []
     for resolution, input_name in dict.fromkeys(cell.group[:2] for cell in study.cells):
         trainings: dict[int, dict[str, CellResult]] = {}
@@ -141,7 +142,7 @@ def _repeats(study: StudyResults) -> Table:
                 continue
             pooled = pool_seeds([sum((one.counts for one in each if one), Counts()) for each in found])
             lines = {line["rate"]: line for line in pooled.to_dict("records")}
-            values = [_range(lines[rate], scale, digits) for rate, _, scale, digits in _RATES]
+            values = [_range(lines[rate]) for rate in REPORTED]
             heading = f"{resolution}, {input_name}, {words}, {len(folds)} fold{'s' * (len(folds) != 1)}"
             rows.append(Row((Entry(heading), Entry(f"{len(trainings)}"), *values), begins=stage == "stage1"))
     notes = (
@@ -151,18 +152,11 @@ def _repeats(study: StudyResults) -> Table:
     return Table("repeats", "The same trained several times", columns, tuple(rows), notes)
 
 
-_RATES = (
-    ("sensitivity", "Sensitivity (%)", 100, 1),
-    ("precision", "Precision (%)", 100, 1),
-    ("f1", "F1 (%)", 100, 1),
-    ("fp_per_subject", "FPavg", 1, 2),
-)
-
-
-def _range(line: Mapping[Any, Any], scale: float, digits: int) -> Entry:
+def _range(line: Mapping[Any, Any]) -> Entry:
     if math.isnan(line["mean"]):
         return _DASH
-    mean, low, high = (f"{scale * line[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    rate = REPORTED[line["rate"]]
+    mean, low, high = (f"{rate.scale * line[name]:.{rate.digits}f}" for name in ("mean", "low", "high"))
     return Entry(f"{mean} ({low}\N{EN DASH}{high})")
 
 

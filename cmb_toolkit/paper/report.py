@@ -203,7 +203,9 @@ def _slips() -> Table:
     checks = audit()
     rows = checks.loc[checks["verdict"] == "slip", ["where", "quantity", "printed", "recomputed", "from"]]
     names = {"where": "Where", "quantity": "Value", "printed": "Printed", "recomputed": "Recomputed", "from": "From"}
-    return plain_table("slips", "Printed values beside what the paper's own counts give", rows.rename(columns=names))
+    return plain_table(
+        "slips", "Printed values beside what the paper's own counts give", rows.rename(columns=names), words=2
+    )
 
 
 def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> dict[int | str, Picture]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -18,19 +17,16 @@ from ..errors import DataError
 from ..evaluation.results import STAGES, CellResult
 from ..evaluation.rules import rule_named
 from ..evaluation.summary import common_label, in_order, result_rows, result_warnings
-from ..report.screen import Block, Page
+from ..report.rates import STAGE_TITLES
+from ..report.screen import Page
+from ..report.table import Table, plain_table
 from .audit import audit
 from .published import published_table
 from .slips import TOTALS
 
 __all__ = ["audit_page", "result_page"]
 
-_TITLES = {
-    "stage1": "Stage 1, candidates",
-    "stage2": "Stage 2, among what stage 1 found",
-    "overall": "Both stages together",
-    "controls": "Healthy controls",
-}
+_TITLES = {**STAGE_TITLES, "controls": "Healthy controls"}
 
 _LEGEND = (
     "CMBs: microbleeds. FPavg: false positives per subject. dupl.: further candidates at a microbleed, neither hits "
@@ -60,7 +56,7 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
         If the cells were not evaluated under the same rule, or none of them on test subjects or controls.
     """
     label = common_label(results, rule)
-    blocks = []
+    shown = []
     for (resolution, input_name, repeat), group in groupby(sorted(results, key=in_order), key=lambda each: each.group):
         cells = list(group)
         rows = {stage: result_rows(cells, subjects, rule, stage) for stage in STAGES}
@@ -71,38 +67,37 @@ def result_page(results: Sequence[CellResult], subjects: pd.DataFrame, rule: str
             tables["controls"] = _control_table(rows)
         for name, table in tables.items():
             again = f", repeat {repeat}" if repeat > 1 else ""
-            title = f"{resolution}, {input_name}{again}\n{_TITLES[name]} ({label})"
-            block = _with_paper(title, table, resolution, name)
+            notes = []
             if name == "overall" and (further := rows[name]["duplicates"].iloc[-1]):
-                note = f"{further} further findings at microbleeds already found are neither hits nor false positives."
-                block = replace(block, notes=(*block.notes, note))
-            blocks.append(block)
-    if not blocks:
+                notes = [
+                    f"{further} further findings at microbleeds found before are neither hits nor false positives."
+                ]
+            heading = f"{resolution}, {input_name}{again}"
+            shown.append(_with_paper(heading, f"{_TITLES[name]} ({label})", table, resolution, name, notes))
+    if not shown:
         raise DataError("no cell was evaluated on test subjects or controls. Run `cmbtk evaluate` without --role.")
     notes = [_LEGEND, *(_threshold_note(cell) for cell in sorted(results, key=in_order) if cell.thresholds)]
     notes += result_warnings(results)
     if any(cell.simulated for cell in results):
         notes.append(_SIMULATED)
-    return Page(f"Results, {label}", tuple(blocks), tuple(notes))
+    return Page(f"Results, {label}", tuple(shown), tuple(notes))
 
 
 def audit_page() -> Page:
     """Where the paper's printed numbers and its own counts disagree."""
     checks = audit()
-    slips = checks[checks["verdict"] == "slip"].drop(columns="verdict")
-    close = checks[checks["verdict"] == "rounding"].drop(columns=["verdict", "slip"])
-    head = f"{len(checks)} printed values recomputed from the paper's own counts: "
-    verdict = f"{(checks['verdict'] == 'agrees').sum()} agree, {len(close)} are off by one unit in the last digit, "
+    slips, close = (checks[checks["verdict"] == verdict] for verdict in ("slip", "rounding"))
+    shown = ["where", "quantity", "printed", "recomputed", "from"]
     return Page(
         "The paper against its own counts",
         (
-            Block("Slips: the printed value cannot be right", slips.astype(str)),
-            Block("Rounding: off by one unit in the last digit", close.astype(str)),
+            plain_table("slips", "Slips: the printed value cannot be right", slips[shown], words=2),
+            plain_table("rounding", "Rounding: off by one unit in the last digit", close[shown], words=2),
         ),
         (
-            head
-            + verdict
-            + f"{slips['slip'].nunique()} places are slips. Printed values are shown everywhere as printed.",
+            f"{len(checks)} printed values recomputed from the paper's own counts: "
+            f"{(checks['verdict'] == 'agrees').sum()} agree, {len(close)} are off by one unit in the last digit, "
+            f"{slips['slip'].nunique()} places are slips. Printed values are shown everywhere as printed.",
         ),
     )
 
@@ -148,8 +143,10 @@ def _control_table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _with_paper(title: str, table: pd.DataFrame, resolution: str, name: str) -> Block:
-    """The table with the paper's row, and what is to be said about that."""
+def _with_paper(
+    heading: str, title: str, table: pd.DataFrame, resolution: str, name: str, notes: Sequence[str]
+) -> Table:
+    """The table with the paper's row, and what is to be said about that before the other `notes`."""
     known = resolution if resolution in ("HR", "LR") else "HR"
     paper, source = _paper_row(known, name)
     slip, explanation = TOTALS.get((known, name), ((), ""))
@@ -158,7 +155,8 @@ def _with_paper(title: str, table: pd.DataFrame, resolution: str, name: str) -> 
     paper["fold"] = f"paper {known}" + ("" if known == resolution else ", other data")
     rows = pd.concat([table, pd.DataFrame([paper])], ignore_index=True)[list(table)].fillna("")
     note = f"paper: {source} as printed, by the paper rule."
-    return Block(title, rows, 1, (note + (f" * {explanation}; see --audit." if explanation else ""),))
+    note += f" * {explanation}; see --audit." if explanation else ""
+    return plain_table(name, title, rows, notes=(note, *notes), label=heading, printed=1)
 
 
 def _paper_row(known: str, name: str) -> tuple[dict[str, str], str]:

@@ -1,4 +1,5 @@
-"""One table, four forms: Markdown to read, TSV to compute with, LaTeX to typeset, HTML to look at."""
+"""One table, four forms: Markdown to read, TSV to compute with, LaTeX to typeset, HTML to look at. The fifth, for a
+terminal, is in :mod:`.screen`."""
 
 from __future__ import annotations
 
@@ -71,11 +72,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of cells; `total` sets it off from those above, `begins` starts a block of rows."""
+    """A line of cells; `total` sets it off from those above, `begins` starts a block, `printed` is a paper's."""
 
     cells: tuple[Entry, ...]
     total: bool = False
     begins: bool = False
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,10 +252,23 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
-def plain_table(name: str, title: str, frame: pd.DataFrame, *, words: int = 2, notes: Sequence[str] = ()) -> Table:
-    """A table of a frame's values as they are."""
-    rows = tuple(Row(tuple(Entry(str(value)) for value in line)) for line in frame.itertuples(index=False))
-    return Table(name, title, tuple(Column(str(column)) for column in frame), rows, tuple(notes), words)
+def plain_table(
+    name: str,
+    title: str,
+    frame: pd.DataFrame,
+    *,
+    words: int = 1,
+    notes: Sequence[str] = (),
+    label: str = "",
+    printed: int = 0,
+) -> Table:
+    """A table of a frame's values as they are; so many last rows are `printed` by a paper."""
+    own = len(frame) - printed
+    rows = tuple(
+        Row(tuple(Entry(str(value)) for value in line), printed=n >= own)
+        for n, line in enumerate(frame.itertuples(index=False))
+    )
+    return Table(name, title, tuple(Column(str(column)) for column in frame), rows, tuple(notes), words, label)
 
 
 def _between(cell: Entry, before: str, dash: str, after: str) -> str:

@@ -22,7 +22,7 @@ from ..study.results import evaluated_cells, read_result
 
 __all__ = ["read_page", "tables"]
 
-REVISION = 1
+REVISION = 2
 
 
 def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: None) -> Path:

@@ -103,17 +103,17 @@ def test_another_resolution_gets_the_papers_hr_row_and_simulation_is_said():
 
 def test_without_controls_or_stage_2_there_are_no_such_tables():
     page = result_page([cell(controls=False, stage2=False)], subjects(), "centre")
-    assert len(page.blocks) == 1
-    assert "Stage 1" in page.blocks[0].title
-    assert len(result_page([cell(controls=False)], subjects(), "centre").blocks) == 3
-    assert len(result_page([cell(stage2=False)], subjects(), "centre").blocks) == 2
+    assert len(page.tables) == 1
+    assert "Stage 1" in page.tables[0].title
+    assert len(result_page([cell(controls=False)], subjects(), "centre").tables) == 3
+    assert len(result_page([cell(stage2=False)], subjects(), "centre").tables) == 2
 
 
 def test_cells_of_two_inputs_do_not_meet_in_one_table():
     cells = [cell("HR"), cell("LR"), cell("HR", "2"), cell("HR", "10")]
     page = result_page(cells, subjects(*cells), "centre")
-    assert len(page.blocks) == 8
-    assert page.blocks[0].rows["fold"].tolist()[:4] == ["fold 1", "fold 2", "fold 10", "all folds"]
+    assert len(page.tables) == 8
+    assert [row.cells[0].text for row in page.tables[0].rows[:4]] == ["fold 1", "fold 2", "fold 10", "all folds"]
 
 
 def test_different_rules_do_not_meet_in_one_table():
@@ -143,4 +143,4 @@ def test_validation_results_have_no_place_in_the_tables():
     with pytest.raises(DataError, match="no cell was evaluated on test subjects"):
         result_page([validated], subjects(), "centre")
     page = result_page([replace(validated, resolution="LR"), cell()], subjects(), "centre")
-    assert len(page.blocks) == 4
+    assert len(page.tables) == 4
