@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .wording import counted
+
 __all__ = ["cores", "in_words", "machine_in_words", "stopwatch"]
 
 _CPU = Path("/proc/cpuinfo")
@@ -57,8 +59,8 @@ def machine_in_words(cpu: Path = _CPU, gpus: Path = _GPUS) -> str:
     """Processor, cores at hand and GPUs by their models: nothing that would tell one machine from its like."""
     model = _field(cpu, "model name") or platform.machine() or "unknown processor"
     models = [_field(path, "Model") or "NVIDIA GPU" for path in sorted(gpus.glob("*/information"))]
-    counted = [f"{n} x {name}" if n > 1 else name for name, n in sorted(Counter(models).items())]
-    return f"{model}, {cores()} core{'s' * (cores() > 1)}, {' and '.join(counted) or 'no GPU'}"
+    gpus_found = [f"{n} x {name}" if n > 1 else name for name, n in sorted(Counter(models).items())]
+    return f"{model}, {counted(cores(), 'core')}, {' and '.join(gpus_found) or 'no GPU'}"
 
 
 def _field(path: Path, name: str) -> str:

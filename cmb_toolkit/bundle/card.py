@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..wording import counted
 from .content import OPERATING, Content, Point
 
 __all__ = ["card", "expected"]
@@ -26,15 +27,15 @@ def card(content: Content) -> str:
 Finds cerebral microbleeds in susceptibility-weighted MR images, in two stages (Al-masni et al. 2020).
 **Research use only. Not a medical device.** The method is claimed by a patent (US 11,481,902 B2).
 
-- Learned from **{learned.kind}** scans: {_count(learned.scans, "scan")} of {_count(learned.persons, "person")} with
-  {_count(learned.microbleeds, "microbleed")}.
+- Learned from **{learned.kind}** scans: {counted(learned.scans, "scan")} of {counted(learned.persons, "person")} with
+  {counted(learned.microbleeds, "microbleed")}.
 - Made by: {maker}. Licence of the weights: {content.licence or "not said: ask who made it"}.
 - Made with cmb_toolkit {content.toolkit.get("cmb_toolkit", "")}.
 
 ## What it reached
 
-On {_count(learned.held_out_persons, "person")} with {_count(learned.held_out_microbleeds, "microbleed")} and
-{_count(learned.controls, "control")}, each looked at by networks that had learned nothing of them (trainings:
+On {counted(learned.held_out_persons, "person")} with {counted(learned.held_out_microbleeds, "microbleed")} and
+{counted(learned.controls, "control")}, each looked at by networks that had learned nothing of them (trainings:
 {learned.folds}); a hit lies within 3 mm. Thresholds were chosen on other persons. 95 % intervals over persons.
 
 | operating point | allowed | threshold | found | false positives a subject | a control |
@@ -65,10 +66,6 @@ def expected(point: Point) -> str:
     healthy = "" if control is None else f", {control:.2f} a healthy control"
     found, false = _share(point), _false(point)
     return f"On held-out persons it found {found} of the microbleeds at {false} false positives a subject{healthy}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _share(point: Point) -> str:

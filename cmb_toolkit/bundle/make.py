@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,15 +21,17 @@ from ..evaluation.calibration import platt
 from ..evaluation.results import StageResult, evaluate
 from ..evaluation.rules.base import Rule
 from ..evaluation.thresholds import choose_threshold
-from ..io.publish import COMMIT, read_record
+from ..io.publish import COMMIT
 from ..io.tables import read_tsv
 from ..schema import FINDINGS
 from ..study.cell import Setup, labelled_by, read_setup, thresholds
 from ..study.cohort import read_microbleeds, read_participants
 from ..study.geometry import read_geometry
+from ..study.inference import read_inference
 from ..study.joined import joined
 from ..study.layout import Cell, Study
 from ..study.model import Model, read_model
+from ..study.scan_record import read_scan_record
 from .card import card
 from .content import CLASSIFIER, DETECTOR, LAYERS, OPERATING, SCHEMA, Calibration, Content, Grid, Learned, Look, Point
 from .files import CARD
@@ -145,9 +147,7 @@ def _toolkit() -> dict[str, Any]:
 
 def _look(model: Model, final: Cell, judged: Sequence[Cell]) -> Look:
     setup: Setup = model.setup
-    record = (read_record(judged[0].candidates) or {})["parameters"]
-    cropped = (read_record(judged[0].patches) or {})["parameters"]
-    classified = (read_record(judged[0].findings) or {})["parameters"]
+    inference = read_inference(judged[0])
     confidence = [thresholds(cell)["stage1"].value for cell in judged]
     return Look(
         method=setup.method,
@@ -156,10 +156,10 @@ def _look(model: Model, final: Cell, judged: Sequence[Cell]) -> Look:
         mode=setup.mode,
         scale=cast(Any, setup.scale),
         background=cast(Any, setup.background),
-        patch_scale=cropped["scale"],
-        by=classified.get("by", "stage2"),
+        patch_scale=cast(Any, inference.patch_scale),
+        by=cast(Any, inference.by),
         confidence=float(np.exp(np.mean(np.log(confidence)))),
-        nms=float(record["nms"]),
+        nms=inference.nms,
         preprocessing={name: value for name, value in model.preprocessing.items() if name not in _OF_SCANS},
     )
 
@@ -275,13 +275,13 @@ def _learned(study: Study, model: Model, pooled: _Pooled, folds: int) -> Learned
     participants = read_participants(study)
     person = dict(zip(participants["participant_id"], participants["person_id"], strict=True))
     learners, marks = _learners(model.setup), read_microbleeds(study)["participant_id"]
-    records = {subject: read_record(study.subject(subject)) or {} for subject in learners}
-    simulated = {subject for subject in learners if _is_simulated(study, subject, records[subject])}
+    records = {subject: read_scan_record(study, subject) for subject in learners}
+    simulated = {subject for subject, record in records.items() if record.simulated}
     simulated |= set(joined(participants)) & set(learners)
     kind: Any = "simulated" if len(simulated) == len(learners) else "real and simulated" if simulated else "real"
     held_out = {pooled.persons[subject] for subject in pooled.subjects.get("test", [])}
     own = {subject.split("/", 1)[1] for subject in pooled.subjects.get("test", [])}
-    times = [time for record in records.values() if (time := record.get("parameters", {}).get("echo_time_ms"))]
+    times = [record.echo_time_ms for record in records.values() if record.echo_time_ms]
     slices = [read_geometry(study, subject).shape[2] for subject in learners]
     return Learned(
         kind=kind,
@@ -292,22 +292,7 @@ def _learned(study: Study, model: Model, pooled: _Pooled, folds: int) -> Learned
         held_out_microbleeds=int(marks.isin(own).sum()),
         folds=folds,
         controls=len({subject.split("/", 1)[1] for subject in pooled.subjects.get("control", [])}),
-        digests=tuple(sorted(_digests(records.values()))),
+        digests=tuple(sorted(set().union(*(record.digests for record in records.values())))),
         echo_times_ms=(float(min(times)), float(max(times))) if times else None,
         slices=(min(slices), max(slices)),
     )
-
-
-def _is_simulated(study: Study, subject: str, record: Mapping[str, Any]) -> bool:
-    makers = {facts.get("Manufacturer") for facts in record.get("acquisition", {}).values()}
-    return study.simulated_truth(subject).is_file() or "simulated" in makers
-
-
-def _digests(records: Any) -> set[str]:
-    """Of what each scan's phase came from."""
-    return {
-        source["sha256"]
-        for record in records
-        for source in record.get("sources", [])
-        if source.get("role") in ("phase", "real")
-    }

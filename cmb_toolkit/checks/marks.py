@@ -11,6 +11,7 @@ from ..evaluation.mark_evidence import better_way, shifted, too_few_dark, touchi
 from ..io.marks import NEAR_VOXEL, inside
 from ..io.recount import Counting
 from ..study.layout import Study
+from ..wording import counted
 from .files import ScanFacts
 from .problem import Problem, error, some, times, warning
 
@@ -66,7 +67,7 @@ def check_spots(study: Study, scans: Sequence[ScanFacts]) -> Iterator[Problem]:
         if touch >= _DOZEN:
             yield warning(
                 f"{study.microbleeds}: {touch} of {len(found.voxels)} marks of {facts.name} touch each other, in "
-                f"{groups} group{'s' * (groups != 1)}, as the voxels of a label mask do that was turned to points. "
+                f"{counted(groups, 'group')}, as the voxels of a label mask do that was turned to points. "
                 "A microbleed is one mark: keep the middle of each group.",
                 facts.name,
             )

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..imaging.recipe import Reading
 from ..names import visible
 from ..recipe import declared
+from ..wording import counted, plural
 from .options import JOBS
 from .progress import progress
 from .quoting import quoted
@@ -148,6 +149,6 @@ def _show(report: Report) -> None:
             click.echo(f"- {visible(line)}")
     errors, warnings = len(report.errors), len(report.problems) - len(report.errors)
     click.echo(
-        f"\n{len(rows)} scan{'s' * (len(rows) != 1)}: {errors or 'no'} error{'s' * (errors != 1)}, "
-        f"{warnings or 'no'} warning{'s' * (warnings != 1)}."
+        f"\n{counted(len(rows), 'scan')}: {errors or 'no'} {plural(errors, 'error')}, "
+        f"{warnings or 'no'} {plural(warnings, 'warning')}."
     )

@@ -56,7 +56,7 @@ def command_of(name: str) -> click.Command:
 
 
 def _find(method: str, *, study: Path, jobs: int, **given: Any) -> None:
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..steps.find import find
 
     finder = load(DETECTORS[method].finder)
@@ -71,7 +71,7 @@ def _find(method: str, *, study: Path, jobs: int, **given: Any) -> None:
             on_note=on_progress.note,
             on_progress=on_progress,
         )
-    record = read_record(path) or {}
+    record = record_of(path)
     used, subjects = record["threshold"], record["subjects"]
     click.echo(f"Threshold   {used['value']:.4g} ({used['chosen']})")
     for role, count in record["candidates"].items():

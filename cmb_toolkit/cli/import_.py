@@ -11,6 +11,7 @@ from ..errors import Problems
 from ..registry import load
 from ..sources.base import Source
 from ..sources.registry import SOURCES
+from ..wording import counted
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -92,17 +93,17 @@ def _summary(out: Path, table: Path) -> None:
     patients = participants[participants["group"] == "patient"]
     counts = participants["resolution"].value_counts(sort=False)
     click.echo(
-        f"{out}: {len(participants)} subject{'s' * (len(participants) != 1)} "
+        f"{out}: {counted(len(participants), 'subject')} "
         f"({', '.join(f'{n} {name}' for name, n in counts.items())}), "
         f"{len(participants) - len(patients)} of them controls, {len(marks)} microbleeds."
     )
     persons = participants["person_id"].nunique()
     if persons < len(participants):
-        click.echo(f"Note: these are {persons} person{'s' * (persons != 1)}; no fold will have one in two sets.")
+        click.echo(f"Note: these are {counted(persons, 'person')}; no fold will have one in two sets.")
     nobody = unread(participants, marks["participant_id"])
     if nobody:
         click.echo(
-            f"Warning: nobody has read the scans of {len(nobody)} patient{'s' * (len(nobody) > 1)} ({_first(nobody)}), "
+            f"Warning: nobody has read the scans of {counted(len(nobody), 'patient')} ({_first(nobody)}), "
             "so that without a mark they are not known to have no microbleed: they are excluded from folds and counts. "
             "Say --unmarked read if they were read, --unmarked control if they are healthy; of single subjects the "
             f"columns read and group of {table} say it."
@@ -110,7 +111,7 @@ def _summary(out: Path, table: Path) -> None:
     others = int(counts.get("other", 0))
     if others:
         click.echo(
-            f"Note: the voxels of {others} scan{'s' * (others > 1)} are neither HR's (0.5x0.5x2 mm) nor LR's "
+            f"Note: the voxels of {counted(others, 'scan')} are neither HR's (0.5x0.5x2 mm) nor LR's "
             "(0.8x0.8x2 mm); their resolution is called `other`, and they will share one detector. "
             f"Say --resolution NAME, or fill the column resolution of {table}."
         )

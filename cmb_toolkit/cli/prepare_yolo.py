@@ -37,7 +37,7 @@ def command(study: Path, jobs: int, **asked: Any) -> None:
       cmbtk prepare-yolo demo --fold 1
       cmbtk prepare-yolo study --fold 1 --resolution HR --cfg yolov2-short --augment
     """
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..steps.prepare_yolo import prepare_yolo
     from ..study.cell import read_setup
     from ..study.layout import Study
@@ -45,7 +45,7 @@ def command(study: Path, jobs: int, **asked: Any) -> None:
     with progress("Slices") as on_progress:
         folder = prepare_yolo(study, Preparing(**asked), jobs=jobs, on_progress=on_progress)
     _, cell = Study.of_cell(folder)
-    record = read_record(cell.project) or {}
+    record = record_of(cell.project)
     images = record["images"]
     microbleeds, slices = record["microbleeds"], record["training_slices"]
     people = ", ".join(

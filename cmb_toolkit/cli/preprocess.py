@@ -9,6 +9,7 @@ import click
 
 from ..errors import Problems
 from ..imaging.recipe import Preprocessing
+from ..wording import counted
 from .options import JOBS
 from .progress import progress
 from .quoting import quoted
@@ -64,7 +65,7 @@ def show(summary: PreprocessSummary, where: str) -> None:
     volumes = [report.brain_ml for report in summary.scans]
     units = sorted({report.phase_unit for report in summary.scans})
     count = len(summary.scans)
-    click.echo(f"{count} scan{'s' * (count != 1)}: {summary.made} preprocessed, {summary.unchanged} unchanged.")
+    click.echo(f"{counted(count, 'scan')}: {summary.made} preprocessed, {summary.unchanged} unchanged.")
     click.echo(f"Brain mask {_span(volumes)} ml; phase in {'; '.join(units)}.")
     assumed = sum(report.sign_assumed for report in summary.scans)
     if assumed:

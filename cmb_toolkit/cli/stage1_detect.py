@@ -32,14 +32,14 @@ def command(cell: Path, **asked: Any) -> None:
     Example:
       cmbtk stage1-detect demo/cells/slab_swi+cphase-averaged_fold-1 --threshold auto
     """
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..steps.stage1_detect import stage1_detect
     from ..study.layout import Study
 
     with progress("Slices") as on_progress:
         path = stage1_detect(cell, Detecting(**asked), on_note=on_progress.note, on_progress=on_progress)
     _, files = Study.of_cell(cell)
-    record = read_record(files.candidates) or {}
+    record = record_of(files.candidates)
     used, subjects = record["threshold"], record["subjects"]
     click.echo(f"Slices      {record['slices']}")
     click.echo(f"Threshold   {used['value']:.4g} ({used['chosen']})")

@@ -27,14 +27,14 @@ def command(cell: Path, **asked: Any) -> None:
       cmbtk stage2-classify demo/cells/slab_swi+cphase-averaged_fold-1
       cmbtk stage2-classify study/cells/HR_swi_fold-1 --threshold 0.5
     """
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..io.tables import read_tsv
     from ..steps.stage2_classify import stage2_classify
     from ..study.layout import Study
 
     with progress("Classifying") as on_progress:
         path = stage2_classify(cell, Classifying(**asked), on_note=on_progress.note, on_progress=on_progress)
-    record = read_record(path) or {}
+    record = record_of(path)
     _, files = Study.of_cell(cell)
     table = read_tsv(files.findings, ["participant_id", "role", "kept"])
     click.echo(f"Threshold   {record['threshold']['value']:.4g} ({record['threshold']['chosen']})")

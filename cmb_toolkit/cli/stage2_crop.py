@@ -33,12 +33,12 @@ def command(cell: Path, jobs: int, **asked: Any) -> None:
     Example:
       cmbtk stage2-crop demo/cells/slab_swi+cphase-averaged_fold-1 --jobs 2
     """
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..steps.stage2_crop import stage2_crop
 
     with progress("Patches") as on_progress:
         path = stage2_crop(cell, Cropping(**asked), jobs=jobs, on_progress=on_progress)
-    for role, count in (read_record(path) or {})["patches"].items():
+    for role, count in record_of(path)["patches"].items():
         marks = f", {count['marks']} marks" if count["marks"] else ""
         beside = f", {count['unlabelled']} beside one (not taught)" if count["unlabelled"] else ""
         click.echo(

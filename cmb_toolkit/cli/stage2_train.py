@@ -35,7 +35,7 @@ def command(cell: Path, restart: bool, **asked: Any) -> None:
       cmbtk stage2-train study/cells/HR_swi+cphase-averaged_fold-1 --schedule paper
       cmbtk stage2-train demo/cells/slab_swi+cphase-averaged_fold-1 --network small --epochs 40 --copies 6 1
     """
-    from ..io.publish import read_record
+    from ..io.publish import record_of
     from ..steps.stage2_train import stage2_train
 
     with progress("Training") as on_progress:
@@ -46,7 +46,7 @@ def command(cell: Path, restart: bool, **asked: Any) -> None:
             on_note=on_progress.note,
             on_progress=on_progress,
         )
-    record = read_record(path) or {}
+    record = record_of(path)
     for role in ("train", "validation"):
         note = record[role]
         click.echo(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..wording import counted
 from ..workflow.recipe import Naming, Training
 from .options import JOBS
 from .progress import progress
@@ -42,7 +43,7 @@ def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) ->
 
     recipe, naming = taken(Training, asked), taken(Naming, asked)
     what = plan(study, recipe)
-    folds = f"{len(what.folds)} fold{'s' * (len(what.folds) != 1)}"
+    folds = counted(len(what.folds), "fold")
     last = ", then one on everybody" if what.last else ""
     click.echo(
         f"{what.patients} patients and {what.controls} controls: {folds} with the network {what.preset}{last}; about "

@@ -25,6 +25,7 @@ from pathlib import Path
 from ..errors import DataError, MissingError, Problems
 from ..io.files import check_file, read_text
 from ..names import shown
+from ..wording import counted
 from .cfg import parse_cfg
 from .labels import labels_from_text
 
@@ -302,7 +303,7 @@ def _check_names(path: Path, classes: int) -> None:
     names = _read(path).removesuffix("\n").split("\n")
     if len(names) != classes or not all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names):
         raise DataError(
-            f"{path}: found {shown(' '.join(names))}; expected {classes} name{'s' * (classes > 1)}, as classes= "
+            f"{path}: found {shown(' '.join(names))}; expected {counted(classes, 'name')}, as classes= "
             f"of {CFG} says, one a line, of letters, digits, _ and -. {_AGAIN}"
         )
 

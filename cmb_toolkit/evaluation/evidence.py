@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..wording import counted, plural
+
 __all__ = ["LEAST_MICROBLEEDS", "LEAST_PERSONS", "chosen_on_few", "nearer_than_a_slice"]
 
 LEAST_PERSONS = 3
@@ -22,8 +24,8 @@ def chosen_on_few(what: str, persons: int, microbleeds: int) -> list[str]:
     if persons >= LEAST_PERSONS and microbleeds >= LEAST_MICROBLEEDS:
         return []
     return [
-        f"{what} was chosen on {persons} validation person{'s' * (persons != 1)} with {microbleeds} "
-        f"microbleed{'s' * (microbleeds != 1)}: on fewer than {LEAST_PERSONS} persons or {LEAST_MICROBLEEDS} "
+        f"{what} was chosen on {persons} validation {plural(persons, 'person')} with "
+        f"{counted(microbleeds, 'microbleed')}: on fewer than {LEAST_PERSONS} persons or {LEAST_MICROBLEEDS} "
         "microbleeds the choice is mostly chance"
     ]
 

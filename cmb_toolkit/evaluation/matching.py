@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..wording import plural
 from .rules.base import Rule, numbers
 
 __all__ = ["OUTCOMES", "Matching", "Units", "match", "rows_by_subject", "units"]
@@ -162,7 +163,7 @@ def _check(what: str, frame: pd.DataFrame, rule: Rule) -> None:
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise DataError(
-            f"{what} table: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; the {rule.label} needs it."
+            f"{what} table: {plural(len(missing), 'column')} {', '.join(missing)} missing; the {rule.label} needs it."
         )
     values: NDArray[Any] = numbers(frame, columns[1:])
     if not np.isfinite(values).all():

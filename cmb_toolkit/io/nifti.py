@@ -22,6 +22,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import DTypeLike, NDArray
 
 from ..errors import DataError
+from ..wording import counted
 from .nifti_file import NiftiFile, open_nifti
 
 __all__ = [
@@ -361,9 +362,7 @@ def _load(file: NiftiFile, echo: int | None, part: Literal["magnitude", "phase"]
             "Uncombined coils must be combined first."
         )
     if echo is not None and not 1 <= echo <= count:
-        raise DataError(
-            f"{path}: has no echo {echo}; it holds {count} volume{'s' * (count > 1)}. Give --echo 1 to {count}."
-        )
+        raise DataError(f"{path}: has no echo {echo}; it holds {counted(count, 'volume')}. Give --echo 1 to {count}.")
     if file.dtype.fields is not None:
         raise DataError(f"{path}: holds colours, not measured values. Export the scan itself, not a screenshot.")
     if file.dtype.kind == "c" and part is None:

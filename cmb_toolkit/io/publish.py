@@ -40,6 +40,7 @@ __all__ = [
     "identity",
     "publish",
     "read_record",
+    "record_of",
     "replacing",
     "sha256",
     "sidecar",
@@ -174,6 +175,20 @@ def read_record(target: Path) -> dict[str, Any] | None:
     except (MissingError, DataError):
         return None
     return record if _is_record(record) else None
+
+
+def record_of(target: Path) -> dict[str, Any]:
+    """Read the sidecar of a finished output.
+
+    Raises
+    ------
+    MissingError
+        If there is none, or none of ours.
+    """
+    record = read_record(target)
+    if record is None:
+        raise MissingError(f"{target}: not complete: its record {sidecar(target).name} is missing. Make it again.")
+    return record
 
 
 def identity(target: Path, missing: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, MissingError, Problems
 from ..names import nfc, shown
 from ..schema import FLAGS, VOLUMES, Range, is_text, kind_of
+from ..wording import plural
 from .files import check_file
 
 __all__ = ["ANY_SIGN", "Line", "as_number", "read_tsv", "table_of", "tsv_text", "write_tsv"]
@@ -118,7 +119,7 @@ def table_of(
     missing = [name for name in columns if name not in names]
     if missing:
         raise DataError(
-            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; found {_listed(names)}. "
+            f"{path}: {plural(len(missing), 'column')} {', '.join(missing)} missing; found {_listed(names)}. "
             "The file must be tab-separated with these names in its first line."
         )
     columns_of = zip(*(cells for _, cells in lines[1:]), strict=True) if lines[1:] else [()] * len(names)

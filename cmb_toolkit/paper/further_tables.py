@@ -15,6 +15,7 @@ from ..evaluation.results import CellResult
 from ..model import Counts
 from ..report.rates import RATES as REPORTED
 from ..report.table import Column, Entry, Row, Table
+from ..wording import counted
 from .tables import StudyResults
 
 __all__ = ["further_tables"]
@@ -52,7 +53,7 @@ def _average_sensitivity(study: StudyResults, cells: Mapping[str, Sequence[CellR
             at = [fmean(each.sensitivity[n] for each in known) for n in range(len(RATES))]
             values = [each.value for each in known]
             between = f"{100 * min(values):.1f}\N{EN DASH}{100 * max(values):.1f}"
-            heading = f"{name}, {words}, {len(known)} fold{'s' * (len(known) != 1)}"
+            heading = f"{name}, {words}, {counted(len(known), 'fold')}"
             cells_of = [Entry(f"{100 * value:.1f}") for value in (*at, fmean(values))]
             rows.append(Row((Entry(heading), *cells_of, Entry(between)), begins=stage == "stage1"))
     notes = (
@@ -143,7 +144,7 @@ def _repeats(study: StudyResults) -> Table:
             pooled = pool_seeds([sum((one.counts for one in each if one), Counts()) for each in found])
             lines = {line["rate"]: line for line in pooled.to_dict("records")}
             values = [_range(lines[rate]) for rate in REPORTED]
-            heading = f"{resolution}, {input_name}, {words}, {len(folds)} fold{'s' * (len(folds) != 1)}"
+            heading = f"{resolution}, {input_name}, {words}, {counted(len(folds), 'fold')}"
             rows.append(Row((Entry(heading), Entry(f"{len(trainings)}"), *values), begins=stage == "stage1"))
     notes = (
         f"Mean of the trainings, in parentheses the lowest and the highest; hits by the {study.label}. Each training "

@@ -23,6 +23,7 @@ from ..study.cohort import read_microbleeds, read_participants
 from ..study.geometry import read_geometry
 from ..study.layout import Cell, Study
 from ..study.places import located
+from ..wording import counted
 from .pictures import Box, Profile, Scene
 
 __all__ = ["Scenes"]
@@ -132,8 +133,8 @@ class Scenes:
         table = table[table["role"] == "control"]
         if "kept" not in table:
             table = table.assign(kept=False)
-        counted = table.groupby(["participant_id", "k"]).agg(kept=("kept", "sum"), seen=("kept", "size"))
-        order = counted.sort_values(["kept", "seen"], ascending=False, kind="stable").reset_index()
+        slices = table.groupby(["participant_id", "k"]).agg(kept=("kept", "sum"), seen=("kept", "size"))
+        order = slices.sort_values(["kept", "seen"], ascending=False, kind="stable").reset_index()
         before, after = [], []
         for line in _each_subject_first(order).head(most).to_dict("records"):
             subject, k = line["participant_id"], int(line["k"])
@@ -141,7 +142,7 @@ class Scenes:
             here = table[(table["participant_id"] == subject) & (table["k"] == k)].to_dict("records")
             boxes = [self._candidate(row, "stage1") for row in here]
             left = [self._candidate(row, "kept") for row in here if row["kept"]]
-            before.append(self._scene(volume, k, boxes, f"{subject}, {len(boxes)} candidate{'s' * (len(boxes) != 1)}"))
+            before.append(self._scene(volume, k, boxes, f"{subject}, {counted(len(boxes), 'candidate')}"))
             after.append(self._scene(volume, k, left, f"{len(left)} left"))
         return before, after
 

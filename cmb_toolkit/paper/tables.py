@@ -19,6 +19,7 @@ from ..evaluation.results import CellResult
 from ..evaluation.summary import common_label, result_rows, result_warnings
 from ..model import INPUTS
 from ..report.table import Column, Entry, Row, Table
+from ..wording import counted
 from .published import TABLES, published_table
 from .settings import FRST
 from .slips import NOTED
@@ -170,7 +171,7 @@ def overview(study: StudyResults) -> Table:
         values += _printed(9, stage1, ("sensitivity_percent", "fp_per_subject"))
         values += _printed(9, stage2, ("overall_sensitivity_percent", "precision_percent", "fp_per_subject"))
         n = len(cells)
-        rows.append(Row((Entry(_label(study, name) + f", {n} fold{'s' * (n != 1)}"), *values)))
+        rows.append(Row((Entry(_label(study, name) + f", {counted(n, 'fold')}"), *values)))
     notes = (*_notes(study), *result_warnings(study.cells))
     return Table("overview", "The method as a whole", columns, tuple(rows), notes)
 

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from ..evaluation.comparison import Comparison
+from ..wording import plural
 from .rates import RATES, STAGE_TITLES
 from .screen import Page
 from .table import plain_table
@@ -17,7 +18,7 @@ __all__ = ["comparison_page"]
 def comparison_page(comparison: Comparison) -> Page:
     """The tables of a comparison."""
     tables = [plain_table(stage, STAGE_TITLES[stage], _text(table)) for stage, table in comparison.stages.items()]
-    folds = f"fold{'s' * (len(comparison.folds) != 1)} {', '.join(comparison.folds)}"
+    folds = f"{plural(len(comparison.folds), 'fold')} {', '.join(comparison.folds)}"
     return Page(
         f"{comparison.names[1]} against {comparison.names[0]}",
         tuple(tables),

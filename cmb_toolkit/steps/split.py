@@ -19,6 +19,7 @@ from ..study.cohort import read_microbleeds, read_participants
 from ..study.joined import joined
 from ..study.layout import Study
 from ..study.persons import unread
+from ..wording import counted
 
 __all__ = ["fold_table", "split"]
 
@@ -68,7 +69,7 @@ def split(
     if not table["read"].all():
         names = table["participant_id"][~table["read"]].tolist()
         on_note(
-            f"Warning: {len(names)} patient{'s' * (len(names) > 1)} excluded from all folds, because nobody has read "
+            f"Warning: {counted(len(names), 'patient')} excluded from all folds, because nobody has read "
             f"the scans: {', '.join(names[:10])}{' ...' * (len(names) > 10)}. Without a mark they are not known to "
             f"have no microbleeds. Write `yes` in the column `read` of {study.participants} if they were read."
         )

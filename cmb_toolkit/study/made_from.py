@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,7 @@ __all__ = [
     "marks_digests",
     "other_marks",
     "patches_digest",
+    "prepared_with",
     "project_digest",
 ]
 
@@ -49,6 +51,11 @@ def patches_digest(cell: Cell) -> str:
         If they are not there or not complete.
     """
     return identity(cell.patches, f"{cell.patches}: no patches. Run `cmbtk stage2-crop` for this cell first.")
+
+
+def prepared_with(cell: Cell) -> dict[str, Any]:
+    """What `cmbtk prepare-yolo` was asked for, by the names of its recipe; empty where there is no finished project."""
+    return dict((read_record(cell.project) or {}).get("parameters", {}))
 
 
 def edited_in_project(cell: Cell) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from ..names import PERSON, SESSION, SUBJECT, nfc, safe_id, shown, split_session
+from ..wording import plural
 
 __all__ = [
     "READ",
@@ -195,7 +196,7 @@ def same_person_hints(frame: pd.DataFrame, names: Sequence[str], taken: Mapping[
             shown_ = "; ".join(", ".join(mine[:3]) + " ..." * (len(mine) > 3) for mine in alike[:3])
             yield (
                 f"column {shown(str(column))}, which is not taken over, seems to say that {len(alike)} "
-                f"person{'s' * (len(alike) > 1)} {'have' if len(alike) > 1 else 'has'} several scans ({shown_}"
+                f"{plural(len(alike), 'person')} {'have' if len(alike) > 1 else 'has'} several scans ({shown_}"
                 f"{'; ...' * (len(alike) > 3)}). Scans of the same person under different names would be trained and "
                 "tested on: call the column person_id, or name the scans sub-01_ses-1, sub-01_ses-2"
             )

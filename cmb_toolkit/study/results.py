@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import DataError, MissingError
 from ..evaluation.results import CellResult
 from ..io.files import load_json
+from ..wording import counted
 from .layout import Cell, Study
 
 __all__ = ["evaluated_cells", "read_result"]
@@ -24,7 +25,7 @@ def evaluated_cells(study: Study) -> list[Cell]:
     cells = study.cells()
     done = [cell for cell in cells if cell.metrics.is_file()]
     if not done:
-        have = f"{len(cells)} cell{'s' * (len(cells) != 1)}, none of them evaluated" if cells else "no cell"
+        have = f"{counted(len(cells), 'cell')}, none of them evaluated" if cells else "no cell"
         raise MissingError(f"{study.root}: {have}. Run `cmbtk evaluate STUDY/cells/NAME` first.")
     return done
 

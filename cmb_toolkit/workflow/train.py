@@ -20,7 +20,6 @@ from ..darknet.recipe import Detecting, DetectorTraining, Preparing
 from ..device import on_gpu
 from ..errors import MissingError, UsageError
 from ..evaluation.recipe import Folding
-from ..io.publish import read_record
 from ..machine import cores
 from ..model import IMAGE_SIZE
 from ..stage2.recipe import ClassifierTraining
@@ -35,6 +34,7 @@ from ..steps.stage2_crop import stage2_crop
 from ..steps.stage2_train import stage2_train
 from ..study.cohort import ALL_FOLD, choose_resolution, read_folds, read_participants
 from ..study.layout import Cell, Study
+from ..study.made_from import prepared_with
 from .naming import named
 from .recipe import Naming, Training
 
@@ -242,8 +242,7 @@ def _check_cell(cell: Cell, preset: str, recipe: Training) -> None:
     ------
     UsageError
     """
-    record = read_record(cell.project) if cell.weights.is_file() else None
-    was = {} if record is None else record["parameters"]
+    was = prepared_with(cell) if cell.weights.is_file() else {}
     asked = {"cfg": preset, "max_batches": recipe.max_batches, "seed": recipe.seed, "net": _net(preset)}
     other = [name for name, value in asked.items() if name in was and was[name] != value]
     if other:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ...wording import counted
+
 __all__ = ["CLASSES", "LIGHTS", "best", "class_of", "emptiness", "likely", "number", "probability", "sizes"]
 
 LIGHTS = {
@@ -76,4 +78,4 @@ def emptiness(candidates: int, rejected: pd.DataFrame) -> str:
         )
     name, value = best(rejected)
     said = f", the best at {name} {probability(value)}" if not math.isnan(value) else ""
-    return f"0 findings; {candidates} candidate{'s' * (candidates != 1)}{said}: none reached the threshold."
+    return f"0 findings; {counted(candidates, 'candidate')}{said}: none reached the threshold."

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...errors import CmbError, DataError, Problems
+from ...wording import counted
 from ..base import Scan
 from ..names import name_marks
 from .base import MarkOptions, Reading
@@ -216,7 +217,7 @@ def _said(how: str, files: Sequence[_Understood]) -> str:
     whose = sorted({subject for file in files if file.reading.left_out for subject in file.of_subject})
     listed = ", ".join(whose[:5]) + f" and {len(whose) - 5} more" * (len(whose) > 5)
     return (
-        f"Marks: {named}: {how}: {count} mark{'s' * (count != 1)} of {subjects} subject{'s' * (subjects != 1)}"
-        + "".join(f"; {n} point{'s' * (n != 1)} {why} left out ({listed})" for why, n in left_out.items())
+        f"Marks: {named}: {how}: {counted(count, 'mark')} of {counted(subjects, 'subject')}"
+        + "".join(f"; {counted(n, 'point')} {why} left out ({listed})" for why, n in left_out.items())
         + "."
     )

@@ -1,0 +1,43 @@
+"""How a cell's steps looked at scans, apart from its networks: what another scan must be looked at with as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..io.publish import record_of
+from .layout import Cell
+
+__all__ = ["Inference", "read_inference"]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Parameters of detecting, cropping and classifying.
+
+    Attributes
+    ----------
+    nms : float
+        Overlap (IoU) of two boxes from which the weaker is left out.
+    patch_scale : str
+        How a volume's values become 0..1 before patches are cut.
+    by : str
+        What a finding is kept by: ``both`` stages' probability or ``stage2``'s alone.
+    """
+
+    nms: float
+    patch_scale: str
+    by: str
+
+
+def read_inference(cell: Cell) -> Inference:
+    """What a cell's candidates, patches and findings were made with, by their records.
+
+    Raises
+    ------
+    MissingError
+        If one of them is not there or not complete.
+    """
+    detected, cropped, classified = (
+        record_of(target)["parameters"] for target in (cell.candidates, cell.patches, cell.findings)
+    )
+    return Inference(float(detected["nms"]), cropped["scale"], classified.get("by", "stage2"))
