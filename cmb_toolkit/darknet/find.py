@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from ..errors import DarknetError, MissingError
 from ..io.files import load_json
-from .cfg import Cfg, Reorg
+from .cfg import Cfg
+from .layers import Reorg
 
 __all__ = ["Binary", "Flavour", "find_darknet", "parse_probe", "probe", "probe_argv"]
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .batch_norm import BN_EPSILON, BatchNormalization
-from .cfg import Cfg, Convolutional, Maxpool, Reorg, Route
+from .cfg import Cfg
+from .layers import Convolutional, Maxpool, Reorg, Route
 from .tensors import compiled, keras, ops
 from .weights import ConvWeights, Weights
 

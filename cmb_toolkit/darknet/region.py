@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..boxes import nms
 from ..model import Box
-from .cfg import Region
+from .layers import Region
 
 __all__ = ["WARM_UP_IMAGES", "decode", "region_delta", "select_boxes"]
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from .cfg import Net
+from .layers import Net
 
 __all__ = ["excess", "restarted", "schedule_keys"]
 

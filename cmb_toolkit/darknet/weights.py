@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..io.files import read_bytes
-from .cfg import Cfg, Convolutional
+from .cfg import Cfg
+from .layers import Convolutional
 
 __all__ = ["ConvWeights", "NotFiniteError", "Weights", "initial_weights", "read_weights", "write_weights"]
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.darknet.augmentation import augment, is_plain, network_size
-from cmb_toolkit.darknet.cfg import Cfg, Net, Region
+from cmb_toolkit.darknet.cfg import Cfg
+from cmb_toolkit.darknet.layers import Net, Region
 
 REGION = Region(anchors=((1.0, 1.0),), classes=1, jitter=0.0)
 BOX = np.array([[0.4, 0.55, 0.2, 0.3, 0]], np.float32)

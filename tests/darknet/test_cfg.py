@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmb_toolkit.darknet.cfg import Convolutional, Maxpool, Net, Region, Reorg, Route, parse_cfg, read_cfg
+from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
+from cmb_toolkit.darknet.layers import Convolutional, Maxpool, Net, Region, Reorg, Route
 from cmb_toolkit.darknet.weights import initial_weights
 from cmb_toolkit.errors import DataError, MissingError
 

@@ -18,10 +18,11 @@ import pytest
 from cmb_toolkit.boxes import nms as suppress
 from cmb_toolkit.darknet.binary import BinaryEngine
 from cmb_toolkit.darknet.binary_detection import find_boxes
-from cmb_toolkit.darknet.cfg import Cfg, Convolutional, read_cfg
+from cmb_toolkit.darknet.cfg import Cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import probe
+from cmb_toolkit.darknet.layers import Convolutional
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.region import decode
 from cmb_toolkit.darknet.samples import Samples, read_image

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmb_toolkit.darknet.cfg import Convolutional, Maxpool, Region, Reorg, Route, parse_cfg
+from cmb_toolkit.darknet.cfg import parse_cfg
+from cmb_toolkit.darknet.layers import Convolutional, Maxpool, Region, Reorg, Route
 from cmb_toolkit.darknet.weights import initial_weights
 
 TINY = """

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmb_toolkit.darknet.cfg import Maxpool, parse_cfg
+from cmb_toolkit.darknet.cfg import parse_cfg
+from cmb_toolkit.darknet.layers import Maxpool
 from cmb_toolkit.darknet.weights import initial_weights
 
 
@@ -78,7 +79,7 @@ def test_convolution_is_darknets(size, stride, padding):
 
 
 def test_reorg_is_darknets():
-    from cmb_toolkit.darknet.cfg import Reorg
+    from cmb_toolkit.darknet.layers import Reorg
     from cmb_toolkit.darknet.network import _reorg
 
     c, h, w, s = 8, 4, 6, 2
@@ -125,7 +126,7 @@ def test_models_of_other_sizes_share_the_weights(toy_cfg):
 
 
 def test_decode_and_select():
-    from cmb_toolkit.darknet.cfg import Region
+    from cmb_toolkit.darknet.layers import Region
     from cmb_toolkit.darknet.region import decode, select_boxes
 
     region = Region(anchors=((1.0, 2.0), (3.0, 1.0)), classes=1)

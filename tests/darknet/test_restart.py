@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.darknet import gpu as gpu_module
-from cmb_toolkit.darknet.cfg import Net, parse_cfg
+from cmb_toolkit.darknet.cfg import parse_cfg
 from cmb_toolkit.darknet.engine import TrainingOptions
+from cmb_toolkit.darknet.layers import Net
 from cmb_toolkit.darknet.project import set_net
 from cmb_toolkit.darknet.restart import excess, restarted, schedule_keys
 from cmb_toolkit.darknet.weights import initial_weights, write_weights
