@@ -22,6 +22,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
 from typing import Any
@@ -33,11 +34,13 @@ from .files import load_json
 
 __all__ = [
     "COMMIT",
+    "NotCurrentError",
     "Output",
     "Record",
     "edited",
     "fingerprint",
     "identity",
+    "only_asking",
     "publish",
     "read_record",
     "record_of",
@@ -68,6 +71,32 @@ _PARAMETERS = {
 """What the parameters of some steps hold that others read; null where it was not asked for."""
 _ALMOST_NOTHING = 1 << 16
 """A file system with less than this free [byte] is called full where a library does not say why it failed."""
+
+
+_ASKING: ContextVar[bool] = ContextVar("asking", default=False)
+
+
+class NotCurrentError(Exception):
+    """A step that was only asked would have something to do."""
+
+
+@contextmanager
+def only_asking() -> Iterator[None]:
+    """Let steps say whether what they make is current, and make nothing.
+
+    A step that is called in the block returns if all is current, whatever engine it was made with. Else
+    :class:`NotCurrentError` is raised where it finds so: at the latest before it would write.
+    """
+    token = _ASKING.set(True)
+    try:
+        yield
+    finally:
+        _ASKING.reset(token)
+
+
+def _only_if_current(target: Path, *, current: bool = False) -> None:
+    if _ASKING.get() and not current:
+        raise NotCurrentError(f"{target.name} is not what these settings would make")
 
 
 @dataclass(frozen=True)
@@ -101,12 +130,18 @@ class Record:
 
         Of a folder no file may have been deleted since; files that others put into it do not matter.
         """
+        current = self._is_current(target)
+        _only_if_current(target, current=current)
+        return current
+
+    def _is_current(self, target: Path) -> bool:
         if not target.exists():
             return False
         old = read_record(target)
         if old is None or old["step"] != self.step or _revision(old) != self.revision:
             return False
-        if old["parameters"] != json.loads(json.dumps(dict(self.parameters))) or old["engine"] != self.engine:
+        other_engine = old["engine"] != self.engine and not _ASKING.get()
+        if other_engine or old["parameters"] != json.loads(json.dumps(dict(self.parameters))):
             return False
         named = self._named()
         if [entry.get("role", entry.get("file")) for entry in old["sources"]] != [name for name, _ in named]:
@@ -279,6 +314,7 @@ def publish(target: Path, record: Record) -> Iterator[Output]:
     StorageError
         If the disk is full or not writable. Nothing is left behind.
     """
+    _only_if_current(target)
     started = time.monotonic()
     temporary = Output(_temporary(target))
     temporary.noted = {}
@@ -323,6 +359,7 @@ def replacing(path: Path) -> Iterator[Path]:
     StorageError
         If the disk is full or not writable; the old file stays.
     """
+    _only_if_current(path)
     temporary = _temporary(path)
     _make_folder(path.parent)
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ..darknet.recipe import Detecting, DetectorTraining, Preparing
 from ..detectors import DETECTORS, finders
@@ -14,7 +15,9 @@ from ..registry import load
 from ..stage1.recipe import Search
 from ..stage2.recipe import ClassifierTraining, Classifying, Cropping
 
-__all__ = ["OPTIONS", "SEEDED", "settable", "words"]
+__all__ = ["OPTIONS", "RECIPES", "SEEDED", "filled", "settable", "words"]
+
+R = TypeVar("R")
 
 
 def settable(*recipes: type[Any]) -> dict[str, Parameter]:
@@ -24,18 +27,21 @@ def settable(*recipes: type[Any]) -> dict[str, Parameter]:
     return parameters | either
 
 
-OPTIONS: Mapping[str, Mapping[str, Parameter]] = {
-    "split": settable(Folding),
-    "preprocess": settable(Preprocessing),
-    "prepare-yolo": settable(Preparing),
-    "stage1-train": settable(DetectorTraining),
-    "stage1-detect": settable(Detecting),
-    **{command: settable(Search, load(DETECTORS[method].finder)) for command, method in finders().items()},
-    "stage2-crop": settable(Cropping),
-    "stage2-train": settable(ClassifierTraining),
-    "stage2-classify": settable(Classifying),
-    "evaluate": settable(Evaluating),
+RECIPES: Mapping[str, tuple[type[Any], ...]] = {
+    "split": (Folding,),
+    "preprocess": (Preprocessing,),
+    "prepare-yolo": (Preparing,),
+    "stage1-train": (DetectorTraining,),
+    "stage1-detect": (Detecting,),
+    **{command: (Search, load(DETECTORS[method].finder)) for command, method in finders().items()},
+    "stage2-crop": (Cropping,),
+    "stage2-train": (ClassifierTraining,),
+    "stage2-classify": (Classifying,),
+    "evaluate": (Evaluating,),
 }
+"""What every step takes."""
+
+OPTIONS: Mapping[str, Mapping[str, Parameter]] = {step: settable(*recipes) for step, recipes in RECIPES.items()}
 """Options of every step that a settings file may set, by the name that they have on the command line."""
 
 SEEDED = ("split", "prepare-yolo", "stage1-train", "stage2-crop", "stage2-train")
@@ -63,3 +69,27 @@ def words(step: str, options: Mapping[str, Any]) -> list[str]:
         else:
             said += [f"--{name}", str(value)]
     return said
+
+
+def filled(recipe: type[R], options: Mapping[str, Any]) -> R:
+    """The recipe that a command makes of these options, by the names that they have on the command line.
+
+    >>> filled(Classifying, {"threshold": 0.5, "by": "stage2", "size": 448}).by
+    'stage2'
+    """
+    known = declared(recipe)
+    given: dict[str, Any] = {each.field: False for name, each in known.items() if f"no-{name}" in options}
+    return recipe(
+        **given, **{known[name].field: _value(known[name], options[name]) for name in known if name in options}
+    )
+
+
+def _value(each: Parameter, value: Any) -> Any:
+    """What a word or number of a settings file is in Python."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, Mapping):
+        return {key: str(setting) for key, setting in value.items()}
+    if each.kind is None:
+        return each.words.get(value, value)
+    return Path(value) if each.kind is Path else value

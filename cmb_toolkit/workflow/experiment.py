@@ -27,6 +27,7 @@ from ..schema import VOLUMES
 from ..study.cohort import read_fold, read_folds, read_participants
 from ..study.layout import Study
 from ..study.places import located
+from .done import request, undone
 from .jobs import STUDY, Job, job_table, list_jobs
 from .snakemake import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
 from .snakemake import gpus as found_gpus
@@ -259,28 +260,63 @@ def place_for(executor: Literal["local", "slurm"], jobs: int | None, gpus: int |
 
 
 def plan(experiment: Experiment, *, tables: Sequence[int] = (), folds: Sequence[str] = ()) -> Plan:
-    """Ask Snakemake what it would run.
+    """Say what is to be done: all that nobody has done with these settings, neither a run nor somebody by hand.
 
     Raises
     ------
-    MissingError
-        If Snakemake is not installed.
-    CmbError
-        If it finds that something does not fit.
+    UsageError
+        If there is no cell of such a table or fold.
     """
-    need_snakemake()
     asked = experiment.chosen(tables, folds)
-    todo: dict[Job, str] = {}
+    live = _Live(experiment).read()
+    todo = undone(experiment.study, asked, experiment.table, live["done"])
+    return Plan(experiment, asked, todo, experiment.expected(todo, live["pace"]))
+
+
+def _agreed(experiment: Experiment, plans: Plan) -> Plan:
+    """The same plan as Snakemake has it, that was told what is done; what is done is remembered.
+
+    Raises
+    ------
+    CmbError
+        If Snakemake finds that something does not fit.
+    """
+    todo = _would_run(experiment, plans.asked)
+    by_hand = [job for job in plans.asked if job in todo and job not in plans.todo]
+    if by_hand:
+        for job in by_hand:
+            mark = experiment.study.root / job.mark
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        _ask(experiment, by_hand, touch=True)
+        todo = _would_run(experiment, plans.asked)
+    live = _Live(experiment)
+    known = live.read()
+    done = known["done"] | {job: request(job, experiment.table) for job in plans.asked if job not in todo}
+    live.write(done={job: asked for job, asked in done.items() if job not in todo})
+    return Plan(experiment, plans.asked, todo, experiment.expected(todo, known["pace"]))
+
+
+def _would_run(experiment: Experiment, asked: Sequence[Job]) -> dict[Job, str]:
+    """Ask Snakemake what it would run, and why."""
+    told = _ask(experiment, asked)
+    return {
+        experiment.by_name[event.step, event.cell or STUDY]: event.text for event in told if event.kind == "started"
+    }
+
+
+def _ask(experiment: Experiment, asked: Sequence[Job], *, touch: bool = False) -> list[Event]:
+    """What Snakemake says of these jobs without running one; or where it is told that they are done."""
     with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
         config = Path(folder) / "experiment.json"
         config.write_text(json.dumps(experiment.table), "utf-8")
-        argv, added = arguments(experiment.study.root, config, Place(), _files(asked), dry=True)
-        for event in events(argv, added, Path(folder) / "said"):
-            if event.kind == "error":
-                raise CmbError(f"Snakemake: {event.text}")
-            if event.kind == "started":
-                todo[experiment.by_name[event.step, event.cell or STUDY]] = event.text
-    return Plan(experiment, asked, todo, experiment.expected(todo, _Live(experiment).read()["pace"]))
+        only: Literal["touch", "say"] = "touch" if touch else "say"
+        argv, added = arguments(experiment.study.root, config, Place(), _files(asked), only=only)
+        told = list(events(argv, added, Path(folder) / "said"))
+    for event in told:
+        if event.kind == "error":
+            raise CmbError(f"Snakemake: {event.text}")
+    return told
 
 
 def _files(jobs: Sequence[Job]) -> list[str]:
@@ -343,7 +379,7 @@ def run(
         end_leftovers(study.root)
         if place.executor == "slurm":
             cancel_queued(study.root)
-        plans = plan(experiment, tables=tables, folds=folds)
+        plans = _agreed(experiment, plan(experiment, tables=tables, folds=folds))
         on_start(plans)
         write_text(study.experiment, json.dumps(experiment.table, indent=1) + "\n")
         live = _Live(experiment)
@@ -369,7 +405,8 @@ def _follow(
     on_event: Callable[[str, Job, int, float | None], None],
 ) -> Outcome:
     root = experiment.study.root
-    paces = live.read()["pace"]
+    known = live.read()
+    paces, known_done = known["pace"], known["done"]
     by_id: dict[int, Job] = {}
     left = dict(plans.seconds)
     running: dict[Job, float] = {}
@@ -388,17 +425,19 @@ def _follow(
             continue
         if event.kind == "started":
             running[job], before[job] = time.time(), _records(root, job)
+            known_done.pop(job, None)
         else:
             took = time.time() - running.pop(job)
             left.pop(job)
         if event.kind == "finished":
             done += 1
+            known_done[job] = request(job, experiment.table)
             if _records(root, job) != before[job]:  # else it had nothing to do
                 paces[job] = took / experiment.amounts.get(job.step, 1.0)
             left = experiment.expected(left, paces)
         elif event.kind == "failed":
             failed[job] = last_words(root / job.log)
-        live.write(running=running, failed=failed, pace=paces)
+        live.write(running=running, failed=failed, pace=paces, done=known_done)
         on_event(event.kind, job, done, total(left, place.jobs, place.gpus))
     live.write(running={}, failed=failed)
     if trouble and not failed:
@@ -432,14 +471,14 @@ class _Live:
         self._jobs = experiment.by_name
 
     def write(self, **noted: dict[Job, Any]) -> None:
-        """Replace what is noted under these of ``running``, ``failed``, ``pace``."""
+        """Replace what is noted under these of ``running``, ``failed``, ``pace``, ``done``."""
         content = self.read() | noted
         text = {name: [[job.step, job.cell, value] for job, value in jobs.items()] for name, jobs in content.items()}
         write_text(self._path, json.dumps(text) + "\n")
 
     def read(self) -> dict[str, dict[Job, Any]]:
-        """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words) and done (at what
-        ``pace``: seconds per amount of work)."""
+        """Jobs of the present experiment that are ``running`` (since when), ``failed`` (last words), ``done`` (what was
+        asked of them), and at what ``pace`` (seconds per amount of work)."""
         try:
             content = load_json(self._path, "")
             found = {
@@ -448,7 +487,7 @@ class _Live:
             }
         except (OSError, ValueError, AttributeError, TypeError):
             found = {}
-        return {"running": {}, "failed": {}, "pace": {}} | found
+        return {"running": {}, "failed": {}, "pace": {}, "done": {}} | found
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import __version__
@@ -37,6 +37,8 @@ class Job:
         Final files, relative to the study.
     records : tuple of str
         Provenance that the step writes last, relative to the study: that the job was done, and how long it took.
+    asked : mapping
+        The options before they became words.
     """
 
     step: str
@@ -44,6 +46,7 @@ class Job:
     options: tuple[str, ...]
     outputs: tuple[str, ...]
     records: tuple[str, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def log(self) -> str:
@@ -54,7 +57,12 @@ class Job:
     def files(self) -> tuple[str, ...]:
         """What Snakemake is asked for: the files above and the mark of success. Of all jobs, since of a chain it would
         miss the last link alone."""
-        return (*self.outputs, *self.records, f"scratch/experiment/done/{self.cell}/{self.step}")
+        return (*self.outputs, *self.records, self.mark)
+
+    @property
+    def mark(self) -> str:
+        """An empty file that says that the command has succeeded, relative to the study."""
+        return f"scratch/experiment/done/{self.cell}/{self.step}"
 
 
 _OUTPUTS = {
@@ -86,29 +94,41 @@ def list_jobs(
         The study has folds that were not made by `cmbtk split`: they stay.
     """
     records = tuple(f"{subject}.json" for subject in subjects)
-    jobs = [Job("preprocess", STUDY, tuple(words("preprocess", settings.step("preprocess"))), (), records)]
+    cleaning = settings.step("preprocess")
+    jobs = [Job("preprocess", STUDY, tuple(words("preprocess", cleaning)), (), records, cleaning)]
     if not own_folds:
         asked = settings.step("split") | {"by-scanner": any(is_scanner_fold(cell.fold) for cell in cells)}
-        jobs.append(Job("split", STUDY, _seeded("split", asked, settings.seed), ("folds.tsv",), ("folds.json",)))
+        asked = _seeded("split", asked, settings.seed)
+        jobs.append(Job("split", STUDY, tuple(words("split", asked)), ("folds.tsv",), ("folds.json",), asked))
     for cell in cells:
         for step in cell.steps:
-            asked = settings.step(step, cell.role)
-            first = [word for name in cell.resolutions for word in ("--resolution", name)]
-            repeat = ("--repeat", str(cell.repeat)) if cell.repeat > 1 else ()
-            image = () if cell.detector.finder else ("--input", cell.input)
-            place = {cell.detector.command: ("--fold", cell.fold, *first, *image, *repeat)}
             # slices are shared by all cells, so that the drawing of negatives is not repeated
             further = 0 if step == "prepare-yolo" else cell.repeat - 1
-            options = (*place.get(step, ()), *_seeded(step, asked, settings.seed + further))
+            asked = _seeded(step, settings.step(step, cell.role), settings.seed + further)
+            where = _where(cell) if step == cell.detector.command else {}
+            place = [word for name, value in where.items() for word in _said(name, value)]
             output, record = (
                 f"cells/{cell.name}/{name}" for name in _OUTPUTS["stage1-detect" if step in finders() else step]
             )
-            jobs.append(Job(step, cell.name, options, (output,), (record,)))
+            options = (*place, *words(step, asked))
+            jobs.append(Job(step, cell.name, options, (output,), (record,), where | asked))
     return jobs
 
 
-def _seeded(step: str, options: Mapping[str, Any], seed: int) -> tuple[str, ...]:
-    return tuple(words(step, {**options, **({"seed": seed} if step in SEEDED else {})}))
+def _where(cell: PlannedCell) -> dict[str, Any]:
+    """The options that say which cell it is, of the command that makes it."""
+    repeat = {"repeat": cell.repeat} if cell.repeat > 1 else {}
+    if cell.detector.finder:
+        return {"fold": cell.fold, "resolution": "+".join(cell.resolutions), **repeat}
+    return {"fold": cell.fold, "resolution": list(cell.resolutions), "input": cell.input, **repeat}
+
+
+def _said(name: str, value: Any) -> list[str]:
+    return [word for one in (value if isinstance(value, list) else [value]) for word in (f"--{name}", str(one))]
+
+
+def _seeded(step: str, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    return {**options, **({"seed": seed} if step in SEEDED else {})}
 
 
 def job_table(

@@ -101,7 +101,7 @@ def need_snakemake(executor: str = "local") -> None:
 
 
 def arguments(
-    study: Path, config: Path, place: Place, targets: Sequence[str], *, dry: bool = False
+    study: Path, config: Path, place: Place, targets: Sequence[str], *, only: Literal["say", "touch", ""] = ""
 ) -> tuple[list[str], dict[str, str]]:
     """Command line of Snakemake and what is added to its environment.
 
@@ -114,8 +114,8 @@ def arguments(
     place : Place
     targets : sequence of str
         Files to make.
-    dry : bool
-        Only say what would be run.
+    only : {"say", "touch", ""}
+        Run nothing: say what would be run, or remember that it was.
     """
     argv = [
         sys.executable, "-m", "snakemake",
@@ -129,8 +129,8 @@ def arguments(
         "--scheduler", "greedy",
         "--resources", "slices=1", *([f"gpu={place.gpus}"] if place.gpus else []),
     ]  # fmt: skip
-    if dry:
-        argv += ["--dry-run", "--cores", "1"]
+    if only:
+        argv += [{"say": "--dry-run", "touch": "--touch"}[only], "--cores", "1"]
     elif place.executor == "local":
         argv += ["--cores", str(place.jobs * max(1, place.threads))]
     else:
@@ -142,7 +142,7 @@ def arguments(
     argv += ["--", *targets]
     added = {
         "CMBTK_PYTHON": sys.executable,
-        **({} if dry else {_MARK: str(study.resolve())}),
+        **({} if only else {_MARK: str(study.resolve())}),
         **({"CMBTK_GPUS": " ".join(place.devices[: place.gpus])} if place.gpus > 1 and place.devices else {}),
         # the same toolkit as ours, whatever the working directory, and the plugin that tells its events
         "PYTHONPATH": os.pathsep.join(

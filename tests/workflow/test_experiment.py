@@ -129,9 +129,12 @@ def test_the_whole_of_it(place, cmbtk):
 
     # a scan that was exchanged is seen
     scan = next(study.scans.glob("*/*part-mag*.nii.gz"))
-    then = scan.stat()
+    then, content = scan.stat(), scan.read_bytes()
     scan.touch()
+    assert not plan(read_experiment(study.root, settings)).todo
+    scan.write_bytes(content + b"0")
     assert plan(read_experiment(study.root, settings)).todo.keys() >= {experiment_job(study, settings, "preprocess")}
+    scan.write_bytes(content)
     os.utime(scan, ns=(then.st_atime_ns, then.st_mtime_ns))
 
     # one setting changed: what it touches, and what follows from it
@@ -192,10 +195,12 @@ def test_the_whole_of_it(place, cmbtk):
     said = cmbtk("experiment", "plan", study.root, "--only", "table-8", "--fold", 1, code=2)
     assert "fold 1 has no cell among those asked for. Choose from scanner-b." in said
 
-    # back: the step finds its own work current, and it is not done again
+    # back, and nobody remembers a run, as if all had been made by hand: it is current, and not done again
     settings.write_text(SETTINGS, "utf-8")
     candidates = study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes()
-    cmbtk("experiment", "run", study.root, "--settings", settings)
+    for forgotten in (".snakemake", "scratch/experiment"):
+        shutil.rmtree(study.root / forgotten)
+    assert "Everything is done." in cmbtk("experiment", "run", study.root, "--settings", settings)
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes() == candidates
     assert "Results" in cmbtk("tables", study.root)
 
