@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..steps.check import Problem, Report
 
 _WIDTH = 80
+_FIRST_OUT = ("axes", "dark", "phase", "mm")
+"""Columns that are left out, in this order, where the table would be wider."""
+_NUMBERS = ("marks", "dark", "err", "warn")
+_GAP = 2
 
 
 @click.command()
@@ -40,20 +44,11 @@ _WIDTH = 80
     help="Draw every mark on its slice, for a look by eye: into FILE.png, or without a name (behind STUDY) into the "
     "study's figures/marks.png.",
 )
+@click.option("--wide", is_flag=True, help="Show all columns of the table, however wide it becomes.")
 @JOBS
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    *,
-    study: Path | None,
-    magnitude: Path | None,
-    phase: Path | None,
-    swi: Path | None,
-    mask: Path | None,
-    pictures: Path | None,
-    jobs: int,
-    **asked: Any,
+    ctx: click.Context, /, *, study: Path | None, pictures: Path | None, wide: bool, jobs: int, **asked: Any
 ) -> None:
     """Look at a STUDY, or at one scan, and say what is wrong before it costs anything.
 
@@ -63,8 +58,8 @@ def command(
     a resolution. Marks that lie on dark spots no more than random ones, or would if they counted otherwise than was
     said, are named with how sure that is; --pictures shows them.
 
-    Prints a line per subject, and every problem with what to do about it. Nothing is guessed, and nothing is written
-    but the pictures.
+    Prints a line per subject, in 80 columns unless --wide asks for all, and every problem with what to do about it.
+    Nothing is guessed, and nothing is written but the pictures.
     The exit code is 5 where there are errors, 3 where they are all missing files, and 0 where there are only warnings.
 
     \b
@@ -76,8 +71,8 @@ def command(
     from ..steps.check import check_scan, check_study
     from ..study.scan import Scan
 
-    one = (magnitude, phase, swi, mask)
-    if (study is None) == all(path is None for path in one):
+    one = {role: asked.pop(role) for role in ("phase", "magnitude", "swi", "mask")}
+    if (study is None) == all(path is None for path in one.values()):
         raise UsageError("give either a STUDY, or the files of one scan with --magnitude and --phase.")
     if pictures is not None and study is None:
         raise UsageError("--pictures shows the marks of a study; give the STUDY before it.")
@@ -86,12 +81,12 @@ def command(
         with progress("check") as on_progress:
             report = check_study(study, Reading(**asked), pictures=pictures, jobs=jobs, on_progress=on_progress)
     else:
-        if phase is None or (magnitude is None and swi is None):
+        if one["phase"] is None or (one["magnitude"] is None and one["swi"] is None):
             raise UsageError("one scan needs --phase, and --magnitude or --swi.")
-        scan = Scan("scan", phase, magnitude, swi, mask)
+        scan = Scan("scan", **one)
         with progress("check") as on_progress:
             report = check_scan(scan, Reading(**asked), on_progress=on_progress)
-    _show(report)
+    _show(report, wide=wide)
     if report.drawn is not None:
         click.echo(f"{pictures}: {report.drawn} marks." if report.drawn else "No pictures: there is no mark to draw.")
     if study is not None and not report.errors:
@@ -125,22 +120,39 @@ def _lines(problems: Sequence[Problem]) -> list[str]:
     ]
 
 
-def _show(report: Report) -> None:
+def _fitting(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
+    """The columns without those that a table of this width has no room for."""
+    kept = list(columns)
+    for name in _FIRST_OUT:
+        if name in kept and _width(rows, kept) > _WIDTH:
+            kept.remove(name)
+    return kept
+
+
+def _width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    return sum(max(len(name), *(len(str(row[name])) for row in rows)) + _GAP for name in columns)
+
+
+def _show(report: Report, *, wide: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from ..steps.check import facts_table
 
     rows = facts_table(report)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    columns = [name for name in rows[0] if any(row[name] != "" for row in rows)]
+    table = Table(box=None, padding=(0, _GAP, 0, 0))
+    every = [name for name in rows[0] if any(row[name] != "" for row in rows)]
+    columns = every if wide else _fitting(rows, every)
     for name in columns:
-        table.add_column(name, overflow="fold", justify="right" if name in ("err", "warn") else "left")
+        table.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
     for row in rows:
         colour = "red" if row["err"] else "yellow" if row["warn"] else None
         table.add_row(*(str(row[name]) for name in columns), style=colour)
     console = Console(markup=False, highlight=False)
-    Console(markup=False, highlight=False, width=min(console.width, _WIDTH)).print(table)
+    width = _width(rows, columns) if wide else min(console.width, _WIDTH)
+    Console(markup=False, highlight=False, width=width).print(table)
+    if hidden := [name for name in every if name not in columns]:
+        click.echo(f"Not shown, for want of room: {', '.join(hidden)} (--wide)")
     for severity, title in (("error", "Errors"), ("warning", "Warnings")):
         found = [problem for problem in report.problems if problem.severity == severity]
         if found:

@@ -163,16 +163,13 @@ def facts_table(report: Report) -> list[dict[str, Any]]:
             {
                 "subject": str(name),
                 "voxels": times(scan.shape, "x"),
-                "mm": times(scan.voxel_mm, "x"),
+                "mm": times((round(size, 2) for size in scan.voxel_mm), "x"),
                 "axes": scan.axes,
                 "phase": scan.phase_unit.partition(",")[0],
-                "marks": "" if report.participants is None else _counted(scan),
+                "marks": "" if report.participants is None else len(scan.marks.voxels),
+                "dark": scan.marks.dark if scan.marks.voxels else "",
                 "err": mine.count("error"),
                 "warn": mine.count("warning"),
             }
         )
     return rows
-
-
-def _counted(scan: ScanFacts) -> str:
-    return f"{len(scan.marks.voxels)} ({scan.marks.dark} dark)" if scan.marks.voxels else "0"

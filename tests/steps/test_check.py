@@ -401,6 +401,27 @@ def test_voxels_that_differ_within_a_resolution(study):
     assert check(study).problems == ()
 
 
+# -- what is printed -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [7, 20, 43])
+def test_the_table_has_80_columns_and_the_rest_is_asked_for(study, length):
+    name = "sub-" + "x" * (length - 4)
+    for table in (study.participants, study.microbleeds):
+        write_tsv(read_tsv(table, []).replace({"participant_id": {"sub-001": name}}), table)
+    said = CliRunner().invoke(cli, ["check", str(study.root), "--jobs", "1"], env={"COLUMNS": "200"}).stdout
+    head, *rows = said.split("\n\n")[0].splitlines()
+    hidden = [rows.pop()] if rows[-1].startswith("Not shown") else []
+    assert len(rows) == 5
+    assert rows[0].split()[:2] == [name, "40x48x6"]
+    assert all(len(line) <= 80 for line in (head, *rows, *hidden))
+    assert hidden == {7: [], 20: ["Not shown, for want of room: axes (--wide)"]}.get(length, hidden)
+    assert hidden or length < 20
+    wide = CliRunner().invoke(cli, ["check", str(study.root), "--jobs", "1", "--wide"]).stdout.splitlines()
+    assert wide[0].split() == ["subject", "voxels", "mm", "axes", "phase", "marks", "dark", "err", "warn"]
+    assert wide[1].split()[:4] == [name, "40x48x6", "0.8x0.8x2", "LPS"]
+
+
 # -- folds ------------------------------------------------------------------------------------------------------
 
 GOOD_FOLDS = [
@@ -526,7 +547,7 @@ def test_report_of_a_study(study):
     phase_of(study, "sub-002").unlink()
     result = CliRunner().invoke(cli, ["check", str(study.root), "-j", "1"])
     assert result.exit_code == 5
-    for part in ("sub-001", "40x48x6", "LPS", "3 (3 dark)", "[red]Verio[/red]", "Errors:", "5 scans: 2 errors, no"):
+    for part in ("sub-001", "40x48x6", "LPS", "[red]Verio[/red]", "Errors:", "5 scans: 2 errors, no"):
         assert part in result.output
     assert json.loads(study.settings.read_text().split("= ")[1]) == "x", "nothing is written"
     assert sorted(p.name for p in study.root.iterdir()) == [
