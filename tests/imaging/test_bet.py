@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.imaging import bet as bet_module
-from cmb_toolkit.imaging.bet import _fill, _folded, _icosphere, _upsample, bet
+from cmb_toolkit.imaging.bet import _upsample, bet
+from cmb_toolkit.imaging.mesh import filled, folded_share, icosphere
 
 
 def dice(a, b):
@@ -86,7 +87,7 @@ def test_empty_volume_is_refused(head):
 
 
 def test_icosphere():
-    vertices, faces = _icosphere(2)
+    vertices, faces = icosphere(2)
     assert (len(vertices), len(faces)) == (162, 320)
     np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 1)
     a, b, c = (vertices[faces[:, n]] for n in range(3))
@@ -95,20 +96,20 @@ def test_icosphere():
 
 
 def test_fill_has_the_volume_of_the_sphere():
-    vertices, faces = _icosphere(4)
-    filled = _fill(vertices * 15 + 20, faces, (41, 41, 41))
+    vertices, faces = icosphere(4)
+    inside = filled(vertices * 15 + 20, faces, (41, 41, 41))
     # voxels on the surface are included: the radius grows by about half a voxel
-    assert filled.sum() == pytest.approx(4 / 3 * np.pi * 15.5**3, rel=0.05)
+    assert inside.sum() == pytest.approx(4 / 3 * np.pi * 15.5**3, rel=0.05)
     assert filled[20, 20, 20]
     assert not filled[2, 2, 2]
 
 
 def test_self_intersection_is_seen():
-    vertices, faces = _icosphere(3)
+    vertices, faces = icosphere(3)
     sphere = vertices.astype(np.float32)
-    assert _folded(sphere, sphere, faces) == 0
+    assert folded_share(sphere, sphere, faces) == 0
     flattened = sphere * np.array([1, 1, 1e-3], np.float32)  # the upper half touches the lower
-    assert _folded(sphere, flattened, faces) > 0.5
+    assert folded_share(sphere, flattened, faces) > 0.5
 
 
 def test_upsampling_keeps_position_and_size():
