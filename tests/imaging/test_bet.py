@@ -100,8 +100,8 @@ def test_fill_has_the_volume_of_the_sphere():
     inside = filled(vertices * 15 + 20, faces, (41, 41, 41))
     # voxels on the surface are included: the radius grows by about half a voxel
     assert inside.sum() == pytest.approx(4 / 3 * np.pi * 15.5**3, rel=0.05)
-    assert filled[20, 20, 20]
-    assert not filled[2, 2, 2]
+    assert inside[20, 20, 20]
+    assert not inside[2, 2, 2]
 
 
 def test_self_intersection_is_seen():
