@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from .errors import MissingError
-from .keras_settings import keras_backend, without_extras, without_users_settings
+from .keras_settings import keras_backend, without_collecting, without_extras, without_users_settings
 from .silence import silence
 
 __all__ = ["keras", "layers", "ops"]
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _BACKEND = keras_backend()
 try:
-    with silence(), without_users_settings(), without_extras():
+    with silence(), without_users_settings(), without_extras(), without_collecting():
         import keras
         from keras import layers, ops
 except ImportError as error:

@@ -1,5 +1,6 @@
 """Settings for all tests; and a study after both stages, made by hand: 3 patients, a control, six kinds of boxes."""
 
+import gc
 import json
 import os
 import shutil
@@ -28,6 +29,23 @@ os.environ["CMBTK_DARKNET"] = "none"
 # A machine that is busy with something else must not fail a test.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+# Each worker of pytest-xdist has a processor of its own: a command then works in its process, as on a machine with one,
+# where it would start as many as there are processors, each for seconds; the tests that are about that ask for it.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    _PROCESSORS = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_PROCESSORS[int(worker.removeprefix("gw")) % len(_PROCESSORS)]})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Libraries and thousands of tests stay to the end: nobody need look again and again whether they are rubbish."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 @pytest.fixture(scope="session")

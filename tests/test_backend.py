@@ -12,13 +12,13 @@ from cmb_toolkit.errors import UsageError
 from cmb_toolkit.keras_settings import keras_backend, without_users_settings
 
 LOOK = """
-import json, os, sys
+import gc, json, os, sys
 from cmb_toolkit.backend import keras
 from cmb_toolkit.stage2 import networks
 model = networks.build("small")
 print(json.dumps([keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon(),
                   keras.backend.backend(), keras.config.max_epochs(), model.compute_dtype, model.layers[2].data_format,
-                  os.environ.get("KERAS_HOME"), "matplotlib" in sys.modules, "sklearn" in sys.modules]))
+                  os.environ.get("KERAS_HOME"), "matplotlib" in sys.modules, "sklearn" in sys.modules, gc.isenabled()]))
 import matplotlib
 """
 
@@ -35,7 +35,7 @@ def test_the_users_keras_settings_have_no_effect(tmp_path):
     )
     assert json.loads(done.stdout) == [
         "float32", "channels_last", 1e-7, "tensorflow", None, "float32", "channels_last", str(home),
-        False, False,
+        False, False, True,
     ]  # fmt: skip
 
 
