@@ -21,7 +21,7 @@ from ..errors import DataError
 from ..wording import plural
 from .rules.base import Rule, numbers
 
-__all__ = ["OUTCOMES", "Matching", "Units", "match", "rows_by_subject", "units"]
+__all__ = ["OUTCOMES", "Matching", "Units", "check", "match", "rows_by_subject", "units"]
 
 OUTCOMES: tuple[str, ...] = ("tp", "fp", "duplicate", "merged")
 """What a candidate can turn out to be; ``merged``: another box of its lesion is counted in its place."""
@@ -118,8 +118,7 @@ def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching
     DataError
         If a column is missing or a coordinate is not a finite number.
     """
-    for what, frame in (("candidates", candidates), ("truth", truth)):
-        _check(what, frame, rule)
+    check(candidates, truth, rule)
     outcome = np.full(len(candidates), "merged", dtype="<U9")
     microbleed = np.full(len(candidates), -1)
     hit = np.full(len(truth), -1)
@@ -156,6 +155,18 @@ def match(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> Matching
 def rows_by_subject(frame: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
     """Positions of every subject's rows."""
     return {str(name): np.asarray(rows) for name, rows in frame.groupby("participant_id", sort=False).indices.items()}
+
+
+def check(candidates: pd.DataFrame, truth: pd.DataFrame, rule: Rule) -> None:
+    """Look whether both tables have what a rule needs.
+
+    Raises
+    ------
+    DataError
+        As :func:`match`.
+    """
+    for what, frame in (("candidates", candidates), ("truth", truth)):
+        _check(what, frame, rule)
 
 
 def _check(what: str, frame: pd.DataFrame, rule: Rule) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..model import Counts
-from .matching import Matching, match, rows_by_subject, units
+from .matching import Matching, check, rows_by_subject, units
 from .rules.base import Rule
 
 __all__ = [
@@ -51,15 +51,7 @@ def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
         If a candidate or a microbleed belongs to none of the subjects, or a subject is listed twice.
     """
     names = pd.Index(list(subjects), name="participant_id")
-    if not names.is_unique:
-        raise DataError(f"subject {names[names.duplicated()][0]} is listed twice among the subjects to count.")
-    for what, frame in (("candidate", matching.candidates), ("microbleed", matching.truth)):
-        strangers = set(frame["participant_id"]) - set(names)
-        if strangers:
-            raise DataError(
-                f"a {what} belongs to {min(strangers)}, which is none of the {len(names)} subjects counted. "
-                "Select the rows of the subjects first."
-            )
+    _check_subjects(names, matching.candidates, matching.truth)
     outcomes = pd.crosstab(matching.candidates["participant_id"], matching.candidates["outcome"])
     outcomes = outcomes.reindex(index=names, columns=["tp", "fp", "duplicate"], fill_value=0)
     marks = matching.truth.groupby("participant_id")["found"].agg(["size", "sum"]).reindex(names, fill_value=0)
@@ -74,6 +66,18 @@ def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
         }
     )
     return table.astype(int).reset_index()
+
+
+def _check_subjects(names: pd.Index, candidates: pd.DataFrame, truth: pd.DataFrame) -> None:
+    if not names.is_unique:
+        raise DataError(f"subject {names[names.duplicated()][0]} is listed twice among the subjects to count.")
+    for what, frame in (("candidate", candidates), ("microbleed", truth)):
+        strangers = set(frame["participant_id"]) - set(names)
+        if strangers:
+            raise DataError(
+                f"a {what} belongs to {min(strangers)}, which is none of the {len(names)} subjects counted. "
+                "Select the rows of the subjects first."
+            )
 
 
 def counts(matching: Matching, subjects: Sequence[str]) -> Counts:
@@ -136,7 +140,8 @@ def froc_steps(
     DataError
         If a score is not a finite number, or what :func:`match` and :func:`per_subject` raise.
     """
-    per_subject(match(candidates, truth, rule), subjects)  # the checks are there
+    check(candidates, truth, rule)
+    _check_subjects(pd.Index(list(subjects)), candidates, truth)
     values = candidates[score].to_numpy(float)
     if not np.isfinite(values).all():
         raise DataError(f"candidates table: {score} holds a value that is not a finite number.")

@@ -81,6 +81,7 @@ def test_several_processes_draw_the_same(cell, monkeypatch):
     montage = (cell.evaluation / "montage.png").read_bytes()
     shutil.rmtree(cell.evaluation)
     monkeypatch.setattr(module, "_MANY", 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(2))
     evaluate(cell.folder, Evaluating(most_false=0))
     assert {path.name: path.read_bytes() for path in (cell.evaluation / "pictures").iterdir()} == alone
     assert (cell.evaluation / "montage.png").read_bytes() == montage
@@ -106,7 +107,7 @@ def test_tables_and_pictures(cell):
     assert (cell.evaluation / "montage.png").stat().st_size > 10_000
 
 
-def test_running_again_does_nothing_and_a_change_does(cell):
+def test_running_again_does_nothing_and_a_change_does(cell, without_pictures):
     evaluate(cell.folder)
     before = cell.metrics.stat().st_mtime_ns
     evaluate(cell.folder)
@@ -158,7 +159,7 @@ def test_boxes_of_other_candidates(cell):
         evaluate(cell.folder, Evaluating(count="per-box"))
 
 
-def test_per_lesion(cell, read_json):
+def test_per_lesion(cell, read_json, without_pictures):
     evaluate(cell.folder, Evaluating(count="per-lesion", link_mm=3.0, most_false=0))
     result = CellResult.from_json(read_json(cell.metrics))
     assert (result.count, result.link_mm) == ("per-lesion", 3.0)
@@ -217,7 +218,7 @@ def test_strata_where_the_truth_knows_more(cell, classified_study, read_json, wi
         evaluate(cell.folder, Evaluating(most_false=0))
 
 
-def test_stage_1_alone(cell, read_json):
+def test_stage_1_alone(cell, read_json, without_pictures):
     cell.findings.unlink()
     evaluate(cell.folder)
     result = CellResult.from_json(read_json(cell.metrics))

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
@@ -46,16 +48,20 @@ def test_losses_before_evaluation_and_again_after_a_change(two_fold_study, cells
     assert len(names(figures(two_fold_study.root))) == 2
 
 
-def test_stage_1_alone_has_one_panel(two_fold_study, cells):
-    cells[0].findings.unlink()
-    evaluate(cells[0].folder, Evaluating(most_false=0))
-    folder = figures(two_fold_study.root, Showing("paper"))
-    one = imread(folder / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
-    evaluate(cells[1].folder, Evaluating(most_false=0))
-    assert (
-        imread(figures(two_fold_study.root, Showing("paper")) / "froc_slab_swi+cphase-averaged_paper.png").shape[1]
-        == 2 * one
-    )
+def test_stage_1_alone_has_one_panel(evaluated_study):
+    alone, other = (evaluated_study.cell("slab", "swi+cphase-averaged", fold) for fold in "12")
+    alone.findings.unlink()
+    evaluate(alone.folder, Evaluating(most_false=0))
+
+    def width():
+        return imread(
+            figures(evaluated_study.root, Showing("paper")) / "froc_slab_swi+cphase-averaged_paper.png"
+        ).shape[1]
+
+    aside = other.evaluation.rename(evaluated_study.root / "aside")
+    one = width()
+    aside.rename(other.evaluation)
+    assert width() == 2 * one
 
 
 def test_nothing_to_draw(two_fold_study, tmp_path):
@@ -67,9 +73,9 @@ def test_nothing_to_draw(two_fold_study, tmp_path):
         figures(two_fold_study.root, Showing("touch"))
 
 
-def test_the_command_prints_paths(two_fold_study, cells):
-    evaluate(cells[0].folder, Evaluating(most_false=0))
-    result = CliRunner().invoke(cli, ["figures", str(two_fold_study.root)])
+def test_the_command_prints_paths(evaluated_study):
+    shutil.rmtree(evaluated_study.cell("slab", "swi+cphase-averaged", "2").evaluation)
+    result = CliRunner().invoke(cli, ["figures", str(evaluated_study.root)])
     assert result.exit_code == 0, result.output
     assert [line.rsplit("/", 1)[1] for line in result.output.splitlines() if line.endswith(".png")] == [
         "froc_slab_swi+cphase-averaged_centre.png",
@@ -77,7 +83,7 @@ def test_the_command_prints_paths(two_fold_study, cells):
     ]
 
 
-def test_different_distances_do_not_meet_in_one_figure(two_fold_study, cells):
+def test_different_distances_do_not_meet_in_one_figure(two_fold_study, cells, without_pictures):
     evaluate(cells[0].folder, Evaluating(most_false=0))
     evaluate(cells[1].folder, Evaluating(most_false=0, distance_mm=5))
     with pytest.raises(DataError, match="under different rules"):
