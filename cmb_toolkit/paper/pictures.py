@@ -16,7 +16,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ..report.style import canvas, save
+from ..report.style import canvas, fit, save
 
 __all__ = ["BOX_COLOURS", "Box", "Profile", "Scene", "draw_channels", "draw_healthy", "draw_masks", "draw_outcomes"]
 
@@ -167,7 +167,8 @@ def _fill(block: SubFigure, rows: Mapping[str, Sequence[Scene]]) -> None:
         line[0].set_ylabel(name, fontsize=10)
         for axis, scene in zip(line, scenes, strict=False):
             _draw_scene(axis, scene)
-            axis.set_title(scene.title, loc="center", fontsize=8)
+            title = axis.set_title(scene.title, loc="center", fontsize=8)
+            fit(title, block.bbox.width / columns, least=5)
         if not scenes:
             line[0].text(0.5, 0.5, "none", ha="center", va="center", transform=line[0].transAxes, color="#777777")
 

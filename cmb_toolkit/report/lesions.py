@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from ..evaluation.results import Threshold
 from ..evaluation.rules.base import Rule
+from ..wording import plural
 from .planes import radiological
-from .style import COLOURS, KINDS, canvas, headline, save
+from .style import COLOURS, KINDS, canvas, fit, headline, save
 
 __all__ = ["Lesion", "View", "choose_lesions", "crop", "draw_lesion", "draw_montage"]
 
@@ -25,7 +28,17 @@ FIELD_MM = 32.0
 _MARK_MM = 3.0
 """Radius of the circle around a mark where the rule has no distance of its own [mm]."""
 
-_LEGEND = "rectangle: candidate's box, dashed circle: mark of the microbleed"
+_LEGEND = (
+    "rectangle: candidate's box, dashed circle: mark of the microbleed; R, L: the patient's sides; slices count from 0"
+)
+
+_SCORES = ("confidence", "probability")
+
+_TILE, _CLEAR = 1.55, 1.45
+"""Width of a tile of the montage, and what a caption may have of it [inch]."""
+
+_HALO = [Stroke(linewidth=2, foreground="#333333"), Normal()]
+"""Around what is white on a picture that may be as bright."""
 
 Planes = NDArray[np.float32]
 Row = Mapping[Any, Any]
@@ -48,7 +61,8 @@ class Lesion:
         Width and height of the candidate's box [voxel]; None where there is no candidate.
     truth : (float, float) or None
         Offset of the microbleed's mark from `place` along i and j [voxel]; None where there is no microbleed.
-    caption : str
+    confidence, probability : float or None
+        Of the candidate, by stage 1 and after stage 2; None where there is none, or stage 2 was not run.
     """
 
     kind: str
@@ -57,7 +71,23 @@ class Lesion:
     place: tuple[float, float, int]
     box: tuple[float, float] | None
     truth: tuple[float, float] | None
-    caption: str
+    confidence: float | None = None
+    probability: float | None = None
+
+    @property
+    def scores(self) -> list[str]:
+        """Of the candidate, in words."""
+        named = (("confidence", self.confidence), ("probability", self.probability))
+        return [f"{name} {value:.2f}" for name, value in named if value is not None]
+
+    @property
+    def lost(self) -> str:
+        """Which stage a microbleed that was missed was lost by, and why; empty of anything else."""
+        if self.kind != "missed":
+            return ""
+        if self.box is None:
+            return "lost by stage 1: no candidate"
+        return f"lost by stage 2: {', '.join(self.scores[1:]) or 'not kept'}"
 
 
 @dataclass(frozen=True)
@@ -158,18 +188,11 @@ def _lesion(kind: str, name: str, candidate: Row | None, mark: Row | None) -> Le
         place,
         None if candidate is None else (float(candidate["width"]), float(candidate["height"])),
         None if mark is None else (float(mark["i"]) - place[0], float(mark["j"]) - place[1]),
-        _caption(candidate),
+        *(None if candidate is None or name not in candidate else float(candidate[name]) for name in _SCORES),
     )
 
 
-def _caption(candidate: Row | None) -> str:
-    if candidate is None:
-        return "no candidate hits it"
-    text = f"confidence {candidate['confidence']:.2f}"
-    return text + (f", probability {candidate['probability']:.2f}" if "probability" in candidate else "")
-
-
-def draw_lesion(view: View, rule: Rule, out: Path) -> Path:
+def draw_lesion(view: View, rule: Rule, thresholds: Mapping[str, Threshold], out: Path) -> Path:
     """Draw one finding: SWI above, phase below, slices k-1, k, k+1; the marks are on the middle slice.
 
     Parameters
@@ -177,29 +200,41 @@ def draw_lesion(view: View, rule: Rule, out: Path) -> Path:
     view : View
     rule : Rule
         Named on the picture; the distance that it goes by is the radius of the circle around the mark.
+    thresholds : mapping
+        Those in force, of ``stage1`` and ``stage2``.
     out : Path
     """
     lesion = view.lesion
-    with canvas(6.6, 5.1, arrange=False) as figure:
-        place = {"left": 0.05, "right": 0.99, "bottom": 0.065, "top": 0.885, "wspace": 0.04, "hspace": 0.05}
+    with canvas(6.6, 5.2, arrange=False) as figure:
+        place = {"left": 0.05, "right": 0.99, "bottom": 0.09, "top": 0.885, "wspace": 0.04, "hspace": 0.05}
         axes = figure.subplots(2, 3, gridspec_kw=place)
         for row, (name, planes) in enumerate((("SWI", view.swi), ("phase (paramagnetic bright)", view.phase))):
             for n in range(3):
                 _show(axes[row, n], planes[n], view.spacing, view.windows[row])
-            axes[row, 0].set_ylabel(name)
+                _sides(axes[row, n])
+            axes[row, 0].set_ylabel(name, fontsize=10)
             _mark(axes[row, 1], view, rule)
         for n in range(3):
             axes[0, n].set_title(f"slice {lesion.place[2] + n - 1}", fontsize=10, loc="center")
         _scale_bar(axes[1, 0])
-        lost = "lost by stage 2" if lesion.box is not None else "missed by stage 1"
-        kind = {"found": "Microbleed found", "missed": f"Microbleed {lost}", "false": "False positive"}[lesion.kind]
-        figure.suptitle(f"{kind}: {lesion.subject}, {lesion.caption}", y=0.985, fontsize=12, fontweight="bold")
-        figure.supxlabel(f"{rule.label}; {_LEGEND}", y=0.01, fontsize=8)
+        kind = {"found": "Microbleed found", "missed": "Microbleed missed", "false": "False positive"}[lesion.kind]
+        said = [lesion.subject, lesion.lost] if lesion.lost else [lesion.subject, *lesion.scores]
+        title = figure.suptitle(f"{kind}: {', '.join(said)}", y=0.985, fontsize=12, fontweight="bold")
+        fit(title, 0.98 * figure.bbox.width)
+        foot = figure.supxlabel(f"{rule.label}; {in_force(thresholds)}\n{_LEGEND}", y=0.008, fontsize=8)
+        fit(foot, 0.98 * figure.bbox.width)
         return save(figure, out)
 
 
 def draw_montage(
-    views: Sequence[View], rule: Rule, totals: Mapping[str, int], title: str, out: Path, *, most: int = 24
+    views: Sequence[View],
+    rule: Rule,
+    thresholds: Mapping[str, Threshold],
+    totals: Mapping[str, int],
+    title: str,
+    out: Path,
+    *,
+    most: int = 24,
 ) -> Path:
     """Draw many findings on one page: the SWI of each on its slice, in blocks of found, missed and false.
 
@@ -207,6 +242,8 @@ def draw_montage(
     ----------
     views : sequence of View
     rule : Rule
+    thresholds : mapping
+        Those in force, of ``stage1`` and ``stage2``.
     totals : mapping
         Kind -> how many there are in all; where not all are shown the heading says so.
     title : str
@@ -217,10 +254,10 @@ def draw_montage(
     """
     shown = {kind: [view for view in views if view.lesion.kind == kind][:most] for kind in KINDS}
     columns = min(8, max(5, *map(len, shown.values())))
-    heights = [1.75 * max(1, -(-len(part) // columns)) * bool(part) + 0.45 for part in shown.values()]
-    with canvas(1.55 * columns, sum(heights) + 0.9) as figure:
-        headline(figure, f"{title}\n{rule.label}")
-        figure.supxlabel(_LEGEND, x=0.005, ha="left", fontsize=9)
+    heights = [1.85 * max(1, -(-len(part) // columns)) * bool(part) + 0.45 for part in shown.values()]
+    with canvas(_TILE * columns, sum(heights) + 0.9) as figure:
+        headline(figure, f"{title}\n{rule.label}; {in_force(thresholds)}")
+        fit(figure.supxlabel(_LEGEND, x=0.005, ha="left", fontsize=9), 0.98 * figure.bbox.width)
         blocks = figure.subfigures(len(KINDS), 1, height_ratios=heights, squeeze=False)[:, 0]
         for block, (kind, part) in zip(blocks, shown.items(), strict=True):
             block.suptitle(_heading(kind, len(part), totals[kind]), x=0.005, ha="left", fontsize=12)
@@ -234,15 +271,35 @@ def draw_montage(
                 for spine in axis.spines.values():
                     spine.set(visible=True, color=COLOURS[kind], linewidth=2.5)
                 _mark(axis, view, rule, linewidth=1.2)
-                caption = view.lesion.caption.replace("confidence", "conf").replace("probability", "prob")
-                axis.set_title(
-                    f"{view.lesion.subject}  k {view.lesion.place[2]}\n{caption}", fontsize=7.5, loc="center"
-                )
+                _sides(axis)
+                # the tiles of a block are as wide as it is, with little between them
+                fit(axis.set_title(_caption(view.lesion), fontsize=7.5, loc="center"), _CLEAR * figure.dpi, least=5)
+            _scale_bar(axes[0])
         return save(figure, out)
 
 
+def in_force(thresholds: Mapping[str, Threshold]) -> str:
+    """The thresholds in words.
+
+    >>> in_force({"stage1": Threshold(0.05, "given"), "stage2": Threshold(0.5, "by default")})
+    'thresholds: confidence 0.05 in stage 1 (given), probability 0.5 in stage 2 (by default)'
+    """
+    words = {"stage1": "confidence {} in stage 1", "stage2": "probability {} in stage 2"}
+    said = [f"{words[stage].format(f'{each.value:.3g}')} ({each.origin})" for stage, each in thresholds.items()]
+    return f"thresholds: {', '.join(said)}" if said else "thresholds not known"
+
+
+def _caption(lesion: Lesion) -> str:
+    """Under a tile: whose it is, where, and how it came out."""
+    first, *rest = [*lesion.scores[:1], lesion.lost or ", ".join(lesion.scores[1:])]
+    place = f"slice {lesion.place[2]}"
+    lines = [lesion.subject, f"{place}, {first}" if lesion.scores else place, *(rest or [first])]
+    return "\n".join(filter(None, lines))
+
+
 def _heading(kind: str, shown: int, total: int) -> str:
-    what = {"found": "microbleeds found", "missed": "microbleeds missed", "false": "false positives"}[kind]
+    noun = plural(total, "false positive" if kind == "false" else "microbleed")
+    what = noun if kind == "false" else f"{noun} {kind}"
     if not total:
         return f"No {what}"
     few = f": the {shown} with the highest score" if kind == "false" else f": the first {shown}"
@@ -279,7 +336,16 @@ def _mark(axis: Axes, view: View, rule: Rule, linewidth: float = 1.6) -> None:
         axis.add_patch(Circle(centre, radius, fill=False, ec="#F0E442", lw=linewidth, ls=(0, (3, 2))))
 
 
+def _sides(axis: Axes) -> None:
+    """The patient's right and left."""
+    for x, letter, side in ((0.04, "R", "left"), (0.96, "L", "right")):
+        said = axis.text(x, 0.96, letter, transform=axis.transAxes, color="white", fontsize=8, ha=side, va="top")
+        said.set_path_effects(_HALO)
+
+
 def _scale_bar(axis: Axes) -> None:
     x, y = axis.get_xlim()[0] + 2, axis.get_ylim()[0] + 2
-    axis.plot([x, x + 10], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
-    axis.text(x + 5, y + 0.8, "10 mm", color="white", fontsize=8, ha="center", va="bottom")
+    bar = axis.plot([x, x + 10], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")[0]
+    bar.set_path_effects([Stroke(linewidth=4, foreground="#333333"), Normal()])
+    said = axis.text(x + 5, y + 0.8, "10 mm", color="white", fontsize=8, ha="center", va="bottom")
+    said.set_path_effects(_HALO)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-__all__ = ["COLOURS", "KINDS", "canvas", "headline", "save"]
+__all__ = ["COLOURS", "KINDS", "canvas", "fit", "headline", "save"]
 
 KINDS: tuple[str, ...] = ("found", "missed", "false")
 """What a finding can be: a microbleed found, a microbleed missed, a false positive."""
@@ -62,12 +64,30 @@ def canvas(width: float, height: float, *, arrange: bool = True) -> Iterator[Fig
 
 
 def headline(figure: Figure, text: str) -> None:
-    """A bold title above everything, from the left; smaller where a long name would not fit the width."""
-    size = 13.0
-    title = figure.suptitle(text, x=0.01, ha="left", fontsize=size, fontweight="bold")
-    while title.get_window_extent().x1 > 0.99 * figure.bbox.width and size > 6:
-        size -= 0.5
-        title.set_fontsize(size)
+    """A bold title above everything, from the left, that fits the width."""
+    fit(figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold"), 0.98 * figure.bbox.width)
+
+
+def fit(text: Text, width: float, least: float = 6) -> None:
+    """Make a text that is wider than this [px] smaller, and where that does not do, break its lines.
+
+    Parameters
+    ----------
+    text : Text
+        Of a figure.
+    width : float
+    least : float
+        Size below which lines are broken [point].
+    """
+    size = float(text.get_fontsize())
+    while text.get_window_extent().width > width and size > least:
+        size = max(least, size - 0.5)
+        text.set_fontsize(size)
+    wide = text.get_window_extent().width
+    if wide > width:
+        lines = text.get_text().splitlines()
+        most = max(1, int(0.97 * max(map(len, lines)) * width / wide))
+        text.set_text("\n".join(part for line in lines for part in wrap(line, most) or [""]))
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingError
 from ..evaluation.recipe import Evaluating
-from ..evaluation.results import CellResult, Evaluation
+from ..evaluation.results import CellResult, Evaluation, Threshold
 from ..evaluation.results import evaluate as count_all
 from ..evaluation.rules import RULES, rule_named
 from ..evaluation.rules.base import Rule
@@ -60,7 +60,7 @@ from ..study.truth import truth_table
 
 __all__ = ["evaluate"]
 
-REVISION = 1
+REVISION = 2
 
 _MANY = 12
 """From so many pictures on several processes draw them; each takes seconds to start."""
@@ -296,6 +296,7 @@ def _write_numbers(files: Cell, record: Record, result: CellResult, evaluation: 
 def _drawing(files: Cell, record: Record) -> Record:
     """What decides the pictures, once the numbers are there."""
     shown = {name: record.parameters[name] for name in ("rule", "distance_mm", "count", "link_mm", "most_false")}
+    shown["thresholds"] = {stage: each.value for stage, each in thresholds(files).items()}
     tables = files.evaluation / "candidates.tsv", files.evaluation / "microbleeds.tsv"
     return replace(record, parameters=shown, sources=tables)
 
@@ -321,13 +322,14 @@ def _draw(
     pictures, montage = _pictures(files)
     with publish(pictures, record) as folder:
         folder.mkdir(parents=True)
-        draw = partial(_draw_group, study, rule, folder)
+        draw = partial(_draw_group, study, rule, thresholds(files), folder)
         drawn = for_each(draw, groups, jobs=jobs, on_progress=on_progress, label=lambda group: group[0].subject)
     named = {view.lesion.name: view for views in drawn for view in views}
     totals = {kind: sum(lesion.kind == kind for lesion in lesions) for kind in ("found", "missed")}
     title = f"{files.name}: {'both stages' if files.findings.is_file() else 'stage 1'}"
     with publish(montage, record) as path:
-        draw_montage([named[lesion.name] for lesion in lesions], rule, {**totals, "false": false}, title, path)
+        shown = [named[lesion.name] for lesion in lesions]
+        draw_montage(shown, rule, thresholds(files), {**totals, "false": false}, title, path)
 
 
 def _pictures(files: Cell) -> tuple[Path, Path]:
@@ -335,11 +337,13 @@ def _pictures(files: Cell) -> tuple[Path, Path]:
     return files.evaluation / "pictures", files.evaluation / "montage.png"
 
 
-def _draw_group(study: Study, rule: Rule, folder: Path, lesions: Sequence[Lesion]) -> list[View]:
+def _draw_group(
+    study: Study, rule: Rule, in_force: Mapping[str, Threshold], folder: Path, lesions: Sequence[Lesion]
+) -> list[View]:
     """Draw the pictures of one subject."""
     views = _views(study, lesions)
     for view in views:
-        draw_lesion(view, rule, folder / f"{view.lesion.name}.png")
+        draw_lesion(view, rule, in_force, folder / f"{view.lesion.name}.png")
     return views
 
 
