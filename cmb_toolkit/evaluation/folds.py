@@ -287,8 +287,10 @@ def _divide(subjects: pd.DataFrame, sizes: NDArray[np.int_], rng: np.random.Gene
     (n,) integer array
         Number of each subject's set, 0..m-1.
     """
-    features = _features(subjects)
     n, m = len(subjects), sizes.size
+    if not n:
+        return np.full(0, -1)
+    features = _features(subjects)
     # in units of one set's fair share of microbleeds and subjects; an empty set wants nothing
     scale = 1 / np.maximum(sizes, 1)
     fair = features.mean(axis=0) * sizes[:, None]

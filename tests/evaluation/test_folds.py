@@ -1,5 +1,7 @@
 """Folds: every patient tested once, sets disjoint, subjects, microbleeds and scanners balanced."""
 
+import warnings
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -125,6 +127,16 @@ def test_validation_is_balanced_likewise():
         assert part == pytest.approx(share, rel=0.15)
         skyra = rows[rows["role"] == "validation"]["scanner"].eq("Skyra").mean()
         assert skyra == pytest.approx(rows["scanner"].eq("Skyra").mean(), abs=0.1)
+
+
+def test_a_person_who_is_the_only_one_of_the_resolutions_leaves_nobody_to_divide():
+    table = pd.concat([cohort(range(1, 8)), cohort(range(1, 8), "LR", start=500)], ignore_index=True)
+    table["person_id"] = table["participant_id"].where(~table["participant_id"].isin(["sub-001", "sub-500"]), "one")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a mean of nobody
+        folds = make_folds(table, 3, 0.2, 0)
+    both = folds[folds["participant_id"].isin(["sub-001", "sub-500"])]
+    assert (both.groupby("fold")["role"].nunique() == 1).all()
 
 
 def test_deterministic_and_seeded():

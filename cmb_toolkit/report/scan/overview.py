@@ -14,11 +14,12 @@ from ..planes import grey, picture_address, radiological
 from .content import Shown
 from .grid import Window, brain_box, slice_number, zooms
 
-__all__ = ["RADIUS_MM", "Circle", "Overview", "outlines", "slabs"]
+__all__ = ["RADIUS_MM", "Circle", "Overview", "bar_mm", "outlines", "slabs"]
 
 RADIUS_MM = 4.5
 """Of a circle around a lesion."""
 
+_BARS_MM = (1, 2, 5, 10, 20, 50)
 _SLAB_MM = 18.0
 _MOST_SLABS = 8
 _RIM_MM = 3.0
@@ -62,6 +63,20 @@ class Overview:
     slices: tuple[int, int]
     circles: tuple[Circle, ...] = ()
     outlines: tuple[str, ...] = ()
+
+    @property
+    def bar(self) -> int:
+        """Length of the scale bar [mm]."""
+        return bar_mm(self.width)
+
+
+def bar_mm(width: float) -> int:
+    """The round length that is at most a fifth of a picture's width [mm].
+
+    >>> bar_mm(140), bar_mm(60), bar_mm(30)
+    (20, 10, 5)
+    """
+    return max((length for length in _BARS_MM if length <= width / 5), default=_BARS_MM[0])
 
 
 def slabs(shown: Shown, window: Window, lesions: Mapping[int, Sequence[float]]) -> tuple[Overview, ...]:

@@ -150,7 +150,7 @@
     word(on, dense, right, width - edge, height / 2, "center", "#fff");
     word(on, dense, top, width / 2, edge, "center", "#fff");
     word(on, dense, bottom, width / 2, height - edge, "center", "#fff");
-    const mm = state.zoom ? 10 : 20;
+    const mm = [50, 20, 10, 5, 2].find((length) => length * scale <= Math.min(width, height) / 5) || 1;
     line(on, dense, "#fff", 2, () => {
       on.moveTo(edge, height - edge);
       on.lineTo(edge + mm * scale, height - edge);

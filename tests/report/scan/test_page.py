@@ -146,6 +146,20 @@ def test_slices_are_called_as_the_file_calls_them():
     assert "slices 11 to 19" in text_of(text)
 
 
+@pytest.mark.parametrize("mm", [0.2, 0.8, 3.0])
+def test_a_scale_bar_is_as_long_as_its_picture_allows(mm):
+    grid = affine(mm=(mm, mm, 2.0))
+    text = scan_page(scan(grid, shown=head(grid)))
+    drawn = r'overview"><svg viewBox="0 0 ([0-9.]+) [^>]*>(?:(?!</svg>).)*class="bar" d="M([0-9.]+) [0-9.]+h([0-9.]+)"'
+    bars = [tuple(map(float, each)) for each in re.findall(drawn, text)]
+    assert len(bars) > 1
+    for width, start, length in bars:
+        assert start + length < width
+        assert width / 15 < length <= width / 5
+    assert f"bar {bars[0][2]:.0f} mm. A circle" in text_of(text)
+    assert f"; bar {bars[-1][2]:.0f} mm" in text_of(text)
+
+
 def big(spots):
     """A whole head of 448 x 512 x 72 voxels."""
     shape = (448, 512, 72)
