@@ -17,7 +17,7 @@ from hypothesis import settings
 
 import cmb_toolkit
 from cmb_toolkit.evaluation.recipe import Evaluating
-from cmb_toolkit.io.publish import Record, publish
+from cmb_toolkit.io.publish import Record, publish, sidecar
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.geometry import read_geometry
@@ -191,6 +191,20 @@ def two_fold_study(_two_folds, tmp_path):
 def evaluated_study(_evaluated, tmp_path):
     """The same, both cells evaluated."""
     return _copy(_evaluated, tmp_path)
+
+
+@pytest.fixture
+def evaluated_by():
+    """Notes of cells that they were evaluated with a rule; the numbers are made under all of them."""
+
+    def note(rule, *cells):
+        for cell in cells:
+            path = sidecar(cell.evaluation)
+            content = json.loads(path.read_text("utf-8"))
+            content["parameters"]["rule"] = rule
+            path.write_text(json.dumps(content), "utf-8")
+
+    return note
 
 
 @pytest.fixture

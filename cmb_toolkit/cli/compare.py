@@ -14,7 +14,7 @@ from .recipes import recipe_options
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @recipe_options(Showing)
-def command(first: Path, second: Path, rule: str) -> None:
+def command(first: Path, second: Path, rule: str | None) -> None:
     """Show how far the SECOND cell differs from the FIRST on their test subjects, with 95 % intervals.
 
     Name cells (STUDY/cells/NAME), or their names without _fold-N: then all folds that both have are put together.

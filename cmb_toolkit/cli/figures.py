@@ -14,7 +14,7 @@ from .recipes import recipe_options
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @recipe_options(Showing)
-def command(study: Path, rule: str) -> None:
+def command(study: Path, rule: str | None) -> None:
     """Draw what the cells of a STUDY hold, into STUDY/figures.
 
     Loss curves of both stages where they were trained; sensitivity against false positives per subject, with the

@@ -19,7 +19,7 @@ from .recipes import recipe_options
     is_flag=True,
     help="Also recompute the paper's printed values and list its slips (works without a STUDY).",
 )
-def command(study: Path | None, rule: str, audit: bool) -> None:
+def command(study: Path | None, rule: str | None, audit: bool) -> None:
     """Print the results of every evaluated cell of a STUDY, by fold and in all, beside the paper's printed values.
 
     Stage 1, stage 2 and both together, with 95 % intervals over persons; healthy controls are counted apart. The

@@ -72,6 +72,9 @@ class Evaluating(Recipe):
 class Showing(Recipe):
     """What is shown of cells that are evaluated."""
 
-    rule: str = option(
-        "centre", "What counts as a hit in what is shown; tables are written under every rule, apart.", choices=RULES
+    rule: str | None = option(
+        None,
+        "What counts as a hit in what is shown; tables are written under every rule, apart.",
+        choices=RULES,
+        otherwise="the rule that the cells were evaluated with",
     )

@@ -30,7 +30,7 @@ from ..study.cell import read_setup
 from ..study.cohort import read_microbleeds, read_participants
 from ..study.curves import draw_group_froc
 from ..study.layout import Cell, Study
-from ..study.results import evaluated_cells
+from ..study.results import evaluated_cells, shown_rule
 from .audit import audit
 from .curves import draw_scanners, draw_thresholds
 from .further_tables import further_tables
@@ -42,7 +42,7 @@ from .tables import StudyResults, overview, paper_tables
 
 __all__ = ["paper_report", "report_by"]
 
-REVISION = 1
+REVISION = 2
 
 _SOURCES = ("metrics.json", "subjects.tsv", "candidates.tsv", "microbleeds.tsv", "froc.tsv")
 
@@ -67,7 +67,7 @@ def paper_report(
     study: Path,
     *,
     resolutions: Mapping[str, str] | None = None,
-    rule: str = "centre",
+    rule: str | None = None,
     input_name: str = "swi+cphase-averaged",
     best_fold: Literal["validation", "paper"] = "validation",
     on_progress: OnProgress = lambda done, total, what: None,
@@ -81,8 +81,8 @@ def paper_report(
     resolutions : mapping, optional
         ``HR`` and ``LR`` -> the study's names, for example ``{"HR": "slab", "LR": "slab-lr"}``; by default the same
         names, else the one ending in ``lr`` is LR.
-    rule : str
-        Rule that hits are counted by; ``paper`` is the paper's.
+    rule : str, optional
+        Rule that hits are counted by, by default that of the evaluations; ``paper`` is the paper's.
     input_name : str
         Input of tables 3 to 9 and of the figures.
     best_fold : {"validation", "paper"}
@@ -102,6 +102,7 @@ def paper_report(
     """
     opened = Study.open(study)
     cells = evaluated_cells(opened)
+    rule = rule or shown_rule(cells)
     chosen = dict(resolutions) if resolutions is not None else default_resolutions(opened)
     tables = [opened.participants, opened.microbleeds, *([opened.folds] if opened.folds.is_file() else [])]
     record = Record(
@@ -133,8 +134,8 @@ def paper_report(
                 (folder / "figures" / f"{picture.name}.png").write_bytes(picture.png)
         page = html_page(
             f"{opened.name}: cerebral microbleeds, beside Al-masni et al. 2020",
-            "The tables and figures of the paper (NeuroImage: Clinical 28, 102464) from the cells of this study, with "
-            "the paper's printed values beside them.",
+            f"Hits are counted by the {results.label}. The tables and figures of the paper (NeuroImage: Clinical 28, "
+            "102464) from the cells of this study, with the paper's printed values beside them.",
             _facts(opened, results),
             sections,
             warning=_SIMULATED if results.simulated else "",
@@ -151,7 +152,6 @@ def report_by(settings: Settings, study: Path, *, on_progress: OnProgress = lamb
     return paper_report(
         study,
         resolutions=settings.resolutions,
-        rule=str(settings.step("evaluate").get("rule", "centre")),
         input_name=settings.input,
         best_fold=settings.best_fold,
         on_progress=on_progress,
@@ -169,7 +169,6 @@ def _facts(study: Study, results: StudyResults) -> list[tuple[str, str]]:
         facts.append((name if name == ours else f"{name} is {ours}", text if len(mine) else "no scans"))
     inputs = ", ".join(sorted({cell.input for cell in results.cells}))
     facts.append(("Cells evaluated", f"{len(results.cells)} (inputs: {inputs})"))
-    facts.append(("A hit is counted by", results.label))
     facts.append(("Healthy subjects", f"looked at with the weights of {results.best_how}"))
     return facts
 

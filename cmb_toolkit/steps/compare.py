@@ -16,7 +16,7 @@ from ..evaluation.recipe import Showing
 from ..evaluation.summary import common_label
 from ..io.tables import read_tsv
 from ..study.layout import Cell, Study
-from ..study.results import read_result
+from ..study.results import read_result, shown_rule
 
 __all__ = ["compare_cells"]
 
@@ -41,8 +41,8 @@ def compare_cells(first: Path, second: Path, recipe: Showing | None = None) -> C
     DataError
         If the sides have no fold in common, were evaluated by different rules, or tested on different subjects.
     """
-    rule = (recipe or Showing()).rule
     one, other = _cells(first), _cells(second)
+    rule = (recipe or Showing()).rule or shown_rule([*one.values(), *other.values()])
     folds = [fold for fold in one if fold in other]
     if not folds:
         raise DataError(

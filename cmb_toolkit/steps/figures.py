@@ -14,7 +14,7 @@ from ..model import OnProgress
 from ..report.figures import draw_losses
 from ..study.curves import draw_group_froc
 from ..study.layout import Cell, Study
-from ..study.results import read_result
+from ..study.results import read_result, shown_rule
 
 __all__ = ["figures"]
 
@@ -30,8 +30,8 @@ def figures(
     ----------
     study : Path
     recipe : Showing, optional
-        Its rule is that of the curves of sensitivity against false positives. A montage shows the rule its cell was
-        evaluated with.
+        Its rule is that of the curves of sensitivity against false positives, by default that of the evaluations. A
+        montage shows the rule its cell was evaluated with.
     on_progress : callable
         Called after each figure.
 
@@ -54,11 +54,12 @@ def figures(
             f"{opened.root}: nothing to draw yet. Train a cell with `cmbtk stage1-train` or evaluate one with "
             "`cmbtk evaluate` first."
         )
-    asked = {**recipe.parameters(), "cells": [cell.name for cell in cells]}
+    evaluated = [cell for cell in cells if cell.metrics.is_file()]
+    rule = recipe.rule or shown_rule(evaluated)
+    asked = {"rule": rule, "cells": [cell.name for cell in cells]}
     record = Record("figures", asked, tuple(sources), revision=REVISION)
     if record.is_current(opened.figures):
         return opened.figures
-    evaluated = [cell for cell in cells if cell.metrics.is_file()]
     drawn = [cell for cell in evaluated if (cell.evaluation / "montage.png").is_file()]  # it comes last there
     trained = [cell for cell in cells if cell.yolo_history.is_file() or cell.cnn_history.is_file()]
     with publish(opened.figures, record) as folder:
@@ -67,7 +68,7 @@ def figures(
         for done, (draw, cell) in enumerate(jobs, 1):
             draw(cell, folder)
             on_progress(done, len(jobs) + 1, cell.name)
-        _frocs(evaluated, recipe.rule, folder)
+        _frocs(evaluated, rule, folder)
         on_progress(len(jobs) + 1, len(jobs) + 1, "curves")
     return opened.figures
 

@@ -18,7 +18,7 @@ from ..paper.result_tables import audit_page, result_page
 from ..report.screen import Page
 from ..schema import RESULTS
 from ..study.layout import Cell, Study
-from ..study.results import evaluated_cells, read_result
+from ..study.results import evaluated_cells, read_result, shown_rule
 
 __all__ = ["read_page", "tables"]
 
@@ -70,11 +70,11 @@ def tables(study: Path, *, on_progress: OnProgress = lambda done, total, what: N
     return opened.tables
 
 
-def read_page(study: Path, rule: str) -> Page:
-    """The tables of a study under one rule, to be shown."""
+def read_page(study: Path, rule: str | None = None) -> Page:
+    """The tables of a study under one rule, by default that of its evaluations, to be shown."""
     opened = Study.open(study)
     cells = evaluated_cells(opened)
-    page = result_page([read_result(cell) for cell in cells], _subjects(cells), rule)
+    page = result_page([read_result(cell) for cell in cells], _subjects(cells), rule or shown_rule(cells))
     waiting = sorted({cell.name for cell in opened.cells()} - {cell.name for cell in cells})
     return replace(page, notes=(*page.notes, f"Not evaluated yet: {', '.join(waiting)}.")) if waiting else page
 

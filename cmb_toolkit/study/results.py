@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from ..errors import DataError, MissingError
+from ..evaluation.recipe import Evaluating
 from ..evaluation.results import CellResult
+from ..evaluation.rules import RULES
 from ..io.files import load_json
+from ..io.publish import read_record
 from ..wording import counted
 from .layout import Cell, Study
 
-__all__ = ["evaluated_cells", "read_result"]
+__all__ = ["evaluated_cells", "read_result", "shown_rule"]
 
 
 _AGAIN = "Run `cmbtk evaluate` on this cell again."
@@ -42,3 +48,15 @@ def read_result(cell: Cell) -> CellResult:
         return CellResult.from_json(load_json(cell.metrics, _AGAIN))
     except DataError as error:
         raise error if str(cell.metrics) in str(error) else DataError(f"{cell.metrics}: {error}") from error
+
+
+def shown_rule(cells: Sequence[Cell]) -> str:
+    """The rule under which a study is shown where nobody says another: that of most of its evaluations.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        Evaluated ones.
+    """
+    used = Counter((read_record(cell.evaluation) or {}).get("parameters", {}).get("rule") for cell in cells)
+    return max(RULES, key=lambda rule: (used[rule], rule == Evaluating.rule))

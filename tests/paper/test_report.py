@@ -9,9 +9,11 @@ import pytest
 from cmb_toolkit.errors import MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.io.tables import read_tsv, write_tsv
-from cmb_toolkit.paper.report import paper_report
+from cmb_toolkit.paper.report import paper_report, report_by
 from cmb_toolkit.paper.results import default_resolutions, study_results
+from cmb_toolkit.paper.settings import load_settings
 from cmb_toolkit.paper.tables import paper_tables
+from cmb_toolkit.report.page import Picture
 from cmb_toolkit.study.results import evaluated_cells
 
 SLAB = {"HR": "slab", "LR": "slab-lr"}
@@ -67,6 +69,18 @@ def test_the_folder_holds_every_table_and_figure(evaluated):
     assert len(re.findall(r'<table id="table-\d"', page)) == 9
     assert "Simulated scans." in page
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+
+
+def test_hits_are_counted_as_the_evaluations_did_and_the_first_line_says_how(
+    evaluated_study, evaluated_by, monkeypatch
+):
+    empty = {n: Picture(f"figure-{n}", "", "", "", b"") for n in range(2, 8)}
+    monkeypatch.setattr("cmb_toolkit.paper.report._pictures", lambda *given: empty)
+    evaluated_by("overlap", *evaluated_study.cells())
+    page = (report_by(load_settings("demo"), evaluated_study.root) / "index.html").read_text("utf-8")
+    first = re.search(r"<h1>.*?</h1>\s*<p>(.*?)</p>", page, re.DOTALL)[1]
+    assert first.startswith("Hits are counted by the overlap rule: boxes overlap on the labelled slice")
+    assert "centre rule" not in page
 
 
 def test_numbers_are_those_of_the_cells(made):

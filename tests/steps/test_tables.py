@@ -67,6 +67,16 @@ def test_a_cell_that_waits_is_named(two_fold_study, without_pictures):
     assert "Not evaluated" not in read_page(two_fold_study.root, "centre").markdown()
 
 
+def test_the_rule_that_is_shown_is_that_of_the_evaluations(evaluated_study, cells, evaluated_by):
+    assert read_page(evaluated_study.root).title.startswith("Results, centre rule")
+    evaluated_by("overlap", *cells)
+    said = CliRunner().invoke(cli, ["tables", str(evaluated_study.root)]).stdout
+    assert said.startswith("Results, overlap rule: ")
+    evaluated_by("centre", cells[0])
+    assert read_page(evaluated_study.root).title.startswith("Results, centre rule")  # of two the usual one
+    assert read_page(evaluated_study.root, "paper").title.startswith("Results, paper rule")
+
+
 def test_a_study_without_results(two_fold_study, tmp_path):
     with pytest.raises(MissingError, match="2 cells, none of them evaluated"):
         tables(two_fold_study.root)
