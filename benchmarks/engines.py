@@ -2,11 +2,14 @@
 
     python benchmarks/engines.py --cfg yolov2-paper --images 16 --iterations 3
     python benchmarks/engines.py --cfg small --images 64 --iterations 20 --darknet /usr/bin/darknet
+    python benchmarks/engines.py --cfg yolov2-paper --images 72 --iterations 0
 
 Random images of the network's size; augmentation is the cfg's, but for input sizes drawn anew (random=1), which begin
 with the largest and would stand for all in a short run. Training is measured between the second and the last
-iteration, so that loading and the first compilation do not count; detection from start to end, with loading, as a user
-waits for it. Ratios are to the embedded engine in the same run.
+iteration, so that loading and the first compilation do not count; detection in a process of its own, from its start to
+the last box, as a user waits for it: seconds by the clock, seconds of all processors together (which other work on the
+machine disturbs less) and the most memory. Ratios are to the first line of the same run. OpenCV's importer is a peer
+that nobody here wrote.
 """
 
 from __future__ import annotations
@@ -15,19 +18,24 @@ import argparse
 import os
 import platform
 import re
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from cmb_toolkit.darknet.binary import BinaryEngine
-from cmb_toolkit.darknet.cfg import Cfg, parse_cfg
+from cmb_toolkit.darknet.cfg import Cfg, parse_cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import Engine, TrainingOptions
 from cmb_toolkit.darknet.find import find_darknet, probe
+from cmb_toolkit.darknet.looking import Looking, looking
 from cmb_toolkit.darknet.project import read_list, set_net, write_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, write_weights
 from cmb_toolkit.errors import CmbError
@@ -76,12 +84,53 @@ def train(engine: Engine, project: Path, folder: Path) -> float:
     return float((history["seconds"].iloc[-1] - history["seconds"].iloc[0]) / images)
 
 
-def detect(engine: Engine, project: Path, weights: Path) -> float:
-    """Seconds per slice, loading included."""
+class Time(NamedTuple):
+    """What a process took: seconds an image by the clock and of all processors, and its most memory [MB]."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def detect(engine: str, project: Path, weights: Path) -> Time:
+    """Detect in a process of its own, loading included."""
     started = time.monotonic()
+    process = subprocess.Popen([sys.executable, __file__, "--one", engine, str(project), str(weights)])
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - started
+    if status:
+        raise SystemExit(f"{engine} could not detect")
+    images = len(read_list(project / "slices.txt"))
+    return Time(wall / images, (usage.ru_utime + usage.ru_stime) / images, usage.ru_maxrss / 1024)
+
+
+def detect_here(engine: str, project: Path, weights: Path) -> None:
+    """What that process does."""
     images = read_list(project / "slices.txt")
-    engine.detect(project, weights, images, threshold=0.5, nms=0.45, on_progress=lambda *_: None)
-    return (time.monotonic() - started) / len(images)
+    if engine == "OpenCV":
+        by_opencv(project, weights, images)
+    else:
+        ENGINES.get(engine, lambda: BinaryEngine(probe(Path(engine))))().detect(
+            project, weights, images, threshold=0.5, nms=0.45, on_progress=lambda *_: None
+        )
+
+
+def by_opencv(project: Path, weights: Path, images: list[str]) -> None:
+    """OpenCV's importer, one image after the other; it makes boxes by itself."""
+    net = cv2.dnn.readNetFromDarknet(str(project / "yolo.cfg"), str(weights))
+    size = read_cfg(project / "yolo.cfg").net
+    for image in images:
+        pixels = cv2.imread(str(project / image))
+        assert pixels is not None
+        net.setInput(cv2.dnn.blobFromImage(pixels, 1 / 255, (size.width, size.height), swapRB=True))
+        net.forward()
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "embedded": lambda: EmbeddedEngine(looks=looking()),
+    "embedded, Keras": lambda: EmbeddedEngine(looks=Looking("keras")),
+    "embedded, bf16": lambda: EmbeddedEngine(looks=looking("bf16")),
+}
 
 
 def main() -> None:
@@ -100,41 +149,50 @@ def main() -> None:
     if chosen.batch:
         values |= {"batch": chosen.batch, "subdivisions": 1}
     text = re.sub(r"^random=.*", "random=0", set_net(text, values), flags=re.MULTILINE)
-    engines: dict[str, Engine] = {"embedded": EmbeddedEngine()}
     binaries = [probe(darknet) for darknet in chosen.darknet]
     try:
         binaries.insert(0, find_darknet())
     except CmbError as error:
         print(error)
-    for binary in binaries:
-        engines[f"{binary.flavour}, {'GPU' if binary.cuda else 'CPU'}"] = BinaryEngine(binary)
     cfg = parse_cfg(text)
     print(f"{processor()}, {len(os.sched_getaffinity(0))} processors", end="; ")
     print(f"{chosen.cfg}: {cfg.net.width} x {cfg.net.height} px, {cfg.flops / 1e9:.1f} GFLOP, batch {cfg.net.batch}")
-    rows: dict[str, tuple[float | None, float]] = {}
-    for name, engine in engines.items():
+    with tempfile.TemporaryDirectory() as temporary:
+        project = make_project(Path(temporary), text, chosen.images)
+        weights = Path(temporary) / "weights"
+        write_weights(quiet_weights(cfg), weights)
+        names = ["embedded", "embedded, Keras", *(["embedded, bf16"] if "bf16" in computes() else []), "OpenCV"]
+        called = {**dict(zip(names, names, strict=True)), **{f"{b.flavour}, {b.path}": str(b.path) for b in binaries}}
+        first: Time | None = None
+        for name, engine in called.items():
+            taken = detect(engine, project, weights)
+            first = first or taken
+            print(
+                f"  detection, {name}: {taken.wall:.3f} s an image ({taken.wall / first.wall:.2f} x), "
+                f"{taken.cpu:.3f} s of processors ({taken.cpu / first.cpu:.2f} x), {taken.memory:.0f} MB"
+            )
+    base = 0.0
+    trainers: dict[str, Engine] = {"embedded": EmbeddedEngine(), **{f"{b.flavour}": BinaryEngine(b) for b in binaries}}
+    for name, trainer in trainers.items() if chosen.iterations else ():
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            project = make_project(folder, text, chosen.images)
-            write_weights(quiet_weights(cfg), folder / "weights")
-            slice_s = detect(engine, project, folder / "weights")
             try:
-                rows[name] = train(engine, project, folder), slice_s
+                image_s = train(trainer, make_project(Path(temporary), text, chosen.images), Path(temporary))
             except CmbError:
-                rows[name] = None, slice_s
-            print(f"  {name}: {describe(rows[name], rows['embedded'])}")
+                print(f"  training, {name}: impossible")
+                continue
+        base = base or image_s
+        print(f"  training, {name}: {image_s:.3f} s an image ({image_s / base:.1f} x)")
 
 
-def describe(row: tuple[float | None, float], base: tuple[float | None, float]) -> str:
-    """Both times, and how often the embedded engine's they are."""
-    parts = []
-    for what, mine, ours in zip(("training", "detection"), row, base, strict=True):
-        if mine is None or ours is None:
-            parts.append(f"{what} impossible")
-        else:
-            parts.append(f"{what} {mine:.3f} s an image ({mine / ours:.1f} x embedded)")
-    return ", ".join(parts)
+def computes() -> tuple[str, ...]:
+    """Precisions of this processor."""
+    from cmb_toolkit.darknet.openvino_network import precisions
+
+    return precisions()
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--one"]:
+        detect_here(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        main()

@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 
 from .tensors import BACKEND, keras, ops
+from .weights import BN_EPSILON
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
 else:
     import torch
 
-__all__ = ["BN_EPSILON", "BN_MOMENTUM", "BatchNormalization", "normalise"]
-
-BN_EPSILON = 1e-5
-"""Added to the variance under the root, as AlexeyAB's Darknet does (the original adds 1e-6 after the root)."""
+__all__ = ["BN_MOMENTUM", "BatchNormalization", "normalise"]
 
 BN_MOMENTUM = 0.9
 """What a minibatch leaves of the rolling statistics (AlexeyAB's CPU code; 0.99 on its GPU lags in short trainings)."""

@@ -1,19 +1,19 @@
-"""The embedded engine: YOLOv2 in Keras, with Darknet's files, loss and update rule."""
+"""The embedded engine: YOLOv2 with Darknet's files, loss and update rule; it trains in Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import DataError
-from ..keras_settings import backend_version, is_there, keras_backend
+from ..keras_settings import is_there, keras_backend
 from ..model import Detection, OnProgress
 from .cfg import read_cfg
 from .embedded_detection import at_once, find_boxes
 from .engine import TrainingOptions
+from .looking import Looking
 from .project import CFG
 from .training import train_project
 from .weights import read_weights, write_weights
@@ -26,13 +26,13 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: str = "", looks: Looking | None = None) -> None:
         self.note = reason and f"Embedded engine: {reason}."
+        self._looks = looks or Looking("keras")
 
     def describe(self) -> str:
-        """Keras and what it computes with, with their versions, without importing them."""
-        backend = keras_backend()
-        return f"embedded (keras {version('keras')}, {backend} {backend_version(backend)})"
+        """What computes, with versions, without importing it: Keras where it trains."""
+        return f"embedded ({self._looks.describe()})"
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
         """Train; with checkpoints of its own it ends with the same weights as if it had not been killed."""
@@ -67,11 +67,10 @@ class EmbeddedEngine:
             raise DataError(f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed.")
         arrays = read_weights(weights, cfg)
         on_progress(0, len(images), "loading the network")
-        from .network import detector
-
         size = min(at_once(), max(len(images), 1))
+        run = self._looks.detector(cfg, arrays, size)
         return find_boxes(
-            detector(cfg, arrays, size), cfg, project, images, threshold=threshold, nms=nms, most=most, batch=size,
+            run, cfg, project, images, threshold=threshold, nms=nms, most=most, batch=size,
             on_progress=on_progress,
         )  # fmt: skip
 

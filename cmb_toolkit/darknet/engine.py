@@ -20,7 +20,8 @@ from ..device import on_gpu
 from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .cfg import Cfg
-from .recipe import EngineName
+from .looking import Looking, looking
+from .recipe import EngineName, Precision
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -157,9 +158,21 @@ def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
     return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), should_not)
 
 
-def engine_to_detect(name: str, darknet: Path | None, threshold: float, nms: float) -> Engine:
-    """Choose what detects, with a least confidence and a greatest overlap; see :func:`engine_to_train`."""
-    return _choose(name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow())
+def engine_to_detect(
+    name: str, darknet: Path | None, threshold: float, nms: float, precision: Precision = "f32"
+) -> Engine:
+    """Choose what detects, with a least confidence and a greatest overlap; see :func:`engine_to_train`.
+
+    Another precision than f32 chooses the embedded engine.
+    """
+    if precision != "f32":
+        if name == "binary" or darknet is not None:
+            raise UsageError(f"a Darknet binary computes in f32, not in {precision}. Leave one of them out.")
+        name = "embedded"
+    looks = looking(precision)
+    return _choose(
+        name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow(), looks
+    )
 
 
 def _draws_none(cfg: Cfg) -> str:
@@ -172,7 +185,9 @@ def _draws_none(cfg: Cfg) -> str:
 Objection: TypeAlias = "Callable[[Binary], str]"
 
 
-def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Objection) -> Engine:
+def _choose(
+    name: str, darknet: Path | None, cannot: Objection, should_not: Objection, looks: Looking | None = None
+) -> Engine:
     """The binary, unless it cannot do the job, or should not and was not asked for."""
     from .binary import BinaryEngine
     from .embedded import EmbeddedEngine, lacks
@@ -189,7 +204,7 @@ def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Obje
                 f"the embedded engine needs {missing}, which is not installed here. Run pip install {missing}, or use "
                 "a Darknet (`make darknet` builds one): --engine binary."
             )
-        return EmbeddedEngine()
+        return EmbeddedEngine(looks=looks)
     asked = name == "binary" or darknet is not None
 
     def embedded_because(reason: str) -> Engine:
@@ -198,7 +213,7 @@ def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Obje
                 f"no engine can do this here. Darknet: {reason}. The embedded engine: needs {missing}, which is not "
                 f"installed. Run pip install {missing}, or build a Darknet that can: `make darknet`."
             )
-        return EmbeddedEngine(reason)
+        return EmbeddedEngine(reason, looks)
 
     try:
         binary = find_darknet(darknet)
@@ -218,5 +233,5 @@ def _choose(name: str, darknet: Path | None, cannot: Objection, should_not: Obje
         return embedded_because(f"{binary.path}: {reason}")
     reason = should_not(binary)
     if reason and not asked and not missing:
-        return EmbeddedEngine(f"{binary.path}: {reason}")
+        return EmbeddedEngine(f"{binary.path}: {reason}", looks)
     return BinaryEngine(binary, warning=reason)

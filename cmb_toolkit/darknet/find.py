@@ -101,7 +101,7 @@ class Binary:
 
     def is_slow(self) -> str:
         """Why it had better not detect; empty if it may."""
-        if self.flavour == "original" and not self.cuda:
+        if not self.cuda:
             return "the embedded engine finds the same boxes in a fraction of the time (--engine binary takes it)"
         return ""
 

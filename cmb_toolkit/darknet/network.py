@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch_norm import BN_EPSILON, BatchNormalization
+from .batch_norm import BatchNormalization
 from .cfg import Cfg
 from .layers import Convolutional, Maxpool, Reorg, Route
 from .tensors import compiled, keras, ops
-from .weights import ConvWeights, Weights
+from .weights import ConvWeights, Weights, folded
 
-__all__ = ["Network", "detector", "folded"]
+__all__ = ["Network", "detector"]
 
 _LEAK = 0.1
 
@@ -149,16 +149,6 @@ class Network:
 
 def _numbers(variable: Any) -> NDArray[np.float32]:
     return np.array(ops.convert_to_numpy(variable), np.float32)
-
-
-def folded(layer: ConvWeights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Kernel (row, column, in, out) and bias of a convolution with its batch norm multiplied in (in double)."""
-    weights, bias = layer.weights.astype(float), layer.biases.astype(float)
-    if layer.scales is not None and layer.mean is not None and layer.variance is not None:
-        scale = layer.scales.astype(float) / np.sqrt(layer.variance.astype(float) + BN_EPSILON)
-        weights = weights * scale[:, None, None, None]
-        bias = bias - layer.mean * scale
-    return np.transpose(weights, (2, 3, 1, 0)).astype(np.float32), bias.astype(np.float32)
 
 
 def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

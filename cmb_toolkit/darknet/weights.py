@@ -20,9 +20,21 @@ from ..io.files import read_bytes
 from .cfg import Cfg
 from .layers import Convolutional
 
-__all__ = ["ConvWeights", "NotFiniteError", "Weights", "initial_weights", "read_weights", "write_weights"]
+__all__ = [
+    "BN_EPSILON",
+    "ConvWeights",
+    "NotFiniteError",
+    "Weights",
+    "folded",
+    "initial_weights",
+    "read_weights",
+    "write_weights",
+]
 
 Array = NDArray[np.float32]
+
+BN_EPSILON = 1e-5
+"""Added to the variance under the root, as AlexeyAB's Darknet does (the original adds 1e-6 after the root)."""
 
 
 _LARGEST = 1 << 30
@@ -172,3 +184,13 @@ def write_weights(weights: Weights, path: Path) -> None:
         for layer in weights.layers:
             for array in layer.arrays():
                 stream.write(np.ascontiguousarray(array, "<f4").tobytes())
+
+
+def folded(layer: ConvWeights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel (row, column, in, out) and bias of a convolution with its batch norm multiplied in (in double)."""
+    weights, bias = layer.weights.astype(float), layer.biases.astype(float)
+    if layer.scales is not None and layer.mean is not None and layer.variance is not None:
+        scale = layer.scales.astype(float) / np.sqrt(layer.variance.astype(float) + BN_EPSILON)
+        weights = weights * scale[:, None, None, None]
+        bias = bias - layer.mean * scale
+    return np.transpose(weights, (2, 3, 1, 0)).astype(np.float32), bias.astype(np.float32)

@@ -63,12 +63,12 @@ def load(bundle: Bundle) -> Networks:
 
 def _detector(bundle: Bundle, cfg: Cfg) -> Callable[[NDArray[np.uint8], list[str], float], list[Detection]]:
     from ..darknet.embedded_detection import at_once, find_boxes_on
-    from ..darknet.network import detector
+    from ..darknet.looking import looking
     from ..darknet.weights import read_weights
     from ..stage1.detections import MOST_BOXES
 
     batch = at_once()
-    run = detector(cfg, read_weights(bundle.weights, cfg), batch)
+    run = looking().detector(cfg, read_weights(bundle.weights, cfg), batch)
 
     def boxes(images: NDArray[np.uint8], names: list[str], least: float) -> list[Detection]:
         return find_boxes_on(

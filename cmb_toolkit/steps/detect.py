@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from ..bundle.files import MODEL, Bundle, opened, verify
+from ..darknet.looking import looking
 from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..io.files import load_json
 from ..io.nifti import write_labels, write_volume
 from ..io.publish import Output, Record, publish, read_record, sha256
 from ..io.tables import read_tsv, write_tsv
-from ..keras_settings import backend_version, keras_backend
 from ..model import OnProgress
 from ..parallel import for_each
 from ..schema import FOUND, LESIONS, LOOKED_AT
@@ -181,12 +181,13 @@ def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[
 
 
 def _record(bundle: Bundle, scan: Scan, recipe: Detecting) -> Record:
-    backend = keras_backend()
+    from ..stage2.training import engine
+
     return Record(
         "detect",
         {**recipe.parameters(), "subject": scan.name, "scan": _said_of(scan)},
         {"model": bundle.folder / MODEL, **scan.files, **{f"sidecar of the {r}": p for r, p in scan.sidecars.items()}},
-        f"embedded ({backend} {backend_version(backend)})",
+        f"embedded ({looking().describe()}); {engine()}",
         REVISION,
     )
 

@@ -90,7 +90,7 @@ def stage1_detect(
     warned.again(trained)
     threshold = recipe.threshold or ("auto" if "validation" in role_of.values() else DEFAULT)
     floor = FLOOR if threshold == "auto" else float(threshold)
-    chosen = engine_to_detect(recipe.engine, recipe.darknet, floor, recipe.nms)
+    chosen = engine_to_detect(recipe.engine, recipe.darknet, floor, recipe.nms, recipe.precision)
     automatic: dict[str, Any] = {}
     if threshold == "auto":
         automatic = {"most_false": recipe.most_false, "distance_mm": recipe.distance_mm}

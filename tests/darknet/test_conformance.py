@@ -23,6 +23,7 @@ from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import probe
 from cmb_toolkit.darknet.layers import Convolutional
+from cmb_toolkit.darknet.looking import Looking
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.region import decode
 from cmb_toolkit.darknet.samples import Samples, read_image
@@ -67,11 +68,9 @@ def thinned(cfg: Cfg, stem: str, boxes, confidence, threshold: float, nms: float
     return found
 
 
-def by_ours(project, weights, images, threshold, nms):
-    from cmb_toolkit.darknet.network import detector
-
+def by_ours(project, weights, images, threshold, nms, package="keras"):
     cfg = read_cfg(project / "yolo.cfg")
-    run = detector(cfg, read_weights(weights, cfg), 1)
+    run = Looking(package).detector(cfg, read_weights(weights, cfg), 1)
     found = []
     for image in images:
         pixels = read_image(project / image, cfg.net.height, cfg.net.width)
@@ -95,7 +94,12 @@ def by_opencv(project, weights, images, threshold, nms):
     return found
 
 
+def by_openvino(*call):
+    return by_ours(*call, package="openvino")
+
+
 ENGINES = [
+    pytest.param(by_openvino, id="openvino"),
     pytest.param(by_opencv, id="opencv"),
     pytest.param(by_binary(DEBIAN), id="debian", marks=[pytest.mark.darknet, needs_debian]),
     pytest.param(by_binary(ALEXEYAB), id="alexeyab", marks=[pytest.mark.darknet, needs_alexeyab]),

@@ -154,7 +154,7 @@ def test_auto_without_a_darknet_is_embedded(cfg):
     for engine in (engine_to_train("auto", None, cfg), engine_to_detect("auto", None, 0.01, 0.45)):
         assert engine.name == "embedded"
         assert engine.note == "Embedded engine: no Darknet was found."
-        assert engine.describe().startswith("embedded (keras ")
+    assert engine_to_train("auto", None, cfg).describe().startswith("embedded (keras ")
     assert engine_to_train("embedded", None, cfg).note == ""
     with pytest.raises(MissingError):
         engine_to_train("binary", None, cfg)
@@ -184,10 +184,11 @@ def test_a_darknet_on_a_gpu_does_all_the_work(tmp_path, cfg, adam):
     assert engine_to_detect("auto", None, 0.001, 0.45).name == "embedded"
 
 
-def test_alexeyabs_on_cpus_detects_and_trains_when_asked_only(tmp_path, cfg, adam):
+def test_alexeyabs_for_cpus_detects_and_trains_when_asked_only(tmp_path, cfg, adam):
     path = script(tmp_path / "darknet", CPU)
-    assert engine_to_detect("auto", None, 0.01, 0.45).name == "binary"
-    assert engine_to_detect("auto", None, 0.001, 0.6).name == "binary"
+    assert engine_to_detect("auto", None, 0.01, 0.45).name == "embedded"
+    assert engine_to_detect("binary", None, 0.01, 0.45).name == "binary"
+    assert engine_to_detect("auto", path, 0.001, 0.6).name == "binary"
     chosen = engine_to_train("auto", None, cfg)
     assert chosen.name == "embedded"
     assert "biases of batch norm" in chosen.note
