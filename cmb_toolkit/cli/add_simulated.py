@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 
 
 @click.command(name="add-simulated")
-@click.argument("study", type=click.Path(path_type=Path))
-@click.argument("simulated", type=click.Path(path_type=Path))
+@click.argument("study", type=Place())
+@click.argument("simulated", type=Place())
 def command(study: Path, simulated: Path) -> None:
     """Add the patients of the study SIMULATED, made by `cmbtk simulate`, to a STUDY, to learn from in every fold.
 

@@ -11,16 +11,16 @@ from ..detect.recipe import Detecting
 from ..errors import Problems
 from ..sources.bids import BidsChoice
 from .detect import show
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .recipes import recipe_options, taken
 
 
 @click.command("bids")
-@click.argument("folder", metavar="BIDS", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="BIDS", type=Place(file_okay=False))
+@click.argument("out", metavar="OUT", type=Place(file_okay=False))
 @click.argument("level", type=click.Choice(["participant"]))
-@click.option("--model", type=click.Path(path_type=Path), required=True, help="The model: NAME.cmbtk.")
+@click.option("--model", type=Place(), required=True, help="The model: NAME.cmbtk.")
 @click.option(
     "--participant-label", "participants", multiple=True, metavar="LABEL", help="Only this subject; may be repeated."
 )

@@ -13,7 +13,7 @@ from ..imaging.recipe import Reading
 from ..names import visible
 from ..recipe import declared
 from ..wording import counted, plural
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -29,15 +29,15 @@ _GAP = 2
 
 
 @click.command()
-@click.argument("study", required=False, type=click.Path(path_type=Path))
-@click.option("--magnitude", type=click.Path(path_type=Path), help="One scan without a study: its magnitude.")
-@click.option("--phase", type=click.Path(path_type=Path), help="One scan without a study: its phase.")
-@click.option("--swi", type=click.Path(path_type=Path), help="One scan: its SWI, if there is one.")
-@click.option("--mask", type=click.Path(path_type=Path), help="One scan: its brain mask, if there is one.")
+@click.argument("study", required=False, type=Place())
+@click.option("--magnitude", type=Place(), help="One scan without a study: its magnitude.")
+@click.option("--phase", type=Place(), help="One scan without a study: its phase.")
+@click.option("--swi", type=Place(), help="One scan: its SWI, if there is one.")
+@click.option("--mask", type=Place(), help="One scan: its brain mask, if there is one.")
 @recipe_options(Reading)
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path),
+    type=Place(),
     is_flag=False,
     flag_value="",
     metavar="[FILE.png]",

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from ..evaluation.recipe import Showing
+from .options import Place
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", type=Place())
+@click.argument("second", type=Place())
 @recipe_options(Showing)
 def command(first: Path, second: Path, rule: str | None) -> None:
     """Show how far the SECOND cell differs from the FIRST on their test subjects, with 95 % intervals.

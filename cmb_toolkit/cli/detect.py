@@ -11,19 +11,19 @@ from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..names import SUBJECT
 from ..sources.bids import BidsChoice
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .recipes import recipe_options, taken
 
 if TYPE_CHECKING:
     from ..steps.detect import DetectSummary
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = Place(dir_okay=False)
 
 
 @click.command("detect")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("scans", type=click.Path(path_type=Path), required=False)
+@click.argument("model", type=Place())
+@click.argument("scans", type=Place(), required=False)
 @click.option("--magnitude", type=_FILE, help="The magnitude of one scan, with --phase.")
 @click.option("--phase", type=_FILE, help="Its phase.")
 @click.option("--swi", type=_FILE, help="The scanner's SWI, in place of the magnitude or beside it.")
@@ -31,9 +31,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--imaginary", type=_FILE, help="The imaginary part.")
 @click.option("--mask", type=_FILE, help="The brain mask, from any tool; else it is found.")
 @click.option("--name", default="sub-scan", show_default=True, help="What to call the one scan; never a person's name.")
-@click.option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
-)
+@click.option("-o", "--out", type=Place(file_okay=False), required=True, help="Folder for the results.")
 @recipe_options(Detecting, BidsChoice)
 @JOBS
 def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **asked: Any) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from .options import Place
+
 
 @click.command()
-@click.option("--darknet", type=click.Path(path_type=Path), help="Look at this Darknet binary.")
+@click.option("--darknet", type=Place(), help="Look at this Darknet binary.")
 @click.pass_context
 def command(ctx: click.Context, darknet: Path | None) -> None:
     """Show what is installed, what this machine has, and which engine would train and detect.

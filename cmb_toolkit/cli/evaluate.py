@@ -8,16 +8,17 @@ from typing import Any
 import click
 
 from ..evaluation.recipe import Evaluating
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("cell", type=click.Path(path_type=Path))
+@click.argument("cell", type=Place())
 @click.option(
     "--truth",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Place(dir_okay=False),
     help="Table of microbleeds (participant_id, x_mm, y_mm, z_mm), to count what CELL stands for then: a folder of "
     "`cmbtk detect`, or any detector's table of candidates.",
 )
@@ -47,7 +48,8 @@ def command(cell: Path, truth: Path | None, **asked: Any) -> None:
 
     with progress("evaluate") as on_progress:
         folder = evaluate(cell, Evaluating(**asked), on_note=on_progress.note, on_progress=on_progress)
-    result = read_result(Study.of_cell(cell)[1])
+    study, files = Study.of_cell(cell)
+    result = read_result(files)
     rule, names = asked["rule"], {"stage1": "stage 1", "overall": "both stages"}
     click.echo(f"{result.cell}, {result.rules[rule]}:")
     for each in result.stages:
@@ -69,7 +71,7 @@ def command(cell: Path, truth: Path | None, **asked: Any) -> None:
             )
         for source in searched.unknown:
             click.echo(f"Not known: who {source} was trained on.")
-    click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {quoted(cell.parent.parent)}")
+    click.echo(f"Numbers and pictures: {folder}\nNext: cmbtk tables {quoted(study.root)}")
 
 
 def _findings(found: Path, truth: Path, recipe: Evaluating) -> None:

@@ -11,7 +11,7 @@ import click
 from ..detectors import finders
 from ..errors import CmbError
 from ..names import FOLD
-from .options import Name
+from .options import Name, Place
 from .progress import progress
 from .quoting import quoted
 
@@ -32,7 +32,7 @@ _SHORT = {
 }
 """Heads of the columns of `status`."""
 
-_STUDY = click.argument("study", type=click.Path(file_okay=False, path_type=Path))
+_STUDY = click.argument("study", type=Place(file_okay=False))
 _SETTINGS = click.option(
     "--settings",
     metavar="paper|released|demo|FILE",

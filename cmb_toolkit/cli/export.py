@@ -12,6 +12,7 @@ from ..exports.base import Export
 from ..exports.registry import EXPORTS
 from ..recipe import declared
 from ..registry import load
+from .options import Place
 from .progress import progress
 from .recipes import recipe_options
 
@@ -19,10 +20,8 @@ _KINDS: dict[str, type[Export]] = {name: load(place) for name, (place, _) in EXP
 
 
 @click.command()
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the files."
-)
+@click.argument("cell", type=Place(file_okay=False))
+@click.option("-o", "--out", type=Place(file_okay=False), required=True, help="Folder for the files.")
 @click.option(
     "--to",
     type=click.Choice(list(EXPORTS)),

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from ..evaluation.recipe import Showing
+from .options import Place
 from .progress import progress
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=Place())
 @recipe_options(Showing)
 def command(study: Path, rule: str | None) -> None:
     """Draw what the cells of a STUDY hold, into STUDY/figures.

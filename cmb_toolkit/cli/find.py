@@ -11,7 +11,7 @@ from ..detectors import DETECTORS, finders
 from ..recipe import declared
 from ..registry import load
 from ..stage1.recipe import Search
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -45,7 +45,7 @@ def command_of(name: str) -> click.Command:
       cmbtk {name} study --fold 1 --resolution LR --sensitivity 0.9 --most-false 500
     """
     decorators = (
-        click.argument("study", type=click.Path(file_okay=False, path_type=Path)),
+        click.argument("study", type=Place(file_okay=False)),
         recipe_options(Search),
         JOBS,
         recipe_options(load(DETECTORS[method].finder)),

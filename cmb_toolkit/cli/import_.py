@@ -12,6 +12,7 @@ from ..registry import load
 from ..sources.base import Source
 from ..sources.registry import SOURCES
 from ..wording import counted
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -58,8 +59,8 @@ def _command_of(name: str) -> click.Command:
     command.__doc__ = kind.__doc__
     for option in (
         recipe_options(kind),
-        click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The study, a new folder."),
-        click.argument(kind.place, type=click.Path(path_type=Path)),
+        click.option("-o", "--out", type=Place(), required=True, help="The study, a new folder."),
+        click.argument(kind.place, type=Place()),
     ):
         option(command)
     return click.command(name=name)(command)

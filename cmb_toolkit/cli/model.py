@@ -9,9 +9,10 @@ import click
 
 from ..errors import UsageError
 from ..workflow.recipe import Naming
+from .options import Place
 from .recipes import recipe_options
 
-_MODEL = click.argument("model", type=click.Path(path_type=Path))
+_MODEL = click.argument("model", type=Place())
 
 
 @click.group(name="model")
@@ -31,12 +32,12 @@ def command() -> None:
 
 
 @command.command("make", short_help="Make a model of the networks of a cell.")
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="NAME.cmbtk, a folder.")
+@click.argument("cell", type=Place(file_okay=False))
+@click.option("-o", "--out", type=Place(), required=True, help="NAME.cmbtk, a folder.")
 @click.option(
     "--judged",
     multiple=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(file_okay=False),
     help="Cells of other folds, trained alike: thresholds come from their validation subjects, figures from their test "
     "subjects. May be repeated.  [default: CELL itself]",
 )
@@ -108,7 +109,7 @@ def try_it(model: Path) -> None:
 
 @command.command("export", short_help="Write a model as one file.")
 @_MODEL
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The file, a zip.")
+@click.option("-o", "--out", type=Place(), required=True, help="The file, a zip.")
 def export(model: Path, out: Path) -> None:
     """Write MODEL as one file, a zip whose members are stored, to give away; `cmbtk detect` takes it as it is. The same
     model is the same file each time.

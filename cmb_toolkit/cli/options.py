@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
+from typing import Any
 
 import click
 
 from ..names import Grammar
+from ..paths import from_here
 
 __all__ = [
     "JOBS",
     "Name",
     "NumberOr",
+    "Place",
 ]
+
+
+class Place(click.Path):
+    """A path, which is then printed as all paths are: see :func:`cmb_toolkit.paths.from_here`."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(path_type=Path, **how)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return from_here(path) if value else path
 
 
 class NumberOr(click.ParamType[str | float]):

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from ..darknet.recipe import Preparing
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command(name="prepare-yolo")
-@click.argument("study", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("study", type=Place(file_okay=False))
 @recipe_options(Preparing)
 @JOBS
 def command(study: Path, jobs: int, **asked: Any) -> None:

@@ -10,7 +10,7 @@ import click
 from ..errors import Problems
 from ..imaging.recipe import Preprocessing
 from ..wording import counted
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("preprocess")
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=Place())
 @click.option("--subject", "subjects", multiple=True, metavar="ID", help="Only this subject; may be given again.")
 @recipe_options(Preprocessing)
 @JOBS

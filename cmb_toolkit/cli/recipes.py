@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..recipe import MISSING, Parameter, declared
-from .options import Name, NumberOr
+from .options import Name, NumberOr, Place
 
 __all__ = ["recipe_options", "taken"]
 
@@ -60,7 +60,7 @@ def _type(each: Parameter) -> Any:
     if each.said.names:
         return Name(each.said.names)
     if each.kind is Path:
-        return click.Path(dir_okay=each.said.folders, path_type=Path)
+        return Place(dir_okay=each.said.folders)
     one = _number(each) if each.kind in (int, float) else str
     return (one,) * each.many if each.many > 1 else one
 

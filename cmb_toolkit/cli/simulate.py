@@ -9,14 +9,14 @@ import click
 
 from ..errors import UsageError
 from ..simulation.recipe import Simulating
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=Place())
 @recipe_options(Simulating)
 @JOBS
 @click.pass_context

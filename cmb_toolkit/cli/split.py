@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..evaluation.recipe import Folding
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=Place())
 @recipe_options(Folding)
 @click.option("--force", is_flag=True, help="Make new folds even if folds.tsv was made or changed by hand: it is lost.")
 def command(study: Path, force: bool, **asked: Any) -> None:

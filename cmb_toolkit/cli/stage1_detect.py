@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..darknet.recipe import Detecting
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command(name="stage1-detect")
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("cell", type=Place(file_okay=False))
 @recipe_options(Detecting)
 def command(cell: Path, **asked: Any) -> None:
     """Find candidate microbleeds on every slice of CELL's subjects.

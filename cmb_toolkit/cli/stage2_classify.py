@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..stage2.recipe import Classifying
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command(name="stage2-classify")
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("cell", type=Place(file_okay=False))
 @recipe_options(Classifying)
 def command(cell: Path, **asked: Any) -> None:
     """Say of every candidate of CELL how probably it is a microbleed, and keep the probable ones.

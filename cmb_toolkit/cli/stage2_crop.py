@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from ..stage2.recipe import Cropping
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command(name="stage2-crop")
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("cell", type=Place(file_okay=False))
 @recipe_options(Cropping)
 @JOBS
 def command(cell: Path, jobs: int, **asked: Any) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..stage2.recipe import ClassifierTraining
+from .options import Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
 
 
 @click.command(name="stage2-train")
-@click.argument("cell", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("cell", type=Place(file_okay=False))
 @recipe_options(ClassifierTraining)
 @click.option("--restart", is_flag=True, help="Begin anew, even if there is a checkpoint or a finished training.")
 def command(cell: Path, restart: bool, **asked: Any) -> None:

@@ -9,18 +9,19 @@ import click
 
 from ..errors import UsageError
 from ..imaging.recipe import Preprocessing
+from .options import Place
 from .preprocess import show
 from .progress import progress
 from .recipes import recipe_options
 
 
 @click.command("swi")
-@click.argument("magnitude", type=click.Path(path_type=Path), required=False)
-@click.argument("phase", type=click.Path(path_type=Path), required=False)
-@click.option("--real", type=click.Path(path_type=Path), help="Real part, with --imaginary in place of both.")
-@click.option("--imaginary", type=click.Path(path_type=Path), help="Imaginary part.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The folder to write.")
-@click.option("--mask", type=click.Path(path_type=Path), help="The brain mask, from any tool; else it is found.")
+@click.argument("magnitude", type=Place(), required=False)
+@click.argument("phase", type=Place(), required=False)
+@click.option("--real", type=Place(), help="Real part, with --imaginary in place of both.")
+@click.option("--imaginary", type=Place(), help="Imaginary part.")
+@click.option("-o", "--out", type=Place(), required=True, help="The folder to write.")
+@click.option("--mask", type=Place(), help="The brain mask, from any tool; else it is found.")
 @recipe_options(Preprocessing)
 def command(
     *,

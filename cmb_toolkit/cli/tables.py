@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from ..evaluation.recipe import Showing
+from .options import Place
 from .progress import progress
 from .recipes import recipe_options
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path), required=False)
+@click.argument("study", type=Place(), required=False)
 @recipe_options(Showing)
 @click.option(
     "--audit",
@@ -41,7 +42,7 @@ def command(study: Path | None, rule: str | None, audit: bool) -> None:
         with progress("tables") as on_progress:
             folder = tables(study, on_progress=on_progress)
         read_page(study, rule).show(console)
-        console.print(f"\nTables: {folder}", highlight=False)
+        click.echo(f"\nTables: {folder}")
     if audit:
         from ..paper.result_tables import audit_page
 

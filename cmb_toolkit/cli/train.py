@@ -9,15 +9,15 @@ import click
 
 from ..wording import counted
 from ..workflow.recipe import Naming, Training
-from .options import JOBS
+from .options import JOBS, Place
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options, taken
 
 
 @click.command("train")
-@click.argument("study", type=click.Path(file_okay=False, path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The model: NAME.cmbtk, a folder.")
+@click.argument("study", type=Place(file_okay=False))
+@click.option("-o", "--out", type=Place(), required=True, help="The model: NAME.cmbtk, a folder.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done and how long it takes, and end.")
 @recipe_options(Training, Naming)
 @JOBS

@@ -21,6 +21,7 @@ from ..errors import MissingError, UsageError
 from ..io.files import load_toml
 from ..io.publish import write_text
 from ..names import CELL, FOLD, INPUT, RESOLUTION, SUBJECT
+from ..paths import from_here
 
 __all__ = ["Cell", "Study", "cell_name"]
 
@@ -297,10 +298,10 @@ class Study:
         folder = folder.absolute()
         if not folder.is_dir() or folder.parent.name != "cells":
             raise MissingError(
-                f"{folder}: not a cell of a study (expected STUDY/cells/NAME). "
+                f"{from_here(folder)}: not a cell of a study (expected STUDY/cells/NAME). "
                 "`cmbtk prepare-yolo` makes it and prints its path."
             )
-        study = cls.open(folder.parent.parent)
+        study = cls.open(from_here(folder.parent.parent))
         return study, study.cell_named(folder.name)
 
     def log(self, cell: str, step: str) -> Path:

@@ -18,6 +18,7 @@ from ..errors import CmbError, DataError
 from ..io.files import check_file
 from ..io.publish import read_record, sidecar
 from ..io.spelling import on_disk
+from ..paths import from_here
 from .layout import Study
 
 __all__ = ["located", "places", "relative"]
@@ -61,6 +62,10 @@ def located(study: Study, path: str) -> Path:
     DataError
         If it may mean two files, or leads to another one than was imported.
     """
+    return from_here(_located(study, path))
+
+
+def _located(study: Study, path: str) -> Path:
     if os.pardir not in Path(path).parts:
         return on_disk(study.root / path)
     place = Path(os.path.realpath(study.root))
