@@ -37,15 +37,17 @@ size = 128
 mode = "resize"
 no-augment = true
 max-batches = 12
+[stage1-train]
+watch = 1
 [stage1-detect]
-threshold = 0.05
+threshold = 0.98
 merge = "auto"
 [frst]
 size = 128
 mode = "resize"
 threshold = 0.6
 [stage2-train]
-epochs = 2
+epochs = 1
 augment = "none"
 copies = [1, 1]
 [stage2-classify]

@@ -1,5 +1,6 @@
 """Settings for all tests; and a study after both stages, made by hand: 3 patients, a control, six kinds of boxes."""
 
+import fcntl
 import gc
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from importlib import import_module
 
+import click
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from hypothesis import settings
 
 import cmb_toolkit
+from cmb_toolkit.errors import CmbError
 from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.publish import Record, publish, sidecar
 from cmb_toolkit.io.tables import write_tsv
@@ -33,9 +36,9 @@ settings.load_profile("patient")
 
 # Each worker of pytest-xdist has a processor of its own: a command then works in its process, as on a machine with one,
 # where it would start as many as there are processors, each for seconds; the tests that are about that ask for it.
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+if WORKER := os.environ.get("PYTEST_XDIST_WORKER"):
     _PROCESSORS = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {_PROCESSORS[int(worker.removeprefix("gw")) % len(_PROCESSORS)]})
+    os.sched_setaffinity(0, {_PROCESSORS[int(WORKER.removeprefix("gw")) % len(_PROCESSORS)]})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,6 +68,44 @@ def cmbtk():
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def typed():
+    """Runs a command in this process, which spares the seconds that one of its own needs to start, and gives what it
+    says."""
+
+    def run(*words, code=0):
+        cli = import_module("cmb_toolkit.cli.main").cli
+        result = CliRunner().invoke(cli, [*map(str, words)], standalone_mode=False)
+        if (error := result.exception) is None:
+            found, said = result.return_value or 0, result.output
+        elif isinstance(error, click.ClickException):
+            found, said = error.exit_code, result.output + error.format_message()
+        elif isinstance(error, CmbError):
+            found, said = error.exit_code, f"{result.output}Error: {error}"
+        else:
+            raise error
+        assert found == code, said
+        return said
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory, typed):
+    """A study of nine tiny patients and a healthy subject on two scanners, preprocessed: to be copied. The workers of a
+    run share it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if WORKER else root
+    with (root / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made := root / "tiny").exists():
+            new = root / "tiny.new"
+            typed("simulate", new, "--resolution", "tiny", "--subjects", 10, "--healthy", 1, "--difficulty", "easy")
+            typed("preprocess", new)
+            new.rename(made)
+    return made
 
 
 SHAPE, SPACING = (96, 112, 12), (0.9, 0.9, 2.0)

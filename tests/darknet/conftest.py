@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -92,15 +93,17 @@ def toy_project(tmp_path: Path):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lively_weights():
     """A function that gives random weights with which a network finds boxes of all confidences.
 
     Batch norm's statistics are those of random images, so that the numbers stay of order one through any depth.
     `spread` scales the logits. A `gain` above 1 scales the other kernels, and so the variances: the epsilon that
-    each program adds to them differs from one to the other, and its effect grows with depth.
+    each program adds to them differs from one to the other, and its effect grows with depth. The same call gives the
+    same object, which is not to be changed.
     """
 
+    @lru_cache(maxsize=8)
     def make(cfg: Cfg, seed: int = 0, spread: float = 2.0, gain: float = 1.0) -> Weights:
         from cmb_toolkit.darknet.batch_norm import BN_MOMENTUM
         from cmb_toolkit.darknet.network import Network

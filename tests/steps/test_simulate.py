@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import StorageError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record
+from cmb_toolkit.simulation.acquisition import PROTOCOLS
 from cmb_toolkit.simulation.recipe import Part, Simulating
 from cmb_toolkit.simulation.scan import simulate_scan
 from cmb_toolkit.steps import simulate as module
@@ -258,18 +260,19 @@ def test_the_papers_cohort_has_its_numbers_exactly():
 
 
 def test_a_cohort_of_two_resolutions(tmp_path, monkeypatch):
-    parts = {"tiny": Part(3, 7, 1, (2, 1)), "slab": Part(1, 2, 0, (1, 0))}
+    parts = {"tiny": Part(2, 5, 1, (1, 1)), "slab": Part(1, 2, 0, (1, 0))}
     monkeypatch.setitem(module.COHORTS, "paper", parts)
+    monkeypatch.setitem(PROTOCOLS, "slab", replace(PROTOCOLS["tiny"], name="slab"))  # a slab takes seconds
     out = tmp_path / "study"
     call = ["simulate", str(out), "--cohort", "paper", "--difficulty", "easy", "--seed", "2", "--jobs", "1"]
     result = CliRunner().invoke(cli, call)
     assert result.exit_code == 0, result.output
-    assert "5 tiny and slab subjects (1 healthy) on 2 scanner(s), 9 microbleeds" in result.output
+    assert "4 tiny and slab subjects (1 healthy) on 2 scanner(s), 7 microbleeds" in result.output
     study = Study(out)
     people, marks = read_participants(study), read_microbleeds(study)
-    assert people["resolution"].tolist() == ["tiny"] * 4 + ["slab"]
+    assert people["resolution"].tolist() == ["tiny"] * 3 + ["slab"]
     counts = marks["participant_id"].map(people["resolution"]).value_counts()
-    assert (counts["tiny"], counts["slab"]) == (7, 2)
+    assert (counts["tiny"], counts["slab"]) == (5, 2)
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     CliRunner().invoke(cli, call)
     assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}

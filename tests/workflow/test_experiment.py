@@ -14,6 +14,7 @@ import pytest
 
 from cmb_toolkit.errors import DataError
 from cmb_toolkit.io.lock import locked
+from cmb_toolkit.io.publish import sidecar
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment
@@ -32,8 +33,10 @@ size = 32
 mode = "resize"
 no-augment = true
 max-batches = 12
+[stage1-train]
+watch = 1
 [stage1-detect]
-threshold = 0.9
+threshold = 0.98
 merge = "auto"
 [stage1-detect.LR]
 threshold = 0.8
@@ -50,12 +53,11 @@ BOTH = "tiny+tiny-lr_swi+cphase-averaged_fold-1"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, cmbtk):
+def place(tmp_path_factory, tiny_study):
     """A study of tiny subjects, four of one scanner called another resolution; and settings. A folder may be called
     anything: a shell that took its name for more than that would leave a file."""
     folder = tmp_path_factory.mktemp("experiment")
-    study = Study(folder / 'it\'s a "study"; $(touch hacked) `touch hacked` {x}')
-    cmbtk("simulate", study.root, "--resolution", "tiny", "--subjects", 10, "--healthy", 1, "--difficulty", "easy")
+    study = Study(shutil.copytree(tiny_study, folder / 'it\'s a "study"; $(touch hacked) `touch hacked` {x}'))
     people = pd.read_csv(study.participants, sep="\t", keep_default_na=False)
     people["resolution"] = ["tiny-lr" if n in (0, 2, 4, 6) else "tiny" for n in range(len(people))]
     write_tsv(people, study.participants)
@@ -64,16 +66,14 @@ def place(tmp_path_factory, cmbtk):
     return study, settings
 
 
-@pytest.fixture(scope="module")
-def simulated(kills, tmp_path_factory):
-    """A small study of simulated scans, made once."""
-    return kills.make_study(tmp_path_factory.mktemp("simulated"), 3)
-
-
 @pytest.fixture
-def small_study(simulated, tmp_path):
-    """The same, a test's own."""
-    return shutil.copytree(simulated, tmp_path / "study")
+def small_study(tiny_study, tmp_path):
+    """A study of a test's own, in which three subjects are still to be preprocessed."""
+    study = Study(shutil.copytree(tiny_study, tmp_path / "study"))
+    for name in ("sub-001", "sub-005", "sub-010"):
+        shutil.rmtree(study.subject(name))
+        sidecar(study.subject(name)).unlink()
+    return study.root
 
 
 def files(folder):
@@ -97,10 +97,10 @@ def _table_of(study, settings, text):
 
 
 @pytest.mark.slow
-def test_the_whole_of_it(place, cmbtk):
+def test_the_whole_of_it(place, typed, cmbtk):
     study, settings = place
     before = files(study.root)
-    said = cmbtk("experiment", "plan", study.root, "--settings", settings)
+    said = typed("experiment", "plan", study.root, "--settings", settings)
     assert "Note: all LR patients are of one scanner: left out of Table 8" in said
     assert "4 cells, 21 jobs, 21 to do" in said
     assert files(study.root) == before
@@ -120,10 +120,10 @@ def test_the_whole_of_it(place, cmbtk):
 
     # again: from the settings that the study remembers, and nothing is touched
     before = files(study.root)
-    assert "Everything is done." in cmbtk("experiment", "run", study.root)
+    assert "Everything is done." in typed("experiment", "run", study.root)
     after = files(study.root)
     assert {path for path in before | after if before.get(path) != after.get(path)} == {study.experiment}
-    said = cmbtk("experiment", "status", study.root)
+    said = typed("experiment", "status", study.root)
     assert "21 of 21 jobs are done. Nothing runs." in said
     assert [line.split()[:3] for line in said.splitlines() if line.startswith(BOTH)] == [[BOTH, "3", "done"]]
 
@@ -180,19 +180,19 @@ def test_the_whole_of_it(place, cmbtk):
     settings.write_text(SETTINGS.replace("threshold = 0.8", broken), "utf-8")
 
     # the command refuses that Darknet: two lines for each cell, and the other cells stay as they are
-    said = cmbtk("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)
+    said = typed("experiment", "run", study.root, "--settings", settings, "--only", "table-3", code=1)
     assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect, see" in said
     assert "\n        Error: " in said
     assert "own.cfg: not a program that can be run." in said
     assert "1 of 2 jobs failed" in said
-    said = cmbtk("experiment", "status", study.root)
+    said = typed("experiment", "status", study.root)
     assert "FAILED  tiny-lr_swi+cphase-averaged_fold-1 stage1-detect" in said
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.is_file()
 
     # one fold alone
     experiment = read_experiment(study.root, settings)
     assert {job.cell for job in experiment.chosen((8,), ("scanner-b",))} == {"study", across.name}
-    said = cmbtk("experiment", "plan", study.root, "--only", "table-8", "--fold", 1, code=2)
+    said = typed("experiment", "plan", study.root, "--only", "table-8", "--fold", 1, code=2)
     assert "fold 1 has no cell among those asked for. Choose from scanner-b." in said
 
     # back, and nobody remembers a run, as if all had been made by hand: it is current, and not done again
@@ -200,15 +200,15 @@ def test_the_whole_of_it(place, cmbtk):
     candidates = study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes()
     for forgotten in (".snakemake", "scratch/experiment"):
         shutil.rmtree(study.root / forgotten)
-    assert "Everything is done." in cmbtk("experiment", "run", study.root, "--settings", settings)
+    assert "Everything is done." in typed("experiment", "run", study.root, "--settings", settings)
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes() == candidates
-    assert "Results" in cmbtk("tables", study.root)
+    assert "Results" in typed("tables", study.root)
 
 
-def test_a_second_run_in_a_study_is_refused(place, cmbtk):
+def test_a_second_run_in_a_study_is_refused(place, typed):
     study, settings = place
     with locked(study.experiment_lock, "it"):
-        said = cmbtk("experiment", "run", study.root, "--settings", settings, code=2)
+        said = typed("experiment", "run", study.root, "--settings", settings, code=2)
     assert "is busy with another run of its experiment. Wait until it has ended, or stop it." in said
 
 
@@ -229,9 +229,9 @@ def test_folds_of_ones_own_are_kept(place, tmp_path):
     assert "split" not in {job.step for job in experiment.jobs}
 
 
-def test_folds_changed_by_hand_are_kept_if_they_split_nobody(small_study, tmp_path, cmbtk):
+def test_folds_changed_by_hand_are_kept_if_they_split_nobody(small_study, tmp_path, typed):
     study = Study(small_study)
-    cmbtk("split", study.root, "--folds", 2)
+    typed("split", study.root, "--folds", 2)
     settings = tmp_path / "settings.toml"
     settings.write_text(SETTINGS.replace("tables = [3, 8]", "tables = [4]"), "utf-8")
     assert "split" in {job.step for job in read_experiment(study.root, settings).jobs}
@@ -245,7 +245,7 @@ def test_folds_changed_by_hand_are_kept_if_they_split_nobody(small_study, tmp_pa
         read_experiment(study.root, settings)
 
 
-def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, cmbtk):
+def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, typed):
     _, settings = place
     study = Study.create(tmp_path / "study", "x")
     people = pd.DataFrame(
@@ -253,9 +253,9 @@ def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, cmbtk):
         columns=["participant_id", "resolution", "scanner", "group", "magnitude"],
     )
     write_tsv(people, study.participants)
-    assert "none.nii.gz: not found" in cmbtk("experiment", "run", study.root, "--settings", settings, code=3)
-    assert "not a study folder" in cmbtk("experiment", "status", tmp_path, code=3)
-    wrong = cmbtk("experiment", "plan", study.root, "--settings", "demos", code=3)
+    assert "none.nii.gz: not found" in typed("experiment", "run", study.root, "--settings", settings, code=3)
+    assert "not a study folder" in typed("experiment", "status", tmp_path, code=3)
+    wrong = typed("experiment", "plan", study.root, "--settings", "demos", code=3)
     assert "not one of paper, released, demo" in wrong
 
 
