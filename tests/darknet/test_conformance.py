@@ -213,25 +213,25 @@ def compare(cfg: Cfg, ours: list[Found], theirs: list[Found], threshold: float, 
     """Every box has its like in the other list; how many there are. One near the threshold may be in one list only."""
     size = np.array([cfg.net.width, cfg.net.height] * 2)
 
-    def corners(box: Box) -> np.ndarray:
-        """As Darknet's results file has them at worst: a box at the right or lower border has lost up to a pixel."""
-        return np.clip([box.left, box.top, box.right, box.bottom], 0, size - 1)
+    def tables(found: list[Found]) -> dict[tuple[str, int], np.ndarray]:
+        """Of each image and class corners and confidence, the corners as in Darknet's results file at worst, where a
+        box at the right or lower border has lost up to a pixel."""
+        rows = defaultdict(list)
+        for one in found:
+            box = one.box
+            rows[one.image, one.label].append((box.left, box.top, box.right, box.bottom, box.confidence))
+        return {key: np.c_[np.clip(np.array(of)[:, :4], 0, size - 1), np.array(of)[:, 4]] for key, of in rows.items()}
 
     compared = 0
-    for some, others in ((ours, theirs), (theirs, ours)):
-        like = defaultdict(list)
-        for other in others:
-            like[other.image, other.label].append(other)
-        for one in some:
-            if one.box.confidence < threshold + 2 * score or (corners(one.box)[:2] >= size[:2] - 1).any():
-                continue
-            same = [
-                np.abs(corners(one.box) - corners(other.box)).max()
-                for other in like[one.image, one.label]
-                if abs(other.box.confidence - one.box.confidence) < score
-            ]
-            assert min(same, default=np.inf) < px, one
-            compared += 1
+    for some, others in ((tables(ours), tables(theirs)), (tables(theirs), tables(ours))):
+        for key, boxes in some.items():
+            mine = boxes[(boxes[:, 4] >= threshold + 2 * score) & (boxes[:, :2] < size[:2] - 1).all(axis=1)]
+            like = others.get(key, np.zeros((0, 5)))
+            apart = np.abs(mine[:, None, :4] - like[:, :4]).max(axis=2)
+            apart[np.abs(mine[:, None, 4] - like[:, 4]) >= score] = np.inf
+            alone = apart.min(axis=1, initial=np.inf) >= px
+            assert not alone.any(), (key, mine[alone])
+            compared += len(mine)
     return compared
 
 

@@ -52,12 +52,21 @@ false-pictures = 1
 BOTH = "tiny+tiny-lr_swi+cphase-averaged_fold-1"
 
 
+def copied(tiny_study, folder):
+    """A copy, in which two subjects are still to be preprocessed."""
+    study = Study(shutil.copytree(tiny_study, folder))
+    for name in ("sub-001", "sub-010"):
+        shutil.rmtree(study.subject(name))
+        sidecar(study.subject(name)).unlink()
+    return study
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, tiny_study):
     """A study of tiny subjects, four of one scanner called another resolution; and settings. A folder may be called
     anything: a shell that took its name for more than that would leave a file."""
     folder = tmp_path_factory.mktemp("experiment")
-    study = Study(shutil.copytree(tiny_study, folder / 'it\'s a "study"; $(touch hacked) `touch hacked` {x}'))
+    study = copied(tiny_study, folder / 'it\'s a "study"; $(touch hacked) `touch hacked` {x}')
     people = pd.read_csv(study.participants, sep="\t", keep_default_na=False)
     people["resolution"] = ["tiny-lr" if n in (0, 2, 4, 6) else "tiny" for n in range(len(people))]
     write_tsv(people, study.participants)
@@ -68,12 +77,8 @@ def place(tmp_path_factory, tiny_study):
 
 @pytest.fixture
 def small_study(tiny_study, tmp_path):
-    """A study of a test's own, in which three subjects are still to be preprocessed."""
-    study = Study(shutil.copytree(tiny_study, tmp_path / "study"))
-    for name in ("sub-001", "sub-005", "sub-010"):
-        shutil.rmtree(study.subject(name))
-        sidecar(study.subject(name)).unlink()
-    return study.root
+    """A study of a test's own."""
+    return copied(tiny_study, tmp_path / "study").root
 
 
 def files(folder):
