@@ -39,6 +39,8 @@ ROLES = {
     "test": ["sub-004"],
     "control": ["sub-005"],
 }
+ONCE = DetectorTraining(watch=1)
+"""Looked at once, at the end: every look takes its time."""
 ROLE_OF = {subject: role for role, subjects in ROLES.items() for subject in subjects}
 CFG = """[net]
 width=64
@@ -267,7 +269,7 @@ def test_killed_training_goes_on_and_ends_alike(make_cell, tmp_path):
 
 def test_a_changed_project_is_trained_anew(make_cell):
     cell = make_cell(2)
-    stage1_train(cell.folder)
+    stage1_train(cell.folder, ONCE)
     first = cell.weights.read_bytes()
     record = read_record(cell.project)
     shutil.copytree(cell.project, cell.folder / "kept")
@@ -275,7 +277,7 @@ def test_a_changed_project_is_trained_anew(make_cell):
     with publish(cell.project, Record("prepare-yolo", parameters)) as folder:
         shutil.copytree(cell.folder / "kept", folder)
     reports = []
-    stage1_train(cell.folder, DetectorTraining(seed=1), on_progress=lambda *report: reports.append(report))
+    stage1_train(cell.folder, DetectorTraining(seed=1, watch=1), on_progress=lambda *report: reports.append(report))
     assert reports
     assert cell.weights.read_bytes() != first
 
@@ -434,21 +436,23 @@ def test_either_engine_may_train_and_either_detect(make_cell, monkeypatch):
 def test_one_training_of_a_cell_at_a_time(make_cell):
     cell = make_cell(2)
     with locked(cell.training_lock, "it"), pytest.raises(UsageError, match="the cell tiny_swi_fold-1 is busy"):
-        stage1_train(cell.folder)
-    stage1_train(cell.folder)
+        stage1_train(cell.folder, ONCE)
+    stage1_train(cell.folder, ONCE)
     assert cell.weights.exists()
 
 
 def test_counting_on_from_finished_weights(make_cell, tmp_path):
     cell = make_cell(4)
-    stage1_train(cell.folder, DetectorTraining(select="last"))
+    stage1_train(cell.folder, DetectorTraining(select="last", watch=1))
     kept = tmp_path / "kept.weights"
     shutil.copy(cell.weights, kept)
     with pytest.raises(UsageError, match="4 iterations behind it, and max_batches=4"):
         stage1_train(cell.folder, DetectorTraining(weights=kept, count_on=True))
     path = cell.project / "yolo.cfg"
     path.write_text(set_net(path.read_text(), {"max_batches": 7}))
-    result = CliRunner().invoke(cli, ["stage1-train", str(cell.folder), "--weights", str(kept), "--continue"])
+    result = CliRunner().invoke(
+        cli, ["stage1-train", str(cell.folder), "--weights", str(kept), "--continue", "--watch", "1"]
+    )
     assert result.exit_code == 0, result.output
     assert read_tsv(cell.yolo_history)["iteration"].tolist() == [5, 6, 7]
     assert read_record(cell.weights)["parameters"]["count_on"] is True
@@ -498,7 +502,7 @@ def test_a_default_is_never_called_given(make_cell):
 
 def test_a_training_notes_what_it_is_for_and_detection_looks(make_cell):
     cell = make_cell(1)
-    stage1_train(cell.folder)
+    stage1_train(cell.folder, ONCE)
     record = read_record(cell.weights)
     assert record["trained_for"]["pixel_mm"] == [0.5, 0.5]
     assert record["trained_for"]["mode"] == "crop"
