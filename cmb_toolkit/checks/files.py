@@ -22,7 +22,7 @@ from ..io.nifti import Grid, Volume, check_same_grid, read_grid, read_mask, read
 from ..io.recount import Counting
 from ..report.mark_sheet import MarkPicture, slice_of, surroundings
 from ..schema import MARKS_ON
-from ..study.scan import Scan, complex_parts, volume_of
+from ..study.scan import Scan, complex_parts, not_found, volume_of
 from ..study.scan import check_files as check_names
 from ..study.scan_content import check_signal, same_values
 from ..study.scan_limits import method_doubts
@@ -168,6 +168,8 @@ class _Look:
         if path is None:
             return None
         try:
+            if not path.exists():
+                raise not_found(self.scan, role)
             volume = self._volume(path, role)
             if self.first is None:
                 # the grid alone: values would be held for as long

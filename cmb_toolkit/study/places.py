@@ -14,14 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import CmbError, DataError
+from ..errors import CmbError, DataError, MissingError
 from ..io.files import check_file
 from ..io.publish import read_record, sidecar
 from ..io.spelling import on_disk
 from ..paths import from_here
 from .layout import Study
 
-__all__ = ["located", "places", "relative"]
+__all__ = ["located", "missing", "named_at", "places", "relative"]
 
 _SAMPLES, _SAMPLE_BYTES = 16, 4096
 
@@ -79,8 +79,8 @@ def _located(study: Study, path: str) -> Path:
         right = [file for file in there if _sample(file) == expected]
         if there and not right:
             raise DataError(
-                f"{there[0]}: is not the file that {study.participants} meant by {path}: the study was moved since it "
-                "was imported. Write the right path into the table, or import again."
+                f"{there[0]}: is not the file that {named_at(study, path)} meant by {path}: the study was moved since "
+                "it was imported. Write the right path into that line, or import again."
             )
         return (right or [real])[0]
     if len(there) == 2 and not there[0].samefile(there[1]):
@@ -99,6 +99,36 @@ def _known(study: Study) -> Mapping[str, Any]:
     except OSError:
         return {}
     return _read_known(study.participants, facts.st_mtime_ns, facts.st_size)
+
+
+def named_at(study: Study, cell: str) -> str:
+    """Where a subject or a path stands in the table of participants, for people: the table and the line."""
+    try:
+        lines = study.participants.read_text("utf-8-sig", "replace").splitlines()
+    except OSError:
+        lines = []
+    found = next((n for n, line in enumerate(lines, 1) if cell in line.split("\t")), None)
+    return f"{study.participants}, line {found}" if found else str(study.participants)
+
+
+def missing(path: Path, role: str, subject: str, named: str = "") -> MissingError:
+    """What to say of a scan's file that is not there, and what to edit where a table names it.
+
+    Parameters
+    ----------
+    path : Path
+    role : str
+        What it is of the scan, and the table's column.
+    subject : str
+    named : str
+        From :func:`named_at`; empty where no table names it.
+    """
+    if not named:
+        return MissingError(f"{path}: the {role} of {subject} was not found. Check the path.")
+    return MissingError(
+        f"{path}: the {role} of {subject} was not found. It is named in {named}, column {role}: if the scans or the "
+        "study were moved, write there where the file is now, from the study folder or absolute."
+    )
 
 
 @lru_cache(maxsize=4)

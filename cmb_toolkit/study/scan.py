@@ -19,7 +19,7 @@ from ..io.nifti import Volume, check_same_grid, read_grid, read_volume
 from ..io.publish import sidecar
 from ..io.tables import as_number
 from .layout import Study
-from .places import located
+from .places import located, missing, named_at
 from .scan_content import check_signal, same_values
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "acquisition",
     "check_files",
     "complex_parts",
+    "not_found",
     "own_recipe",
     "read_images",
     "scan_of",
@@ -59,6 +60,8 @@ class Scan:
         What is known of it from elsewhere; held against the files' sidecars.
     echo, phase_volume : int or None
         Which volume of its files, from 1, and which of the phase where that is another.
+    study : Study or None
+        Whose table names its files.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Scan:
     echo_time_ms: float | None = None
     echo: int | None = None
     phase_volume: int | None = None
+    study: Study | None = None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -128,6 +132,7 @@ def scan_of(study: Study, row: pd.Series[Any]) -> Scan:
         echo_time_ms=_number(study, name, "echo_time_ms", value("echo_time_ms")),
         echo=_count(study, name, "echo", value("echo")),
         phase_volume=_count(study, name, "phase_volume", value("phase_volume")),
+        study=study,
     )
     if scan.lacking():
         raise DataError(
@@ -199,6 +204,11 @@ def volume_of(scan: Scan, role: str, echo: int | None, phase_volume: int | None)
     return None
 
 
+def not_found(scan: Scan, role: str) -> MissingError:
+    """What to say of a file of a scan that is not there."""
+    return missing(scan.files[role], role, scan.name, named_at(scan.study, scan.name) if scan.study else "")
+
+
 def check_files(scan: Scan) -> None:
     """Check that every file is there, and that no name says it is another part than it was given for.
 
@@ -210,9 +220,7 @@ def check_files(scan: Scan) -> None:
         if path.is_dir():
             raise MissingError(f"{path}: the {role} of {scan.name} {describe_folder(path)}")
         if not path.is_file():
-            raise MissingError(
-                f"{path}: the {role} of {scan.name} was not found. Check the path (in a study: participants.tsv)."
-            )
+            raise not_found(scan, role)
     for role in ("magnitude", "phase", "real", "imaginary"):
         image = scan.files.get(role)
         part = part_of(image) if image is not None else None

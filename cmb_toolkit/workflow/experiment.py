@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..errors import CmbError, DataError, MissingError, UsageError
+from ..errors import CmbError, DataError, UsageError
 from ..io.files import load_json
 from ..io.lock import locked
 from ..io.publish import edited, read_record, write_text
@@ -26,7 +26,7 @@ from ..paper.work import work
 from ..schema import VOLUMES
 from ..study.cohort import read_fold, read_folds, read_participants
 from ..study.layout import Study
-from ..study.places import located
+from ..study.places import located, missing, named_at
 from .done import request, undone
 from .jobs import STUDY, Job, job_table, list_jobs
 from .snakemake import Event, Place, arguments, cancel_queued, end_leftovers, events, need_snakemake
@@ -217,14 +217,12 @@ def _fingerprint(study: Study, participants: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     columns = [name for name in VOLUMES if name in participants]
     for subject, row in participants[columns].iterrows():
-        for path in row.dropna():
+        for role, path in row.dropna().items():
             try:
                 facts = located(study, str(path)).stat()
             except OSError as error:
-                raise MissingError(
-                    f"{located(study, str(path))}: not found; {study.participants} names it for {subject}. "
-                    "Correct the table; `cmbtk check` shows all that is missing."
-                ) from error
+                named = named_at(study, str(subject))
+                raise missing(located(study, str(path)), str(role), str(subject), named) from error
             digest.update(f"{subject} {path} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

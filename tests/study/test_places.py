@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import nibabel as nib
@@ -11,6 +12,7 @@ import pytest
 from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.io.publish import sidecar
 from cmb_toolkit.sources.table import Table
+from cmb_toolkit.steps.check import check_study
 from cmb_toolkit.steps.import_ import import_
 from cmb_toolkit.study.cohort import read_participants
 from cmb_toolkit.study.layout import Study
@@ -112,13 +114,31 @@ def test_a_study_that_moved_to_where_its_paths_lead_to_other_scans(tmp_path):
     scans(tmp_path / "two" / "in", seed=1)
     shutil.move(study.root, tmp_path / "two" / "study")
     moved = Study.open(tmp_path / "two" / "study")
-    with pytest.raises(DataError, match=r"two/.*a_mag\.nii: is not the file .* meant by \.\./in/a_mag\.nii: .* moved"):
+    with pytest.raises(
+        DataError, match=r"a_mag\.nii: is not the file .*, line 2 meant by \.\./in/a_mag\.nii: .* moved"
+    ):
         magnitudes(moved)
     table = moved.participants.read_text().replace("../in/", f"{tmp_path}/one/in/")
     moved.participants.write_text(table)  # as the message says
     assert magnitudes(moved)[0] == tmp_path / "one" / "in" / "a_mag.nii"
     moved.participants.write_text(table.replace(f"{tmp_path}/one/in/", "../../one/in/"))
     assert magnitudes(moved)[0] == tmp_path / "one" / "in" / "a_mag.nii"
+
+
+def test_a_study_that_moved_away_from_its_scans_says_what_to_edit(tmp_path):
+    study = imported(scans(tmp_path / "one" / "in"), tmp_path / "one" / "study")
+    shutil.move(study.root, tmp_path / "two" / "study")
+    moved = Study.open(tmp_path / "two" / "study")
+    second = read_participants(moved).iloc[1]
+    said = (
+        rf"two/in/b_mag\.nii: the magnitude of {second.name} was not found\. It is named in {moved.participants}, line "
+        "3, column magnitude: if the scans or the study were moved, write there where the file is now"
+    )
+    with pytest.raises(MissingError, match=said):
+        check_files(scan_of(moved, second))
+    report = check_study(moved.root, on_progress=lambda *_: None)
+    assert [problem.missing for problem in report.errors] == [True] * 4
+    assert re.search(said, report.errors[2].message)
 
 
 def test_a_study_that_moved_and_left_a_link(tmp_path):
