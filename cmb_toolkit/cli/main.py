@@ -14,10 +14,12 @@ from pathlib import Path
 import click
 
 from .. import __version__
+from ..aloud import VARIABLE, aloud
 from ..detectors import DETECTORS, finders
 from ..errors import CmbError, DataError, MissingError
 from ..names import visible
-from .streams import broken_stream, close_streams, open_streams, say
+from .log import Log
+from .streams import be_quiet, broken_stream, close_streams, listen, open_streams, say, speak
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (section, module, one line)
@@ -82,7 +84,11 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="cmbtk")
-def cli() -> None:
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Also say what is read and written, what is done already, and when."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say errors and the last result alone.")
+def cli(verbose: bool, quiet: bool) -> None:
     """Find cerebral microbleeds in susceptibility-weighted MR images.
 
     Stage 1 (YOLOv2) marks candidates on each slice, stage 2 (a 3D-CNN on SWI and phase patches) throws out the false
@@ -94,8 +100,15 @@ def cli() -> None:
       cmbtk preprocess demo
       cmbtk split demo --folds 5
 
-    `cmbtk COMMAND --help` explains each step and ends in an example.
+    `cmbtk COMMAND --help` explains each step and ends in an example. What a command that writes into a study prints is
+    kept in the study's logs.
     """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet cannot both be.")
+    if verbose:
+        os.environ[VARIABLE] = "1"
+    if quiet:
+        be_quiet()
 
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
@@ -140,10 +153,15 @@ def main() -> None:
     open_streams()
     _listen_to_ends()
     _hush()
+    log = Log(sys.argv[1:])
+    listen(log.heard)
     code, message = _run()
     _ignore_ends()  # nothing is left that could be stopped
+    speak()
     if message:
         say(visible(message))
+    log.end(code)
+    aloud(f"ended with exit code {code}")
     sys.exit(close_streams(code))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-from .streams import say
+from .streams import drawing, is_quiet, say
 
 __all__ = ["Reporter", "progress"]
 
@@ -30,7 +30,7 @@ class Reporter(Protocol):
 @contextmanager
 def progress(title: str) -> Iterator[Reporter]:
     """Show progress on stderr while the block runs."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or is_quiet():
         yield _Log(title)
         return
     from rich.console import Console
@@ -52,15 +52,15 @@ def progress(title: str) -> Iterator[Reporter]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[what]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        yield _Bar(bar, title)
+    with drawing() as heard, Progress(*columns, console=Console(stderr=True)) as bar:
+        yield _Bar(bar, title, heard)
 
 
 class _Bar:
     """A line that is drawn over and over."""
 
-    def __init__(self, bar: Progress, title: str) -> None:
-        self._bar = bar
+    def __init__(self, bar: Progress, title: str, heard: Callable[[str], object]) -> None:
+        self._bar, self._heard = bar, heard
         self._task = bar.add_task(title, total=None, what="")
         self._begun = False
 
@@ -72,6 +72,7 @@ class _Bar:
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, highlight=False, markup=False)
+        self._heard(text)
 
 
 class _Log:

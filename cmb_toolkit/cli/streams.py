@@ -8,12 +8,27 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-__all__ = ["BROKEN_PIPE", "broken_stream", "close_streams", "open_streams", "say"]
+__all__ = [
+    "BROKEN_PIPE",
+    "be_quiet",
+    "broken_stream",
+    "close_streams",
+    "drawing",
+    "is_quiet",
+    "listen",
+    "open_streams",
+    "say",
+    "speak",
+]
 
 BROKEN_PIPE = 141
 """Exit code where whoever read our output went away (`| head -1`), as shells have it: 128 and the signal's number."""
+
+ADVICE = "Next:"
+"""How lines begin that say what to do next."""
 
 _NOT_WRITTEN = 1
 _STREAMS = (("stdout", "output"), ("stderr", "messages"))
@@ -23,8 +38,17 @@ class _Stream(io.TextIOWrapper):
     """A stream that remembers why it could not be written: asked again, it would say that all is well."""
 
     trouble: OSError | None = None
+    hold: list[str] | None = None
+    """Where text goes in place of the terminal."""
+    heard: Callable[[str], None] | None = None
+    """Told of all text."""
 
     def write(self, text: str) -> int:
+        if self.heard is not None:
+            self.heard(text)
+        if self.hold is not None:
+            self.hold.append(text)
+            return len(text)
         try:
             return super().write(text)
         except OSError as error:
@@ -57,6 +81,53 @@ def open_streams() -> None:
         watched = _Stream(stream.detach(), **settings)
         setattr(sys, name, watched)
         setattr(sys, f"__{name}__", watched)
+
+
+def listen(heard: Callable[[str], None]) -> None:
+    """Let somebody hear what is printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Stream):
+            stream.heard = heard
+
+
+@contextmanager
+def drawing() -> Iterator[Callable[[str], object]]:
+    """Let nobody hear what is drawn on stderr over and over; gives what lets a line be heard all the same."""
+    stream = sys.stderr
+    if not isinstance(stream, _Stream) or stream.heard is None:
+        yield lambda line: None
+        return
+    heard, stream.heard = stream.heard, None
+    try:
+        yield lambda line: heard(f"{line}\n")
+    finally:
+        stream.heard = heard
+
+
+def is_quiet() -> bool:
+    """Whether nothing is printed now."""
+    return getattr(sys.stderr, "hold", None) is not None
+
+
+def be_quiet() -> None:
+    """Print nothing until :func:`speak`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Stream):
+            stream.hold = []
+
+
+def speak() -> None:
+    """Print again; of what was held back on stdout the last line, but for advice on what to do next."""
+    if isinstance(sys.stderr, _Stream):
+        sys.stderr.hold = None
+    stream = sys.stdout
+    if not isinstance(stream, _Stream) or stream.hold is None:
+        return
+    lines = [line for line in "".join(stream.hold).splitlines() if line.strip() and not line.startswith(ADVICE)]
+    stream.hold, heard, stream.heard = None, stream.heard, None  # it was heard before
+    with suppress(OSError, ValueError):
+        stream.write("".join(f"{line}\n" for line in lines[-1:]))
+    stream.heard = heard
 
 
 def say(text: str) -> None:

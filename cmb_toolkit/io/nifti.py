@@ -21,6 +21,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import DTypeLike, NDArray
 
+from ..aloud import aloud
 from ..errors import DataError
 from ..wording import counted
 from .nifti_file import NiftiFile, open_nifti
@@ -143,6 +144,7 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
         raise DataError(
             f"{path}: every voxel is {low:g}, so there is no image in it. Convert or export the scan again."
         )
+    aloud(f"{path}: read, {' x '.join(map(str, volume.shape))} voxels")
     return Volume(
         volume.data,
         volume.affine,

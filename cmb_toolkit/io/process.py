@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from ..aloud import aloud
 from ..errors import CmbError
 
 __all__ = ["Running", "running"]
@@ -124,6 +125,7 @@ def running(  # noqa: PLR0913 (the one way to run a program, for everybody who d
     CmbError
         Of the type `error`, if it cannot be started.
     """
+    aloud(f"{argv[0]}: started with {len(argv) - 1} words")
     try:
         with Path(stdin or os.devnull).open("rb") as source:
             process = subprocess.Popen(

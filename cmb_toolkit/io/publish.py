@@ -28,6 +28,7 @@ from pathlib import Path, PosixPath
 from typing import Any
 
 from .. import __version__
+from ..aloud import aloud
 from ..errors import CmbError, DataError, MissingError, StorageError
 from .checkout import commit
 from .files import load_json
@@ -131,6 +132,7 @@ class Record:
         Of a folder no file may have been deleted since; files that others put into it do not matter.
         """
         current = self._is_current(target)
+        aloud(f"{target}: {'is current' if current else f'is to be made by {self.step}'}")
         _only_if_current(target, current=current)
         return current
 
@@ -338,6 +340,7 @@ def publish(target: Path, record: Record) -> Iterator[Output]:
         _replace(temporary, target)
         note.replace(sidecar(target))
         _sync_folder(target.parent)
+        aloud(f"{target}: made by {record.step} in {time.monotonic() - started:.2f} s")
     except CmbError:
         raise
     except Exception as error:

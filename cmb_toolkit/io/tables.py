@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..aloud import aloud
 from ..errors import DataError, MissingError, Problems
 from ..names import nfc, shown
 from ..schema import FLAGS, VOLUMES, Range, is_text, kind_of
-from ..wording import plural
+from ..wording import counted, plural
 from .files import check_file
 
 __all__ = ["ANY_SIGN", "Line", "as_number", "read_tsv", "table_of", "tsv_text", "write_tsv"]
@@ -84,7 +85,9 @@ def read_tsv(
         If it is not a table, a column is missing or stands twice, or a cell does not hold what its column does in
         every table: a number in its range, one of some words.
     """
-    return table_of(path, _lines(path, between, cure), columns, may_lack=may_lack, heading=heading, checked=checked)
+    table = table_of(path, _lines(path, between, cure), columns, may_lack=may_lack, heading=heading, checked=checked)
+    aloud(f"{path}: read, {counted(len(table), 'row')}")
+    return table
 
 
 def table_of(

@@ -7,7 +7,7 @@ what is shown on a terminal and not kept may name it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..errors import CmbError
@@ -16,7 +16,7 @@ from .cohort import read_participants
 from .layout import Study
 from .places import located
 
-__all__ = ["kept_text", "without_names"]
+__all__ = ["keeper", "kept_text", "without_names"]
 
 
 def without_names(text: str, files: Mapping[str, Path]) -> str:
@@ -43,9 +43,14 @@ def without_names(text: str, files: Mapping[str, Path]) -> str:
 
 
 def kept_text(folder: Path, text: str) -> str:
-    """A message as a log that lies in a study may have it: without the names of any of its scans' files.
+    """A message as a log that lies in a study may have it, see :func:`keeper`."""
+    return keeper(folder)(text)
 
-    Where the study's table of participants cannot be read, nothing of the message is kept that could be a path.
+
+def keeper(folder: Path) -> Callable[[str], str]:
+    """What makes of a message one that a log which lies in a study may have: without the names of its scans' files.
+
+    Where the study's table of participants cannot be read, nothing of a message is kept that could be a path.
     """
     files: dict[str, Path] = {}
     try:
@@ -54,5 +59,5 @@ def kept_text(folder: Path, text: str) -> str:
             given = {role: row[role] for role in VOLUMES if role in row and isinstance(row[role], str)}
             files |= {f"<{role} of {name}>": located(study, path) for role, path in given.items()}
     except CmbError:
-        return re.sub(r"\S*/\S*", "<path>", text)
-    return without_names(text, files)
+        return lambda text: re.sub(r"\S*/\S*", "<path>", text)
+    return lambda text: without_names(text, files)
