@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import click
@@ -25,8 +26,13 @@ def module_of(path):
 TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
 def imported(module):
     """Modules of the package that a module imports, at its top, within a function, or as a registry's line says."""
+    return frozenset(_imported(module))
+
+
+def _imported(module):
     package = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else module.rpartition(".")[0]
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ImportFrom) and node.level:
