@@ -10,6 +10,8 @@ from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.compare import compare_cells
 from cmb_toolkit.steps.evaluate import evaluate
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 INPUT = "swi+cphase-averaged"
 
 

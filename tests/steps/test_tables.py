@@ -11,6 +11,8 @@ from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.steps.tables import read_page, tables
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture
 def cells(evaluated_study):

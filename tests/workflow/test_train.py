@@ -65,7 +65,7 @@ def folded(clean, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path):
+def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path, without_pictures):
     out = tmp_path / "ours.cmbtk"
     with pytest.raises(DataError, match="no model to keep"):
         train(clean, out, SHORT)
