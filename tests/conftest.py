@@ -22,7 +22,6 @@ from cmb_toolkit.errors import CmbError
 from cmb_toolkit.evaluation.recipe import Evaluating
 from cmb_toolkit.io.publish import Record, publish, sidecar
 from cmb_toolkit.io.tables import write_tsv
-from cmb_toolkit.steps.evaluate import evaluate
 from cmb_toolkit.study.geometry import read_geometry
 from cmb_toolkit.study.layout import Study
 
@@ -205,6 +204,8 @@ def _two_folds(_classified, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _evaluated(_two_folds, tmp_path_factory):
+    from cmb_toolkit.steps.evaluate import evaluate  # takes seconds, also where tests are only dealt out
+
     study = _copy(_two_folds, tmp_path_factory.mktemp("evaluated"))
     for fold in "12":
         evaluate(study.cell("slab", "swi+cphase-averaged", fold).folder, Evaluating(most_false=0))
