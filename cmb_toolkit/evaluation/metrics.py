@@ -52,20 +52,25 @@ def per_subject(matching: Matching, subjects: Sequence[str]) -> pd.DataFrame:
     """
     names = pd.Index(list(subjects), name="participant_id")
     _check_subjects(names, matching.candidates, matching.truth)
-    outcomes = pd.crosstab(matching.candidates["participant_id"], matching.candidates["outcome"])
-    outcomes = outcomes.reindex(index=names, columns=["tp", "fp", "duplicate"], fill_value=0)
-    marks = matching.truth.groupby("participant_id")["found"].agg(["size", "sum"]).reindex(names, fill_value=0)
-    table = pd.DataFrame(
+    subject = names.get_indexer(pd.Index(matching.candidates["participant_id"]))
+    outcome = matching.candidates["outcome"].to_numpy()
+    marked = names.get_indexer(pd.Index(matching.truth["participant_id"]))
+    missed = ~matching.truth["found"].to_numpy(bool)
+    tp, fp, duplicates, microbleeds, fn = (
+        np.bincount(rows, minlength=len(names))
+        for rows in (*(subject[outcome == each] for each in ("tp", "fp", "duplicate")), marked, marked[missed])
+    )
+    return pd.DataFrame(
         {
-            "microbleeds": marks["size"],
-            "candidates": outcomes.sum(axis=1),
-            "tp": outcomes["tp"],
-            "fn": marks["size"] - marks["sum"],
-            "fp": outcomes["fp"],
-            "duplicates": outcomes["duplicate"],
+            "participant_id": names,
+            "microbleeds": microbleeds,
+            "candidates": tp + fp + duplicates,
+            "tp": tp,
+            "fn": fn,
+            "fp": fp,
+            "duplicates": duplicates,
         }
     )
-    return table.astype(int).reset_index()
 
 
 def _check_subjects(names: pd.Index, candidates: pd.DataFrame, truth: pd.DataFrame) -> None:
