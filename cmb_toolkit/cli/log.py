@@ -40,7 +40,7 @@ class Log:
     def __init__(self, words: Sequence[str]) -> None:
         self._words = list(words)
         self._began = self._kept = time.monotonic()
-        self._lines = [f"cmbtk {__version__}: {' '.join(words)}"]
+        self._lines = [" ".join(["cmbtk", f"{__version__}:", *words])]
         self._rest = ""
         self._file: Path | None = None
         names = [word for word in words if not word.startswith("-")]
