@@ -144,7 +144,7 @@ def wrong_options(module, text):
     quoted = [command for quote in quotes(text) for command in called(shlex.split(quote)[1:])[0]]
     own = [COMMANDS[words] for words, modules in REACHED.items() if module in modules]
     if module.startswith("cmb_toolkit.cli."):
-        own = [command for command in COMMANDS.values() if command.callback.__module__ == module] or own
+        own = [command for command in (cli, *COMMANDS.values()) if command.callback.__module__ == module] or own
     for name in OPTION.findall(QUOTED.sub("", text)):
         if not any(name in options(command) for command in (*own, *quoted)):
             yield f"{name}: is no option of a command that can say so"
