@@ -254,7 +254,8 @@ def test_what_is_missing_is_said_before_anything_is_run(place, tmp_path, typed):
         columns=["participant_id", "resolution", "scanner", "group", "magnitude"],
     )
     write_tsv(people, study.participants)
-    assert "none.nii.gz: not found" in typed("experiment", "run", study.root, "--settings", settings, code=3)
+    said = typed("experiment", "run", study.root, "--settings", settings, code=3)
+    assert "none.nii.gz: the magnitude of sub-01 was not found." in said
     assert "not a study folder" in typed("experiment", "status", tmp_path, code=3)
     wrong = typed("experiment", "plan", study.root, "--settings", "demos", code=3)
     assert "not one of paper, released, demo" in wrong
