@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +237,42 @@ def test_a_cohort_is_a_table_and_one_bad_scan_does_not_stop_it(looked, model, tm
     for path in out.rglob("*"):
         if path.is_file() and path.suffix != ".gz":
             assert "Jane" not in path.read_text(), path
+
+
+KILLED = {
+    "at its start": "",
+    "in the middle of the first scan's files": ".*.tmp.sub-scan/*.nii.gz",
+    "in the middle of the second one's": ".*.tmp.sub-b/*.tsv",
+}
+"""When a run is killed -> what is there then."""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_gives_the_same_files(looked, model, tmp_path):
+    scan, undisturbed = looked
+    rows = "".join(f"{name}\t{scan.magnitude}\t{scan.phase}\t1\n" for name in ("sub-scan", "sub-b"))
+    (tmp_path / "scans.tsv").write_text(f"participant_id\tmagnitude\tphase\tphase_sign\n{rows}")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "cmb_toolkit", "detect", str(model), str(tmp_path / "scans.tsv"), "-o", str(out)]
+    command += ["--jobs", "1"]
+    for moment, pattern in KILLED.items():
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 300
+        while pattern and not any(out.glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert process.poll() is None, f"it ended before it could be killed {moment}"
+        process.kill()
+        process.wait()
+    before = {path: path.stat().st_mtime_ns for path in (out / "sub-scan").iterdir()}
+    assert not (out / "sub-b").exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    assert "2 scans: 1 looked at, 1 unchanged" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for name in (path.name for path in undisturbed.iterdir()):
+        assert (out / "sub-scan" / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    for name in ("microbleeds.nii.gz", "probability.nii.gz", "lesions.tsv"):
+        assert (out / "sub-b" / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    assert not list(out.glob(".*")), "something unfinished is left"
 
 
 def test_no_finding_says_so_with_the_best_that_was_rejected(looked, model, tmp_path):
