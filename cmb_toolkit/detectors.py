@@ -1,7 +1,8 @@
 """The methods of stage 1, by name: which commands find candidates by each.
 
-A method that learns nothing is a class with what :class:`cmb_toolkit.methods.base.Finder` says, in a file of its own,
-and a line here: its command, its place in the experiment and in the report follow.
+A method that looks at clean scans is a class with what :class:`cmb_toolkit.methods.base.Finder` says, or, where it
+learns from marked ones first, what :class:`cmb_toolkit.methods.base.Learner` says, in a file of its own, and a line
+here: its command, its place in the experiment and in the report follow.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ class Detector:
     words : str
         What it does, in a line.
     finder : str
-        Where its :class:`cmb_toolkit.methods.base.Finder` is, ``module:name``; empty where it learns, by steps of its
-        own.
+        Where its class is, ``module:name``; empty where it has steps of its own.
+    learns : bool
+        Whether it learns from the training subjects, so that its scores are probabilities.
     """
 
     steps: tuple[str, ...]
     words: str
     finder: str = ""
+    learns: bool = False
 
     @property
     def command(self) -> str:
@@ -42,16 +45,24 @@ class Detector:
 
 
 DETECTORS: dict[str, Detector] = {
-    "yolo": Detector(("prepare-yolo", "stage1-train", "stage1-detect"), "A YOLOv2 network on every slice."),
+    "yolo": Detector(
+        ("prepare-yolo", "stage1-train", "stage1-detect"), "A YOLOv2 network on every slice.", learns=True
+    ),
     "frst": Detector(
         ("frst",), "Find candidates without a detector: what is round and dark.", "cmb_toolkit.methods.frst:Frst"
+    ),
+    "heatmap": Detector(
+        ("heatmap",),
+        "Train one 3D network on SWI and phase, beyond the paper, and find candidates with it.",
+        "cmb_toolkit.methods.heatmap:Heatmap",
+        learns=True,
     ),
 }
 """Name of a method -> what it is."""
 
 
 def finders() -> dict[str, str]:
-    """Command -> method, of those that learn nothing."""
+    """Command -> method, of those that one command does."""
     return {detector.command: method for method, detector in DETECTORS.items() if detector.finder}
 
 

@@ -92,7 +92,7 @@ def parts(study: Study, final: Cell, judged: Sequence[Cell], named: Named) -> tu
     Raises
     ------
     MissingError, DataError
-        If a cell lacks something, or a method that learns nothing made it.
+        If a cell lacks something, or a method that looks at clean scans made it.
     """
     model = read_model(study, final)
     if DETECTORS[model.setup.method].finder:

@@ -12,7 +12,7 @@ from ..evaluation.recipe import Evaluating, Folding
 from ..imaging.recipe import Preprocessing
 from ..recipe import Parameter, declared
 from ..registry import load
-from ..stage1.recipe import Search
+from ..stage1.recipe import search_of
 from ..stage2.recipe import ClassifierTraining, Classifying, Cropping
 
 __all__ = ["OPTIONS", "RECIPES", "SEEDED", "filled", "settable", "words"]
@@ -33,7 +33,7 @@ RECIPES: Mapping[str, tuple[type[Any], ...]] = {
     "prepare-yolo": (Preparing,),
     "stage1-train": (DetectorTraining,),
     "stage1-detect": (Detecting,),
-    **{command: (Search, load(DETECTORS[method].finder)) for command, method in finders().items()},
+    **{command: (search_of(method), load(DETECTORS[method].finder)) for command, method in finders().items()},
     "stage2-crop": (Cropping,),
     "stage2-train": (ClassifierTraining,),
     "stage2-classify": (Classifying,),

@@ -1,16 +1,17 @@
-"""What can be chosen where candidates are found without learning, and of every first stage alike."""
+"""What can be chosen where candidates are found without a network on slices, and of every first stage alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..detectors import DETECTORS
 from ..imaging.recipe import Mode
 from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import FOLD, RESOLUTION
 from ..recipe import Recipe, option
 
-__all__ = ["RadialSymmetry", "Search", "distance_option", "repeat_option", "size_option"]
+__all__ = ["LearnedSearch", "RadialSymmetry", "Search", "distance_option", "repeat_option", "search_of", "size_option"]
 
 
 def distance_option() -> Any:
@@ -61,7 +62,7 @@ class Search(Recipe):
     threshold: float | Literal["auto"] = option(
         "auto", "Least score of a candidate; auto chooses it on the validation subjects.", above=0
     )
-    sensitivity: float = option(
+    sensitivity: float | None = option(
         0.97,
         "For auto: the highest threshold that finds this share of the validation subjects' microbleeds, of those that "
         "can be found at all.",
@@ -86,6 +87,25 @@ class Search(Recipe):
     size: int = size_option()
     mode: Mode = option("auto", "How planes become images, as for prepare-yolo; boxes are given on these.")
     repeat: int = repeat_option()
+
+
+@dataclass(frozen=True)
+class LearnedSearch(Search):
+    """The same where a network was trained first: its candidates are to be few."""
+
+    sensitivity: float | None = option(
+        None,
+        "For auto: the highest threshold that finds this share of the validation subjects' microbleeds.",
+        above=0,
+        most=1,
+        otherwise="--most-false decides",
+    )
+    most_false: float = option(
+        50.0,
+        "For auto: the lowest threshold that leaves at most so many false positives per validation subject, for "
+        "stage 2 to throw out; 0.5 where the network is to decide alone.",
+        above=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -122,3 +142,8 @@ class RadialSymmetry(Recipe):
     margin_mm: float = option(
         0.0, "Rim of the brain without candidates.", name="margin", unit="mm", least=0, metavar="MM"
     )
+
+
+def search_of(method: str) -> type[Search]:
+    """What can be chosen of where a method looks."""
+    return LearnedSearch if DETECTORS[method].learns else Search

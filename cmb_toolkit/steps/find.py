@@ -1,16 +1,18 @@
-"""Candidates by a method that learns nothing, such as ``frst``.
+"""Candidates by a method that looks at clean scans, such as ``frst`` and ``heatmap``.
 
 Makes a cell like those of ``stage1-detect``, so that all later steps run on it. What looks like a microbleed in a
-subject is found once, in ``slices/<method>/<subject>.tsv``; the folds differ in their roles and thresholds only.
+subject to a method that learns nothing is found once, in ``slices/<method>/<subject>.tsv``: the folds differ in their
+roles and thresholds only. What has to learn first does so on the training subjects of the cell, and what it finds lies
+in the cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -23,7 +25,8 @@ from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
-from ..methods.base import Finder
+from ..methods.base import Finder, Learner
+from ..methods.learning import learned
 from ..model import ROLES, OnProgress
 from ..parallel import for_each
 from ..registry import load
@@ -34,7 +37,7 @@ from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolution, read_microbleeds, read_participants, roles_in
 from ..study.evidence import hit_distance, validated
 from ..study.geometry import Geometry, read_geometry
-from ..study.layout import Study
+from ..study.layout import Cell, Study
 
 __all__ = ["MOST", "find"]
 
@@ -49,7 +52,7 @@ def find(
     study: Path,
     method: str,
     recipe: Search,
-    finder: Finder | None = None,
+    finder: Finder | Learner | None = None,
     *,
     jobs: int = 1,
     on_note: Callable[[str], None] = lambda note: None,
@@ -70,7 +73,7 @@ def find(
         A fold :data:`cmb_toolkit.study.cohort.NO_FOLD` has no validation subjects: the threshold must be given.
         ``auto`` takes the highest one that finds the share `sensitivity` of those microbleeds of the *validation*
         subjects that any of the :data:`MOST` strongest maxima hits.
-    finder : Finder, optional
+    finder : Finder or Learner, optional
         With settings of its own.
     jobs : int
         Worker processes.
@@ -98,8 +101,14 @@ def find(
     role_of = {subject: role for role, names in roles.items() for subject in names}
     if recipe.threshold == "auto" and not roles["validation"]:
         raise UsageError(f"fold {recipe.fold} has no validation subjects to choose a threshold on: give --threshold.")
-    work = partial(_found, opened, method=method, finder=finder, separation_mm=recipe.separation_mm)
-    geometry, found = _search(opened, recipe, role_of, work, jobs, on_progress)
+    cell = opened.cell(resolution, method, recipe.fold, recipe.repeat)
+    if DETECTORS[method].learns:
+        network = learned(opened, cell, cast(Learner, finder), roles["train"], method, on_progress=on_progress)
+        searcher = Searcher(method, cast(Learner, finder).trained(network), asdict(finder), network, cell)
+        jobs = 1  # the network computes on all processors by itself
+    else:
+        searcher = Searcher(method, cast(Finder, finder), asdict(finder))
+    geometry, found = _search(opened, recipe, role_of, searcher, jobs, on_progress)
     automatic: dict[str, Any] = {}
     if recipe.threshold == "auto":
         automatic = {name: getattr(recipe, name) for name in ("sensitivity", "most_false", "distance_mm")}
@@ -112,7 +121,6 @@ def find(
         sources=(*found.values(), *([opened.microbleeds] if automatic else [])),
         revision=REVISION,
     )
-    cell = opened.cell(resolution, method, recipe.fold, recipe.repeat)
     target = cell.candidates
     setup = Setup((resolution,), method, method, recipe.fold, recipe.size, recipe.mode, roles, recipe.repeat)
     warned = Warned(on_note)
@@ -141,7 +149,7 @@ def _search(
     study: Study,
     recipe: Search,
     subjects: Iterable[str],
-    work: partial[Path],
+    searcher: Searcher,
     jobs: int,
     on_progress: OnProgress,
 ) -> tuple[dict[str, Geometry], dict[str, Path]]:
@@ -153,8 +161,8 @@ def _search(
             if not study.mask(subject).is_file():
                 raise MissingError(f"{study.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
             geometry[subject] = read_geometry(study, subject, size=recipe.size, mode=recipe.mode)
-    method = work.keywords["method"]
-    if all(_record(study, subject, **work.keywords).is_current(study.found(method, subject)) for subject in geometry):
+    work = partial(_found, study, searcher=searcher, separation_mm=recipe.separation_mm)
+    if all(_record(study, subject, **work.keywords).is_current(searcher.table(study, subject)) for subject in geometry):
         jobs = 1  # starting workers would take longer than looking
     found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
     problems.raise_if_any(
@@ -197,18 +205,38 @@ def _capped(candidates: pd.DataFrame) -> list[str]:
     ]
 
 
-def _record(study: Study, subject: str, method: str, finder: Finder, separation_mm: float) -> Record:
+@dataclass(frozen=True)
+class Searcher:
+    """What looks at scans, and where that goes: its network and cell where it has learned."""
+
+    method: str
+    finder: Finder
+    settings: Mapping[str, Any]
+    network: Path | None = None
+    cell: Cell | None = None
+
+    def table(self, study: Study, subject: str) -> Path:
+        """Table of what was found in a subject."""
+        return self.cell.found(subject) if self.cell is not None else study.found(self.method, subject)
+
+
+def _record(study: Study, subject: str, searcher: Searcher, separation_mm: float) -> Record:
+    volumes = (study.volume(subject, name) for name in searcher.finder.volumes)
     return Record(
-        DETECTORS[method].command,
-        {"recipe": asdict(finder), "separation_mm": separation_mm, "most": MOST},
-        (*(study.volume(subject, name) for name in finder.volumes), study.mask(subject)),
+        DETECTORS[searcher.method].command,
+        {"recipe": dict(searcher.settings), "separation_mm": separation_mm, "most": MOST},
+        (*volumes, study.mask(subject), *([searcher.network] if searcher.network else [])),
         revision=REVISION,
     )
 
 
-def _found(study: Study, subject: str, *, method: str, finder: Finder, separation_mm: float) -> Path:
+def _found(study: Study, subject: str, *, searcher: Searcher, separation_mm: float) -> Path:
     """Write the strongest candidates of a subject: voxel i, j, k and its score."""
-    target, record = study.found(method, subject), _record(study, subject, method, finder, separation_mm)
+    target, record, finder = (
+        searcher.table(study, subject),
+        _record(study, subject, searcher, separation_mm),
+        searcher.finder,
+    )
     if record.is_current(target):
         return target
     timed = stopwatch()

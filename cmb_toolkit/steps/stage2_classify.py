@@ -141,7 +141,7 @@ def stage2_classify(
 
 def _by(cell: Cell, asked: str) -> str:
     """Whose word counts: stage 2's alone where stage 1 knows no probabilities."""
-    learned = not DETECTORS[read_setup(cell).method].finder
+    learned = DETECTORS[read_setup(cell).method].learns
     if asked == "both" and not learned:
         raise UsageError(
             f"{cell.folder}: candidates of `cmbtk {finding(cell)}` have no probability of their own. Take --by stage2."

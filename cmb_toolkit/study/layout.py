@@ -102,6 +102,15 @@ class Cell:
         return self.folder / "candidates.tsv"
 
     @property
+    def network(self) -> Path:
+        """The network of a method of stage 1 that learns and finds with one command."""
+        return self.folder / "network.npz"
+
+    def found(self, subject: str) -> Path:
+        """What that network found in a subject."""
+        return self.folder / "found" / f"{SUBJECT.check(subject)}.tsv"
+
+    @property
     def patches(self) -> Path:
         """Folder of patches.npy (n, 16, 32, 16), SWI beside phase, and its table patches.tsv: published as one."""
         return self.folder / "patches"
@@ -270,7 +279,7 @@ class Study:
         return {"magnitude": self.magnitude, "phase": self.phase, "swi": self.swi}[name](subject)
 
     def found(self, method: str, subject: str) -> Path:
-        """What a method that learns nothing found in a subject, shared by all folds."""
+        """What a method that learns nothing found in a subject, shared by all folds; else see :meth:`Cell.found`."""
         return self.slices(method) / f"{SUBJECT.check(subject)}.tsv"
 
     def cell(self, resolution: str, input_name: str, fold: str, repeat: int = 1) -> Cell:

@@ -258,6 +258,7 @@ def test_jobs_is_the_same_option_everywhere():
         "preprocess",
         "prepare-yolo",
         "frst",
+        "heatmap",
         "stage2-crop",
         "train",
         "detect",

@@ -1,0 +1,187 @@
+"""The heatmap network's parts, and that it learns."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_toolkit.errors import DataError
+from cmb_toolkit.heatmap.blocks import SIGMA_MM, brain_of, draw, factor_of, folded, heat, sides_of
+from cmb_toolkit.heatmap.network import build, focal_loss
+from cmb_toolkit.heatmap.network_file import load, save
+from cmb_toolkit.heatmap.peaks import peaks, scores
+from cmb_toolkit.heatmap.recipe import HeatmapTraining
+from cmb_toolkit.heatmap.running import answers
+from cmb_toolkit.heatmap.training import check_skill, found_of, train
+
+SPACING = (1.0, 1.0, 2.0)
+
+
+def scan(seed, marks=2, side=40, slices=14):
+    """Noise with dark balls of 2 mm, and as many bright ones; the phase tells nothing."""
+    random = np.random.default_rng(seed)
+    swi = random.normal(100, 4, (side, side, slices)).astype(np.float32)
+    grid = np.indices(swi.shape).astype(float)
+    places = random.uniform((8, 8, 3), (side - 8, side - 8, slices - 3), (2 * marks, 3)).round()
+    for n, place in enumerate(places):
+        away = ((grid - place[:, None, None, None]) * np.array(SPACING)[:, None, None, None]) ** 2
+        swi += (60 if n >= marks else -60) * np.exp(-away.sum(0) / (2 * 1.5**2)).astype(np.float32)
+    phase = random.normal(0, 0.2, swi.shape).astype(np.float32)
+    return brain_of(swi, phase, np.ones(swi.shape, bool), SPACING, places[:marks])
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return train([scan(n) for n in range(4)], HeatmapTraining(steps=60, batch=4))
+
+
+def test_parameters_are_as_many_as_said():
+    counts = [sum(int(np.prod(v.shape)) for v in build(name, 8, 0).trainable_variables) for name in ("small", "large")]
+    assert counts == [72_817, 721_417]
+
+
+def test_squares_become_channels_and_each_voxel_keeps_its_place():
+    image = np.arange(4 * 6 * 3 * 2, dtype=np.float32).reshape(4, 6, 3, 2)
+    parts = folded(image, 2)
+    assert parts.shape == (2, 3, 3, 8)
+    for c in range(2):
+        for a in range(2):
+            for b in range(2):
+                assert np.array_equal(parts[..., 2 * (2 * a + b) + c], image[a::2, b::2, :, c])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2), st.tuples(*[st.floats(2.0, 9.0)] * 2, st.floats(1.0, 5.0)))
+def test_a_peak_stands_where_the_mark_is(factor, mark):
+    spacing = (1.0 / factor, 1.0 / factor, 2.0)
+    target = heat(np.array([mark]), (24, 24, 8), spacing, factor)
+    assert target.max() == 1
+    assert (target == 1).sum() == 1
+    places, heights = peaks(target, spacing, separation_mm=3, most=10)
+    assert len(places) == 1
+    assert np.abs((places[0] - mark) * spacing)[:2].max() < 0.5
+    assert abs(places[0][2] - mark[2]) <= 0.5
+    assert heights[0] == 1
+
+
+def test_peaks_lie_between_voxels():
+    grid = np.indices((30, 30, 7)).astype(float)
+    place = np.array([12.3, 17.6, 3.0])
+    found = np.exp(-(((grid - place[:, None, None, None]) ** 2).sum(0)) / (2 * SIGMA_MM**2)).astype(np.float32)
+    (exact, *_), _ = peaks(found, (0.5, 0.5, 2.0), separation_mm=3, most=10)
+    np.testing.assert_allclose(exact[:2], 2 * place[:2] + 0.5, atol=0.02)
+    assert exact[2] == 3
+
+
+def test_blocks_show_marks_what_was_mined_and_anywhere():
+    brains = [scan(0), scan(1, marks=0)]
+    mined = [np.empty((0, 3)), np.array([[20.0, 20.0, 7.0]])]
+    block = draw(brains, mined, 8, np.random.default_rng(0))
+    sides = sides_of(SPACING)
+    assert block.image.shape == (8, *sides, 2)
+    assert block.target.shape == block.weight.shape == (8, *sides)
+    assert (block.target.reshape(8, -1).max(1) == 1)[:4].all(), "half are around marks"
+    assert np.abs(block.image).max() <= 0.5
+    assert set(np.unique(block.weight)) <= {0, 1}
+    assert (block.image[block.weight == 0] == 0).all()
+    again = draw(brains, mined, 8, np.random.default_rng(0))
+    assert np.array_equal(block.image, again.image)
+
+
+def test_a_mark_turns_with_its_block():
+    """Wherever the target peaks, the image is dark: whatever the turn."""
+    brains = [scan(3, marks=3)]
+    for seed in range(6):
+        block = draw(brains, [np.empty((0, 3))], 4, np.random.default_rng(seed))
+        for image, target in zip(block.image, block.target, strict=True):
+            for place in np.argwhere(target == 1):
+                assert image[(*place, 0)] < 0, "SWI is dark at every peak"
+
+
+def test_loss_forgives_the_neighbours_of_a_peak():
+    target = np.zeros((1, 5, 5, 3, 1), np.float32)
+    target[0, 2, 2, 1], target[0, 2, 3, 1] = 1, 0.8
+    weight = np.ones_like(target)
+
+    def loss(**at):
+        logits = np.full(target.shape, -6, np.float32)
+        logits[0, 2, 2, 1] = 6
+        for place, value in at.items():
+            logits[(0, *map(int, place[1:]))] = value
+        return float(focal_loss(target, logits, weight))
+
+    assert loss() < 1e-3
+    assert loss() < loss(p231=4) < 0.1 * loss(p001=4)
+    assert loss(p221=-4) > 1
+    weight[0, 0, 0, 1] = 0
+    assert loss(p001=4) == pytest.approx(loss(), abs=1e-6), "outside the brain nothing counts"
+
+
+@pytest.mark.slow
+def test_it_learns_dark_balls_and_not_bright_ones(learned):
+    model, history = learned
+    assert history["step"].iloc[-1] == 60
+    test = scan(99, marks=3)
+    places, _ = found_of(answers(model), test)
+    away = np.linalg.norm((places[:, None] - test.marks[None]) * SPACING, axis=2)
+    assert (away[:3].min(0) < 1.5).all(), "the three highest peaks are the three microbleeds"
+    skill = check_skill(model, [scan(n) for n in range(4)])
+    assert skill["found"] >= 7
+
+
+def test_a_killed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
+    from cmb_toolkit.heatmap import training
+
+    monkeypatch.setattr(training, "_CHECKPOINT", 8)
+    brains, recipe = [scan(n) for n in range(2)], HeatmapTraining(steps=20, batch=2, mined=(0.3, 0.7))
+    model, _ = train(brains, recipe)
+
+    def die(done, total, what):
+        if done == 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(brains, recipe, checkpoint=tmp_path / "state.npz", on_progress=die)
+    seen = []
+    again, _ = train(
+        brains, recipe, checkpoint=tmp_path / "state.npz", on_progress=lambda done, total, what: seen.append(done)
+    )
+    assert seen[0] == 9
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_network_that_learned_nothing_is_not_kept():
+    with pytest.raises(DataError, match="has learned nothing"):
+        check_skill(build("small", 2, 0), [scan(n) for n in range(3)])
+    with pytest.raises(DataError, match="no microbleed"):
+        train([scan(0, marks=0)], HeatmapTraining(steps=20))
+
+
+def test_the_file_gives_the_same_answers_and_others_are_refused(tmp_path):
+    model = build("small", 2, 5)
+    path = tmp_path / "network.npz"
+    save(model, path)
+    brain = scan(0)
+    np.testing.assert_allclose(scores(load(path, SPACING), brain), scores(answers(model), brain), atol=1e-6)
+    with pytest.raises(DataError, match="other voxels"):
+        load(path, (0.5, 0.5, 2))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match="not a readable heatmap network"):
+        load(path, SPACING)
+    save(build("large", 2, 0), path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["name"] = np.array("heatmap-small")
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match="numbers are not those"):
+        load(path, SPACING)
+
+
+def test_voxels_decide_the_grid():
+    assert [factor_of((side, side, 2)) for side in (0.25, 0.5, 0.8, 1.2)] == [4, 2, 1, 1]
+    for side in (0.25, 0.5, 0.8):
+        first, second, _ = sides_of((side, side, 2))
+        assert first == second
+        assert first % (4 * factor_of((side, side, 2))) == 0
+        assert 24 < first * side < 40
