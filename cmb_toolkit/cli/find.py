@@ -73,7 +73,7 @@ def _find(method: str, *, study: Path, jobs: int, **given: Any) -> None:
 
     finder = load(DETECTORS[method].finder)
     own = {each.field: given.pop(each.field) for each in declared(finder).values() if each.field in given}
-    with progress("Subjects") as on_progress:
+    with progress(DETECTORS[method].command) as on_progress:
         path = find(
             study,
             method,

@@ -103,6 +103,7 @@ def find(
         raise UsageError(f"fold {recipe.fold} has no validation subjects to choose a threshold on: give --threshold.")
     cell = opened.cell(resolution, method, recipe.fold, recipe.repeat)
     if DETECTORS[method].learns:
+        _check_preprocessed(opened, role_of)  # before a training takes its time
         network = learned(opened, cell, cast(Learner, finder), roles["train"], method, on_progress=on_progress)
         searcher = Searcher(method, cast(Learner, finder).trained(network), asdict(finder), network, cell)
         jobs = 1  # the network computes on all processors by itself
@@ -158,8 +159,7 @@ def _search(
     geometry = {}
     for subject in sorted(subjects):
         with problems.of(subject):
-            if not study.mask(subject).is_file():
-                raise MissingError(f"{study.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
+            _check_preprocessed(study, [subject])
             geometry[subject] = read_geometry(study, subject, size=recipe.size, mode=recipe.mode)
     work = partial(_found, study, searcher=searcher, separation_mm=recipe.separation_mm)
     if all(_record(study, subject, **work.keywords).is_current(searcher.table(study, subject)) for subject in geometry):
@@ -171,6 +171,13 @@ def _search(
         "folds.tsv, and run the same command again."
     )
     return geometry, dict(zip(geometry, found, strict=True))
+
+
+def _check_preprocessed(study: Study, subjects: Iterable[str]) -> None:
+    """Refuse subjects without clean scans: the first of them by its name."""
+    for subject in sorted(subjects):
+        if not study.mask(subject).is_file():
+            raise MissingError(f"{study.mask(subject)}: not found. Run `cmbtk preprocess` on this study first.")
 
 
 def _threshold(

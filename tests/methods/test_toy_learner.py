@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cmb_toolkit.detectors import DETECTORS, Detector
-from cmb_toolkit.errors import DataError
+from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv
 from cmb_toolkit.stage1.recipe import LearnedSearch
@@ -69,6 +69,13 @@ def _made(cell: Cell) -> tuple[int, int]:
 def test_without_training_subjects_it_says_so(run, study):
     with pytest.raises(DataError, match="has no training subjects"):
         find(study.root, "darkness", LearnedSearch(fold="none", threshold=0.5, size=64))
+
+
+def test_a_scan_that_is_not_preprocessed_is_seen_before_the_training(run, study):
+    study.mask("sub-003").unlink()
+    with pytest.raises(MissingError, match=r"sub-003.*cmbtk preprocess"):
+        find(study.root, "darkness", LearnedSearch(fold="1", threshold=0.5, size=64))
+    assert not study.cell("HR", "darkness", "1").network.exists()
 
 
 def test_it_is_planned_as_a_rival(run, study):
