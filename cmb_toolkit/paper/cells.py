@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..evaluation.folds import SCANNER_FOLD, scanner_folds
 from ..model import INPUTS
 from ..study.layout import cell_name
-from .settings import BOTH, ROLES, TABLES, Settings
+from .settings import BOTH, DATA, TABLES, Settings
 
 __all__ = ["PlannedCell", "is_scanner_fold", "list_cells"]
 
@@ -25,7 +25,7 @@ class PlannedCell:
 
     Attributes
     ----------
-    role : str
+    data : str
         HR, LR or HR+LR, as the paper has them.
     resolutions : tuple of str
         What they are called in the study.
@@ -40,7 +40,7 @@ class PlannedCell:
         Which training of the same, each with a seed of its own.
     """
 
-    role: str
+    data: str
     resolutions: tuple[str, ...]
     input: str
     fold: str
@@ -83,14 +83,14 @@ def list_cells(
         If the study has no patient of either resolution, or not the fold or scanner that the settings name.
     """
     patients = participants[participants["group"] == "patient"]
-    have = {role: name for role, name in settings.resolutions.items() if (patients["resolution"] == name).any()}
+    have = {data: name for data, name in settings.resolutions.items() if (patients["resolution"] == name).any()}
     if not have:
         found = ", ".join(sorted(set(patients["resolution"].astype(str)))) or "none"
         raise DataError(
             f"no patient of the resolutions {', '.join(settings.resolutions.values())} in the study; found {found}. "
             "Say in the settings' [resolutions] what HR and LR are called."
         )
-    notes = [f"no {role} patients: left out of all tables" for role in ROLES if role not in have]
+    notes = [f"no {data} patients: left out of all tables" for data in DATA if data not in have]
     if settings.fold not in folds:
         raise DataError(
             f"fold {settings.fold} of Tables 2 and 3 is none of {', '.join(folds)}. Change [experiment] fold."
@@ -100,37 +100,37 @@ def list_cells(
         if table == 2 and "HR" in have:
             cells += [_cell(have, "HR", name, settings.fold, 1, table) for name in INPUTS]
         elif table == 3:
-            cells += [_cell(have, role, settings.input, settings.fold, 1, table) for role in have]
+            cells += [_cell(have, data, settings.input, settings.fold, 1, table) for data in have]
             if len(have) == 2:
                 cells.append(_cell(have, BOTH, settings.input, settings.fold, 1, table))
         elif table in (4, 5, 6, 7):
-            roles = {5: ("HR",), 6: ("LR",)}.get(table, ROLES)
+            those = {5: ("HR",), 6: ("LR",)}.get(table, DATA)
             stages = 1 if table == 4 else 2
             cells += [
-                _cell(have, role, settings.input, fold, stages, table)
-                for role in roles
-                if role in have
+                _cell(have, data, settings.input, fold, stages, table)
+                for data in those
+                if data in have
                 for fold in folds
             ]
         elif table == 8:
-            for role, name in have.items():
+            for data, name in have.items():
                 chosen = _scanner_fold(settings, patients[patients["resolution"] == name])
                 if chosen is None:
-                    notes.append(f"all {role} patients are of one scanner: left out of Table 8")
+                    notes.append(f"all {data} patients are of one scanner: left out of Table 8")
                 else:
-                    cells.append(_cell(have, role, settings.input, chosen, 2, table))
+                    cells.append(_cell(have, data, settings.input, chosen, 2, table))
         elif table == 9:
             cells += [
-                _cell(have, role, rival, fold, 2, table) for rival in settings.rivals for role in have for fold in folds
+                _cell(have, data, rival, fold, 2, table) for rival in settings.rivals for data in have for fold in folds
             ]
     united = _united(cells)
     repeats = range(2, settings.repeats + 1)
     return [*united, *(replace(cell, repeat=repeat) for repeat in repeats for cell in united)], notes
 
 
-def _cell(have: dict[str, str], role: str, input_name: str, fold: str, stages: int, table: int) -> PlannedCell:
-    names = tuple(have[one] for one in role.split("+"))
-    return PlannedCell(role, names, input_name, fold, stages, (table,))
+def _cell(have: dict[str, str], data: str, input_name: str, fold: str, stages: int, table: int) -> PlannedCell:
+    names = tuple(have[one] for one in data.split("+"))
+    return PlannedCell(data, names, input_name, fold, stages, (table,))
 
 
 def _scanner_fold(settings: Settings, patients: pd.DataFrame) -> str | None:

@@ -22,13 +22,13 @@ from ..recipe import Option, Parameter, Recipe, declared, option, parameter
 from .options import OPTIONS
 from .work import work
 
-__all__ = ["NAMES", "ROLES", "TABLES", "Settings", "load_settings", "settings_of"]
+__all__ = ["DATA", "NAMES", "TABLES", "Settings", "load_settings", "settings_of"]
 
 _FOLDER = Path(__file__).parents[1] / "cfg"
 NAMES = ("paper", "released", "demo")
 """Settings that come with the toolkit."""
 
-ROLES = ("HR", "LR")
+DATA = ("HR", "LR")
 """The paper's two resolutions."""
 
 FRST = "frst"
@@ -130,17 +130,17 @@ class Settings:
     seconds: Mapping[str, float]
     cluster: Mapping[str, Any]
 
-    def step(self, step: str, role: str = "") -> dict[str, Any]:
+    def step(self, step: str, data: str = "") -> dict[str, Any]:
         """Options of a step, those of a resolution over the general ones."""
         own = self.options.get(step, {})
-        options = {name: value for name, value in own.items() if name not in (*ROLES, BOTH)} | dict(own.get(role, {}))
+        options = {name: value for name, value in own.items() if name not in (*DATA, BOTH)} | dict(own.get(data, {}))
         if isinstance(options.get("threshold"), int | float):
             options.pop("most-false", None)  # of the base: it goes with a threshold that is chosen
         return options
 
-    def files(self, step: str, role: str = "") -> list[Path]:
+    def files(self, step: str, data: str = "") -> list[Path]:
         """Files that a step's options name: a network, first weights, a Darknet."""
-        named = (Path(self.step(step, role).get(option, "")) for option in _PATHS.get(step, ()))
+        named = (Path(self.step(step, data).get(option, "")) for option in _PATHS.get(step, ()))
         return [path for path in named if is_file(path)]
 
     def job(self, step: str) -> dict[str, Any]:
@@ -265,17 +265,15 @@ def _checked(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
             _check(path, name, value, _TOP[name])
         elif not isinstance(value, dict):
             raise DataError(f"{path}: {name} must be a table, [{name}].")
-    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(ROLES, _RESOLUTION))
+    _check_table(path, "resolutions", content.get("resolutions", {}), dict.fromkeys(DATA, _RESOLUTION))
     _check_table(path, "experiment", content.get("experiment", {}), _EXPERIMENT)
     for step, kinds in OPTIONS.items():
-        _check_table(
-            path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*ROLES, BOTH)
-        )
+        _check_table(path, step, content.get(step, {}), kinds, () if step in ("split", "preprocess") else (*DATA, BOTH))
     _check_table(path, "seconds", content.get("seconds", {}), dict.fromkeys(OPTIONS, _SECONDS))
     _check_table(path, "cluster", content.get("cluster", {}), _CLUSTER, tuple(OPTIONS))
     for step, options in _PATHS.items():
         own = content.get(step, {})
-        for table in (own, *(own[role] for role in (*ROLES, BOTH) if role in own)):
+        for table in (own, *(own[data] for data in (*DATA, BOTH) if data in own)):
             for name in options:
                 if name in table and is_file(path.parent / table[name]):
                     table[name] = str((path.parent / table[name]).resolve())

@@ -104,7 +104,7 @@ def list_jobs(
         for step in cell.steps:
             # slices are shared by all cells, so that the drawing of negatives is not repeated
             further = 0 if step == "prepare-yolo" else cell.repeat - 1
-            asked = _seeded(step, settings.step(step, cell.role), settings.seed + further)
+            asked = _seeded(step, settings.step(step, cell.data), settings.seed + further)
             where = _where(cell) if step == cell.detector.command else {}
             place = [word for name, value in where.items() for word in _said(name, value)]
             output, record = (
@@ -145,10 +145,10 @@ def job_table(
     """
     options: dict[str, dict[str, list[str]]] = {}
     files: dict[str, dict[str, list[int]]] = {}
-    roles = {cell.name: cell.role for cell in cells}
+    data = {cell.name: cell.data for cell in cells}
     for job in jobs:
         options.setdefault(job.cell, {})[job.step] = list(job.options)
-        facts = [path.stat() for path in settings.files(job.step, roles.get(job.cell, ""))]
+        facts = [path.stat() for path in settings.files(job.step, data.get(job.cell, ""))]
         files.setdefault(job.cell, {})[job.step] = [n for fact in facts for n in (fact.st_size, fact.st_mtime_ns)]
     return {
         "version": __version__,

@@ -137,7 +137,7 @@ def test_a_changed_setting_changes_the_options_of_what_it_touches_alone(paper, p
     other = options(replace(paper, options={**paper.options, "stage2-train": changed}))
     differ = {key for key, words in options(paper).items() if other[key] != words}
     assert {step for step, _ in differ} == {"stage2-train"}
-    assert {cell for _, cell in differ} == {cell.name for cell in cells if cell.role == "HR" and cell.stages == 2}
+    assert {cell for _, cell in differ} == {cell.name for cell in cells if cell.data == "HR" and cell.stages == 2}
 
 
 def test_the_table_for_snakemake_has_options_word_by_word(paper, participants, monkeypatch):
@@ -150,7 +150,7 @@ def test_the_table_for_snakemake_has_options_word_by_word(paper, participants, m
     assert said[said.index("--cfg") + 1] == "/my nets/a.cfg"
     assert {name for names in table["made by"].values() for name in names} == {cell.name for cell in cells}
     assert len(table["subjects"]) == 7
-    changed = {"stage1-detect": 2}
+    changed = {"stage1-detect": 2, "evaluate": 2}
     assert table["revisions"] == changed, "that of a step which never changed is no reason to look at it again"
     monkeypatch.setattr("cmb_toolkit.steps.stage2_train.REVISION", 2)
     table = job_table(settings, cells, jobs, people["participant_id"].tolist(), "0a1b")
