@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..errors import CmbError, DataError, MissingError
 from ..imaging.likeness import signature
 from ..imaging.phase import phase_scale
-from ..io.marks import inside
 from ..io.nifti import Grid, Volume, check_same_grid, read_grid, read_mask, read_volume
+from ..io.orient import inside
 from ..io.recount import Counting
 from ..report.mark_sheet import MarkPicture, slice_of, surroundings
 from ..schema import MARKS_ON

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.mark_evidence import better_way, shifted, too_few_dark, touching
-from ..io.marks import NEAR_VOXEL, inside
+from ..io.marks import NEAR_VOXEL
+from ..io.orient import inside
 from ..io.recount import Counting
 from ..study.layout import Study
 from ..wording import counted

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..model import LabelAxes
+from .orient import canonical_grid, orientation
 
 __all__ = [
     "NEAR_VOXEL",
-    "canonical_grid",
-    "inside",
     "labels_to_canonical",
     "voxels_to_canonical",
     "world_to_canonical",
@@ -56,7 +54,7 @@ def labels_to_canonical(
     slices, x, y = (np.asarray(labels, dtype=int).reshape(-1, 3) - base).T
     if axes == "image":
         (ni, nj, nk), _ = canonical_grid(shape, affine)
-        direction = next(direction for canonical, direction in _orientation(affine) if canonical == 2)
+        direction = next(direction for canonical, direction in orientation(affine) if canonical == 2)
         k = slices if direction > 0 else nk - 1 - slices
         return np.stack([ni - 1 - x, nj - 1 - y, k], axis=1)
     first, second = (x, y) if axes == "voxel" else (y, x)
@@ -67,7 +65,7 @@ def voxels_to_canonical(voxels: ArrayLike, shape: Sequence[int], affine: ArrayLi
     """Turn (n, 3) voxel indices along a file's own axes, from 0, into indices on the closest canonical axes."""
     points = np.asarray(voxels, dtype=int).reshape(-1, 3)
     turned = np.empty_like(points)
-    for axis, (canonical, direction) in enumerate(_orientation(affine)):
+    for axis, (canonical, direction) in enumerate(orientation(affine)):
         turned[:, canonical] = points[:, axis] if direction > 0 else shape[axis] - 1 - points[:, axis]
     return turned
 
@@ -79,28 +77,3 @@ def world_to_canonical(points_mm: ArrayLike, shape: Sequence[int], affine: Array
     voxels = points @ np.linalg.inv(canonical)[:3, :3].T + np.linalg.inv(canonical)[:3, 3]
     nearest: NDArray[np.int_] = np.floor(voxels + 0.5).astype(int)
     return nearest
-
-
-def canonical_grid(shape: Sequence[int], affine: ArrayLike) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
-    """Shape and affine that a file's first three axes have after reorientation to the closest canonical axes."""
-    canonical_affine = np.asarray(affine, dtype=float).copy()
-    turned = [0, 0, 0]
-    for axis, (canonical, direction) in enumerate(_orientation(affine)):
-        column = np.asarray(affine, dtype=float)[:, axis]
-        turned[canonical] = int(shape[axis])
-        canonical_affine[:, canonical] = direction * column
-        if direction < 0:
-            canonical_affine[:, 3] += (shape[axis] - 1) * column
-    return (turned[0], turned[1], turned[2]), canonical_affine
-
-
-def inside(voxels: ArrayLike, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Which of (n, 3) voxel indices lie in a volume of this shape."""
-    points = np.asarray(voxels).reshape(-1, 3)
-    return np.asarray(((points >= 0) & (points < np.asarray(shape[:3]))).all(axis=1))
-
-
-def _orientation(affine: ArrayLike) -> list[tuple[int, int]]:
-    """For each of the file's axes the canonical axis closest to it, and 1 or -1 for its direction."""
-    orientation = nib.io_orientation(np.asarray(affine, dtype=float))
-    return [(int(canonical), int(direction)) for canonical, direction in orientation]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..model import LABEL_AXES, LabelAxes
-from .marks import canonical_grid, labels_to_canonical, voxels_to_canonical, world_to_canonical
+from .marks import labels_to_canonical, voxels_to_canonical, world_to_canonical
+from .orient import canonical_grid
 
 __all__ = ["Counting", "Way", "base_step", "counting_of", "other_ways"]
 

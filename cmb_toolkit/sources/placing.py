@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problems
-from ..io.marks import inside
 from ..io.nifti import Grid
+from ..io.orient import inside
 from ..study.place_marks import common_grid, far_from_world, mark_problems, place_marks
 from .base import Found, Marks
 

@@ -10,8 +10,8 @@ import pandas as pd
 from nibabel.affines import voxel_sizes
 
 from ..errors import CmbError, DataError, MissingError, UsageError
-from ..io.marks import canonical_grid
 from ..io.nifti import read_grid
+from ..io.orient import canonical_grid
 from ..io.publish import read_record, write_text
 from ..io.tables import read_tsv, tsv_text
 from ..schema import VOLUMES

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ..errors import MissingError
 from ..imaging.frame import make_frame
 from ..imaging.recipe import Mode
-from ..io.marks import canonical_grid
 from ..io.nifti import read_grid
+from ..io.orient import canonical_grid
 from ..model import IMAGE_SIZE, Frame
 from .layout import Study
 

@@ -10,8 +10,9 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from ..io.marks import NEAR_VOXEL, canonical_grid, inside
+from ..io.marks import NEAR_VOXEL
 from ..io.nifti import GRID_TOLERANCE, Grid, grids_apart, read_grid
+from ..io.orient import canonical_grid, inside
 from ..schema import MARKS_ON
 
 __all__ = ["common_grid", "far_from_world", "grid_problem", "mark_problems", "place_marks", "read_grids"]

@@ -4,7 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_toolkit.io.marks import canonical_grid, inside, labels_to_canonical, voxels_to_canonical, world_to_canonical
+from cmb_toolkit.io.marks import labels_to_canonical, voxels_to_canonical, world_to_canonical
+from cmb_toolkit.io.orient import canonical_grid, inside
 from cmb_toolkit.io.recount import Counting, base_step, counting_of, other_ways
 
 RAS_SHAPE = (20, 30, 8)

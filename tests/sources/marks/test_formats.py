@@ -17,8 +17,9 @@ from cmb_toolkit.errors import CmbError, MissingError, Problems
 from cmb_toolkit.exports.labelmap import Labelmap
 from cmb_toolkit.exports.points import Points
 from cmb_toolkit.io.label_maps import read_lesions
-from cmb_toolkit.io.marks import canonical_grid, voxels_to_canonical
+from cmb_toolkit.io.marks import voxels_to_canonical
 from cmb_toolkit.io.nifti import Grid
+from cmb_toolkit.io.orient import canonical_grid
 from cmb_toolkit.sources.base import Found, Scan
 from cmb_toolkit.sources.marks.base import MarkOptions
 from cmb_toolkit.sources.marks.gather import with_marks
