@@ -7,13 +7,8 @@ from grids import grids
 from hypothesis import given, settings
 
 from cmb_toolkit.imaging.frame import apply, make_frame
-from cmb_toolkit.io.marks import (
-    canonical_grid,
-    inside,
-    labels_to_canonical,
-    voxels_to_canonical,
-    world_to_canonical,
-)
+from cmb_toolkit.io.marks import labels_to_canonical, voxels_to_canonical, world_to_canonical
+from cmb_toolkit.io.orient import canonical_grid, inside
 from cmb_toolkit.model import LABEL_AXES
 
 
