@@ -38,9 +38,9 @@ def cmbtk(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "cmb_toolkit", *map(str, words)], check=True)
 
 
-def what_a_group_has(folder: Path, patients: int, seed: int) -> None:
+def what_a_group_has(folder: Path, patients: int, seed: int, resolution: str = "slab") -> None:
     """``scans.tsv`` and ``marks.xlsx``; the last two scans are second ones of the first two patients."""
-    cmbtk("simulate", folder / "simulated", "--resolution", "slab", "--subjects", patients + 2, "--healthy", 0,
+    cmbtk("simulate", folder / "simulated", "--resolution", resolution, "--subjects", patients + 2, "--healthy", 0,
           "--difficulty", "easy", "--seed", seed)  # fmt: skip
     study = folder / "simulated"
     people = pd.read_csv(study / "participants.tsv", sep="\t")
@@ -59,10 +59,10 @@ def what_a_group_has(folder: Path, patients: int, seed: int) -> None:
     pd.concat([sheet, marks[["x_mm", "y_mm", "z_mm"]]], axis=1).to_excel(folder / "marks.xlsx", index=False)
 
 
-def new_patient(folder: Path, seed: int) -> pd.DataFrame:
+def new_patient(folder: Path, seed: int, resolution: str = "slab") -> pd.DataFrame:
     """``mag.nii.gz`` and ``phase.nii.gz`` of somebody whom no model knows; where the microbleeds are."""
-    cmbtk("simulate", folder / "new", "--resolution", "slab", "--subjects", 1, "--healthy", 0, "--difficulty", "easy",
-          "--seed", seed)  # fmt: skip
+    cmbtk("simulate", folder / "new", "--resolution", resolution, "--subjects", 1, "--healthy", 0, "--difficulty",
+          "easy", "--seed", seed)  # fmt: skip
     scans = folder / "new" / "scans" / "sub-001"
     for name, part in (("mag", "mag"), ("phase", "phase")):
         (folder / f"{name}.nii.gz").write_bytes((scans / f"sub-001_part-{part}_T2starw.nii.gz").read_bytes())
