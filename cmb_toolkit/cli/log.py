@@ -98,14 +98,16 @@ class Log:
         from ..study.nameless import keeper
 
         keep, whole = keeper(root), str(root.absolute())
-        own = _spellings({str(root), whole, str(from_here(root))} - {"."}, after=r"(?=[/\s:,)'\"`]|$)")
+        spelled = {str(root), whole, str(from_here(root))} - {"."}
+        paths = _spellings({each for each in spelled if "/" in each}, after=r"(?=[/\s:,)'\"`]|$)")
+        words = _spellings(spelled, after="(?=/)")  # else it may be any word
         given = [
             word for word in self._words if _is_path(word) and not f"{Path(word).absolute()}/".startswith(f"{whole}/")
         ]
         others = _spellings({name for word in given for name in (word, str(Path(word).absolute()), Path(word).name)})
         lines = []
         for line in said:
-            text = own.sub("STUDY", _ESCAPES.sub("", line).rstrip("\r"))
+            text = words.sub("STUDY", paths.sub("STUDY", _ESCAPES.sub("", line).rstrip("\r")))
             text = _ELSEWHERE.sub("<path>", keep(others.sub("<path>", text)))
             lines.append(_FILE.sub("<file>", text))
         return lines
@@ -114,7 +116,7 @@ class Log:
 def _spellings(words: Collection[str], after: str = r"(?!\w)") -> re.Pattern[str]:
     """What finds any of these words where it stands alone, the longest first; nothing where there are none."""
     longest = sorted(filter(None, words), key=len, reverse=True)
-    return re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, longest)) or '(?!)'}){after}")
+    return re.compile(rf"(?<![\w./-])(?:{'|'.join(map(re.escape, longest)) or '(?!)'}){after}")
 
 
 def _is_path(word: str) -> bool:

@@ -74,13 +74,13 @@ def test_what_of_a_line_is_kept(classified_study, monkeypatch):
     lines = (
         "\x1b[1mTable\x1b[0m  study/cells/x.tsv, and 3 / 4",
         "read /home/smith/a b, (../smith/x) and smith.nii.gz",
-        "Next: cmbtk split study (or study)",
+        f"Next: cmbtk split study (or {classified_study.root})",
     )
     assert kept(classified_study, ["split", "study"], *lines) == [
         [
             "Table  STUDY/cells/x.tsv, and 3 / 4",
             "read <path> b, (<path>) and <file>",
-            "Next: cmbtk split STUDY (or STUDY)",
+            "Next: cmbtk split study (or STUDY)",
         ]
     ]
 
