@@ -316,6 +316,7 @@ def _show(axis: Axes, plane: NDArray[np.float32], spacing: tuple[float, float], 
         extent=(-width, width, -height, height),
         interpolation="nearest",
     )
+    axis.autoscale(enable=False)  # what is drawn on it makes it no larger
     axis.set_facecolor("#3B3B5C")  # beyond the volume
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DetectSummary", "detect", "detect_scan"]
 
-REVISION = 2
+REVISION = 3
 
 REPORT, SUMMARY, TABLE, ALL, LABELS, MAP = (
     "report.html",

@@ -183,6 +183,8 @@ def test_a_montage_says_what_is_to_be_known(tmp_path, monkeypatch):
     ):
         assert words in said
     assert said.count("R\n") == said.count("L\n") == 3
+    widths = {axis.get_xlim() for axis in kept[0].findobj(Axes) if axis.images}
+    assert len(widths) == 1, "a bar makes no tile wider"
 
 
 @pytest.mark.parametrize("length", [7, 64])

@@ -150,7 +150,9 @@ def test_slices_are_called_as_the_file_calls_them():
 def test_a_scale_bar_is_as_long_as_its_picture_allows(mm):
     grid = affine(mm=(mm, mm, 2.0))
     text = scan_page(scan(grid, shown=head(grid)))
-    drawn = r'overview"><svg viewBox="0 0 ([0-9.]+) [^>]*>(?:(?!</svg>).)*class="bar" d="M([0-9.]+) [0-9.]+h([0-9.]+)"'
+    number = "([0-9.]+)"
+    scale = rf'class="scale" x="{number}" y="[0-9.]+" width="{number}"'
+    drawn = rf'overview"><svg viewBox="0 0 {number} [^>]*>(?:(?!</svg>).)*{scale}'
     bars = [tuple(map(float, each)) for each in re.findall(drawn, text)]
     assert len(bars) > 1
     for width, start, length in bars:
