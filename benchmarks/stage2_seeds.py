@@ -17,11 +17,12 @@ from typing import get_args
 
 import numpy as np
 
+from cmb_toolkit.keras_settings import keras_engine
 from cmb_toolkit.stage2 import networks
 from cmb_toolkit.stage2.augment import AUGMENTATIONS
 from cmb_toolkit.stage2.recipe import ClassifierTraining, Decay
 from cmb_toolkit.stage2.schedule import scheduled
-from cmb_toolkit.stage2.training import NoSkillError, engine, train
+from cmb_toolkit.stage2.training import NoSkillError, train
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.patches import read_patches
 
@@ -52,7 +53,7 @@ def main() -> None:
         f"{role} {len(y)} ({y.sum()} of microbleeds)"
         for role, (_, y) in zip(("train", "validation"), sets, strict=True)
     )
-    print(f"{engine()}; patches: {count}\n")
+    print(f"{keras_engine()}; patches: {count}\n")
     print(
         f"| network | rate | decay | seed | validation AUC by epoch | live of 32, 8 | s "
         f"| {AUC_WANTED:g} in {WITHIN} epochs |"

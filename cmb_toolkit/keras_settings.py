@@ -22,6 +22,7 @@ __all__ = [
     "backend_version",
     "is_there",
     "keras_backend",
+    "keras_engine",
     "without_collecting",
     "without_extras",
     "without_users_settings",
@@ -66,6 +67,12 @@ def backend_version(backend: str) -> str:
         except PackageNotFoundError:
             continue
     return "of another distribution"
+
+
+def keras_engine() -> str:
+    """What trains and predicts, with versions, for the provenance; does not import it."""
+    backend = keras_backend()
+    return f"keras {version('keras')} ({backend} {backend_version(backend)})"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..detectors import DETECTORS
 from ..errors import DataError
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, publish
+from ..keras_settings import keras_engine
 from ..machine import stopwatch
 from ..model import OnProgress
 from ..study.cohort import read_microbleeds
@@ -60,7 +61,7 @@ def learned(
         command,
         {"recipe": asdict(learner), "roles": {"train": list(subjects)}, "marks": marks_digests(marks)},
         tuple(path for paths in files for path in paths),
-        _engine(),
+        keras_engine(),
         REVISION,
     )
     if record.is_current(cell.network):
@@ -71,7 +72,7 @@ def learned(
             _scans(study, learner, subjects, marks),
             out,
             checkpoint=cell.scratch / cell.network.name,
-            key=json.dumps([record.parameters, _engine()], sort_keys=True),
+            key=json.dumps([record.parameters, keras_engine()], sort_keys=True),
             on_progress=on_progress,
         )
         out.note(work=timed(len(subjects)), **noted)
@@ -87,12 +88,3 @@ def _scans(study: Study, learner: Learner, subjects: Sequence[str], marks: pd.Da
         mine = marks.loc[marks["participant_id"] == subject, ["i", "j", "k"]].to_numpy(float)
         arrays = {name: np.asarray(volume.data) for name, volume in volumes.items()}
         yield Marked(arrays, read_mask(study.mask(subject), first), first.zooms, mine)
-
-
-def _engine() -> str:
-    from importlib.metadata import version
-
-    from ..keras_settings import backend_version, keras_backend
-
-    backend = keras_backend()
-    return f"keras {version('keras')} ({backend} {backend_version(backend)})"

@@ -15,7 +15,6 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..io.files import check_file
 from ..io.publish import replacing
-from ..keras_settings import backend_version, keras_backend
 from ..model import OnProgress
 from ..schema import CNN_HISTORY
 from .augment import epoch as epoch_order
@@ -39,7 +37,6 @@ __all__ = [
     "RESTARTS",
     "NoSkillError",
     "class_weight",
-    "engine",
     "predict",
     "train",
     "train_until_skilled",
@@ -71,12 +68,6 @@ class NoSkillError(DataError):
         super().__init__(f"stage 2 has learned nothing in {len(history)} epochs: the network {why}.")
         self.why = why
         self.history = history
-
-
-def engine() -> str:
-    """What trains and predicts, for the provenance; does not import it."""
-    backend = keras_backend()
-    return f"keras {version('keras')} ({backend} {backend_version(backend)})"
 
 
 def class_weight(labels: NDArray[np.intp], recipe: Scheduled) -> float:

@@ -20,6 +20,7 @@ from ..io.files import load_json
 from ..io.nifti import write_labels, write_volume
 from ..io.publish import Output, Record, publish, read_record, sha256
 from ..io.tables import read_tsv, write_tsv
+from ..keras_settings import keras_engine
 from ..model import OnProgress
 from ..parallel import for_each
 from ..schema import FOUND, LESIONS, LOOKED_AT
@@ -181,13 +182,11 @@ def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[
 
 
 def _record(bundle: Bundle, scan: Scan, recipe: Detecting) -> Record:
-    from ..stage2.training import engine
-
     return Record(
         "detect",
         {**recipe.parameters(), "subject": scan.name, "scan": _said_of(scan)},
         {"model": bundle.folder / MODEL, **scan.files, **{f"sidecar of the {r}": p for r, p in scan.sidecars.items()}},
-        f"embedded ({looking().describe()}); {engine()}",
+        f"embedded ({looking().describe()}); {keras_engine()}",
         REVISION,
     )
 

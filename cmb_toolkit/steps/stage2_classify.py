@@ -16,6 +16,7 @@ from ..evaluation.thresholds import choose_threshold
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
+from ..keras_settings import keras_engine
 from ..machine import stopwatch
 from ..model import OnProgress
 from ..stage2.recipe import Classifying
@@ -78,8 +79,6 @@ def stage2_classify(
         Among others a DataError if the network was trained for other patches, these were changed by hand, or the
         network tells nothing apart (:mod:`cmb_toolkit.stage2.skill`).
     """
-    from ..stage2.training import engine
-
     recipe = recipe or Classifying()
     by_default = recipe.threshold is None and recipe.most_false is None
     most_false = MOST_FALSE if by_default else recipe.most_false
@@ -102,7 +101,7 @@ def stage2_classify(
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "by": by, "patches": digest}
     asked |= {"by_default": True} if by_default else {}
-    record = Record("stage2-classify", asked, tuple(sources), engine(), REVISION)
+    record = Record("stage2-classify", asked, tuple(sources), keras_engine(), REVISION)
     if record.is_current(files.findings):
         warned.again(files.findings)
         return files.findings

@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
+from ..keras_settings import keras_engine
 from ..machine import cores, in_words
 from ..model import OnProgress
 from ..stage2.recipe import ClassifierTraining, Scheduled
@@ -76,14 +77,13 @@ def stage2_train(
         Among others a DataError if it learned nothing with any of the seeds; no network is written then.
     """
     from ..device import on_gpu
-    from ..stage2.training import engine
 
     plan = scheduled(recipe or ClassifierTraining(), on_gpu)
     study, files = Study.of_cell(cell)
     parameters = {**asdict(plan), "patches": patches_digest(files)}
     del parameters["schedule"]  # what it stands for is there
     check_patches(files)
-    record = Record("stage2-train", parameters, (files.patches / TABLE,), engine(), REVISION)
+    record = Record("stage2-train", parameters, (files.patches / TABLE,), keras_engine(), REVISION)
     if restart:
         for path in files.scratch.glob("cnn.checkpoint*.npz"):
             path.unlink()
@@ -141,7 +141,7 @@ def _train(
     # only now, after everything was checked: importing Keras takes seconds
     from ..stage2 import networks
     from ..stage2.skill import LEAST, enough
-    from ..stage2.training import NoSkillError, engine, train_until_skilled
+    from ..stage2.training import NoSkillError, train_until_skilled
 
     if not enough(validation[1]):
         warned.add(
@@ -161,7 +161,7 @@ def _train(
             validation,
             plan,
             checkpoint=files.scratch / "cnn.checkpoint.npz",
-            key=json.dumps([patches_digest(files), plan.network, engine()]),
+            key=json.dumps([patches_digest(files), plan.network, keras_engine()]),
             on_restart=begins_again,
             on_progress=on_progress,
         )

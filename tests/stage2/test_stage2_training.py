@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cmb_toolkit.errors import DataError, UsageError
+from cmb_toolkit.keras_settings import keras_engine
 from cmb_toolkit.stage2 import networks
 from cmb_toolkit.stage2.recipe import Scheduled
 from cmb_toolkit.stage2.skill import auc
@@ -9,7 +10,6 @@ from cmb_toolkit.stage2.training import (
     NoSkillError,
     _State,
     class_weight,
-    engine,
     predict,
     train,
     train_until_skilled,
@@ -263,8 +263,8 @@ def test_recipes_that_cannot_be(wrong):
 
 
 def test_engine_names_versions():
-    assert engine().startswith("keras 3.")
-    assert "tensorflow 2." in engine()
+    assert keras_engine().startswith("keras 3.")
+    assert "tensorflow 2." in keras_engine()
 
 
 # --- the paper's networks learn
