@@ -155,7 +155,11 @@ def main() -> None:
     _hush()
     log = Log(sys.argv[1:])
     listen(log.heard)
-    code, message = _run()
+    try:
+        code, message = _run()
+    except BaseException:
+        speak()  # else its traceback, which was asked for, would be held back
+        raise
     _ignore_ends()  # nothing is left that could be stopped
     speak()
     if message:

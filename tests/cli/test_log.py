@@ -1,6 +1,9 @@
 """What a command that writes into a study prints is kept there, without names; and how much is said."""
 
+import os
 import re
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -59,6 +62,19 @@ def test_quiet_is_the_last_result_and_verbose_says_what_is_done(classified_study
     both = CliRunner().invoke(cli, ["-q", "-v", "split", str(root)])
     assert both.exit_code == 2
     assert "cannot both be" in both.output
+
+
+def test_a_traceback_that_is_asked_for_is_not_held_back():
+    script = """
+import click
+from cmb_toolkit.cli import main as module
+module.LazyGroup.get_command = lambda self, ctx, name: click.Command("split", callback=lambda: 1 / 0)
+module.main()
+"""
+    words = [sys.executable, "-c", script, "-q", "split"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"CMBTK_DEBUG": "1"})
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
 
 
 def kept(study, words, *lines):
