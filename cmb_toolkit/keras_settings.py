@@ -86,6 +86,8 @@ def without_users_settings() -> Iterator[None]:
         yield
     finally:
         del os.environ["KERAS_HOME"]
+        if "KERAS_BACKEND" not in kept:  # what was taken is no wish of the user's
+            del os.environ["KERAS_BACKEND"]
         os.environ.update({name: value for name, value in kept.items() if name not in _OWN_CHOICE})
 
 

@@ -50,6 +50,17 @@ def test_a_variable_that_keras_would_stumble_over_is_not_seen_by_it(monkeypatch)
     assert (os.environ["KERAS_MAX_EPOCHS"], os.environ["KERAS_HOME"]) == ("many", "/somewhere")
 
 
+@pytest.mark.parametrize("wish", [None, "torch"])
+def test_what_is_taken_is_left_as_no_wish_of_the_users(monkeypatch, wish):
+    """Else what looks at images would be another from the first import of Keras on."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if wish is not None:
+        monkeypatch.setenv("KERAS_BACKEND", wish)
+    with without_users_settings():
+        assert os.environ["KERAS_BACKEND"] == (wish or "tensorflow")
+    assert os.environ.get("KERAS_BACKEND") == wish
+
+
 def test_an_unknown_backend_is_a_users_mistake(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     with pytest.raises(UsageError, match="one of tensorflow, torch, jax"):
