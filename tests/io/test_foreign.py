@@ -29,7 +29,7 @@ DICOM = bytes(128) + b"DICM" + bytes(400)
         ("scan.nii", b"\x89PNG\r\n\x1a\n" + bytes(400), "a picture"),
         ("scan.nii", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         ("scan.nii.gz", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
-        ("scan.nii.gz", gzip.compress(DICOM), "a DICOM file"),
+        ("scan.nii.gz", gzip.compress(DICOM, mtime=0), "a DICOM file"),
         ("scan.nii", b"\n<!DOCTYPE HTML><html>404</html>", "a web page"),
         ("scan.nii", b"", "an empty one"),
         ("scan.npy", b"\x93NUMPY" + bytes(400), "a numpy array"),
