@@ -11,9 +11,9 @@ from ..detectors import DETECTORS, finders
 from ..recipe import declared
 from ..registry import load
 from ..stage1.recipe import search_of
+from .candidates import say_candidates
 from .options import JOBS, Place
 from .progress import progress
-from .quoting import quoted
 from .recipes import recipe_options
 
 __all__ = ["command_of"]
@@ -83,11 +83,4 @@ def _find(method: str, *, study: Path, jobs: int, **given: Any) -> None:
             on_note=on_progress.note,
             on_progress=on_progress,
         )
-    record = record_of(path)
-    used, subjects = record["threshold"], record["subjects"]
-    click.echo(f"Threshold   {used['value']:.4g} ({used['chosen']})")
-    for role, count in record["candidates"].items():
-        if subjects[role]:
-            click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
-    click.echo(f"Table       {path}")
-    click.echo(f"Next: cmbtk stage2-crop {quoted(path.parent)}")
+    say_candidates(record_of(path), path)

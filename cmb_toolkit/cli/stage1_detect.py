@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ..darknet.recipe import Detecting
+from .candidates import say_candidates
 from .options import Place
 from .progress import progress
-from .quoting import quoted
 from .recipes import recipe_options
 
 
@@ -35,17 +35,9 @@ def command(cell: Path, **asked: Any) -> None:
     """
     from ..io.publish import record_of
     from ..steps.stage1_detect import stage1_detect
-    from ..study.layout import Study
 
     with progress("Slices") as on_progress:
         path = stage1_detect(cell, Detecting(**asked), on_note=on_progress.note, on_progress=on_progress)
-    _, files = Study.of_cell(cell)
-    record = record_of(files.candidates)
-    used, subjects = record["threshold"], record["subjects"]
+    record = record_of(path)
     click.echo(f"Slices      {record['slices']}")
-    click.echo(f"Threshold   {used['value']:.4g} ({used['chosen']})")
-    for role, count in record["candidates"].items():
-        if subjects[role]:
-            click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
-    click.echo(f"Table       {path}")
-    click.echo(f"Next: cmbtk stage2-crop {quoted(cell)}")
+    say_candidates(record, path)

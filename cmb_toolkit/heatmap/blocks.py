@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 
 from ..imaging.normalise import phase_channel, swi_channel
 
-__all__ = ["BLOCK_MM", "Block", "Brain", "brain_of", "draw", "factor_of", "folded", "heat", "sides_of"]
+__all__ = [
+    "BLOCK_MM",
+    "SIGMA_MM",
+    "SLICES",
+    "Block",
+    "Brain",
+    "brain_of",
+    "draw",
+    "factor_of",
+    "folded",
+    "heat",
+    "sides_of",
+]
 
 BLOCK_MM = 32.0
 """Side of a block in plane; through plane it has 14 slices."""
