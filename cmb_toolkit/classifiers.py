@@ -38,5 +38,8 @@ CLASSIFIERS: dict[str, Classifier] = {
     "channel": Classifier("cmb_toolkit.stage2.networks:channel", "channel-centred"),
     "small": Classifier("cmb_toolkit.stage2.networks:small", "small", work=0.01),
     "paper-literal": Classifier("cmb_toolkit.stage2.networks:paper_literal", "paper-literal"),
+    "dou": Classifier("cmb_toolkit.stage2.rivals:dou", "dou", size=20, work=0.012),
+    "chen": Classifier("cmb_toolkit.stage2.rivals:chen", "chen", work=0.021),
+    "liu": Classifier("cmb_toolkit.stage2.rivals:liu", "liu", work=0.043),
 }
 """Name of a network -> what it is."""

@@ -26,12 +26,25 @@ class Detector:
         Where its class is, ``module:name``; empty where it has steps of its own.
     learns : bool
         Whether it learns from the training subjects, so that its scores are probabilities.
+    network : str
+        One of :data:`cmb_toolkit.classifiers.CLASSIFIERS` that belongs to it as its second stage: what stage 2 of its
+        cells takes where nothing is asked for, and by which alone it decides.
+    alone : bool
+        Whether no second stage belongs to it.
+    search : str
+        Where the class is of what can be chosen of where it looks, ``module:name``, if not the usual one's.
+    found_by : str
+        The method that sees the same in a subject and whose tables it shares; empty where that is itself.
     """
 
     steps: tuple[str, ...]
     words: str
     finder: str = ""
     learns: bool = False
+    network: str = ""
+    alone: bool = False
+    search: str = ""
+    found_by: str = ""
 
     @property
     def command(self) -> str:
@@ -56,6 +69,27 @@ DETECTORS: dict[str, Detector] = {
         "Train one 3D network on SWI and phase, beyond the paper, and find candidates with it.",
         "cmb_toolkit.methods.heatmap:Heatmap",
         learns=True,
+    ),
+    "kuijf": Detector(
+        ("kuijf",),
+        "Kuijf 2012: 3D fast radial symmetry alone, at few false positives.",
+        "cmb_toolkit.methods.frst:Frst",
+        alone=True,
+        search="cmb_toolkit.stage1.recipe:KuijfSearch",
+        found_by="frst",
+    ),
+    "liu": Detector(
+        ("liu",),
+        "Liu 2019: candidates by 3D fast radial symmetry, for a 3D-ResNet on SWI and phase.",
+        "cmb_toolkit.methods.frst:Frst",
+        network="liu",
+        found_by="frst",
+    ),
+    "chen": Detector(
+        ("chen",),
+        "Chen 2019: candidates by 2D fast radial symmetry, for a 3D-ResNet on SWI.",
+        "cmb_toolkit.methods.frst:PlanarFrst",
+        network="chen",
     ),
 }
 """Name of a method -> what it is."""

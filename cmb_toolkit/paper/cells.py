@@ -121,7 +121,10 @@ def list_cells(
                     cells.append(_cell(have, data, settings.input, chosen, 2, table))
         elif table == 9:
             cells += [
-                _cell(have, data, rival, fold, 2, table) for rival in settings.rivals for data in have for fold in folds
+                _cell(have, data, rival, fold, 1 if DETECTORS[rival].alone else 2, table)
+                for rival in settings.rivals
+                for data in have
+                for fold in folds
             ]
     united = _united(cells)
     repeats = range(2, settings.repeats + 1)

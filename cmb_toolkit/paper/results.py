@@ -176,8 +176,9 @@ def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.Dat
         looked_at = [cell.candidates]
         if DETECTORS[method_of(result.input)].finder:  # found subject by subject
             names = [name for names in read_setup(cell).roles.values() for name in names]
-            shared = not DETECTORS[method_of(result.input)].learns
-            looked_at = [study.found(result.input, name) if shared else cell.found(name) for name in names]
+            detector = DETECTORS[method_of(result.input)]
+            seen_by = detector.found_by or result.input
+            looked_at = [cell.found(name) if detector.learns else study.found(seen_by, name) for name in names]
         for stage, tables in (("stage1", looked_at), ("stage2", [cell.findings])):
             works = filter(None, map(work_on, tables))
             rows += [(cell.name, stage, each["seconds"], each["subjects"], each["machine"]) for each in works]

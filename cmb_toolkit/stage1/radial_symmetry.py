@@ -17,6 +17,9 @@ it would be found twice, a slice off on either side. Of radius r,
 
 and k_r is what a full sphere of that radius gives: the votes that meet in one voxel if all gradients point away from
 its centre. Loy and Zelinsky measured such constants on pictures; here they follow from the voxels' size.
+
+Planar, each slice is a picture of its own, as in 2D: gradients, votes and smoothing stay in it, and a full circle takes
+the place of the full sphere.
 """
 
 from __future__ import annotations
@@ -38,7 +41,12 @@ Bool = NDArray[np.bool_]
 
 
 def radial_symmetry(
-    volume: NDArray[np.floating], mask: Bool, zooms: Sequence[float], recipe: RadialSymmetry | None = None
+    volume: NDArray[np.floating],
+    mask: Bool,
+    zooms: Sequence[float],
+    recipe: RadialSymmetry | None = None,
+    *,
+    planar: bool = False,
 ) -> Float:
     """How much each voxel is the middle of something round and dark.
 
@@ -51,6 +59,8 @@ def radial_symmetry(
     zooms : three floats
         Voxel size [mm].
     recipe : RadialSymmetry, optional
+    planar : bool
+        Each slice by itself.
 
     Returns
     -------
@@ -70,11 +80,11 @@ def radial_symmetry(
         raise DataError(f"volume {volume.shape} and mask {mask.shape} must be of one three-dimensional shape.")
     if not mask.any():
         raise DataError("the brain mask is empty, so there is nothing to look at.")
-    spheres = [full_sphere(radius, zooms) for radius in recipe.radii_mm]
+    spheres = [full_sphere(radius, zooms, planar=planar) for radius in recipe.radii_mm]
     scores = np.zeros(volume.shape, np.float32)
     brain = _bounding_box(mask)
     inside = np.ascontiguousarray(mask[brain])
-    gradient = _gradient(np.ascontiguousarray(volume[brain], np.float32), inside, zooms, recipe.presmooth_mm)
+    gradient = _gradient(np.ascontiguousarray(volume[brain], np.float32), inside, zooms, recipe.presmooth_mm, planar)
     voters, direction, strength = _voters(gradient, inside, recipe.least_gradient)
     if not len(voters):
         return scores
@@ -94,13 +104,13 @@ def radial_symmetry(
         symmetry = _sum(target, share, shape, strength)
         symmetry *= (np.minimum(votes, sphere) / sphere) ** recipe.strictness
         symmetry /= sphere * len(spheres)
-        total += _smooth(symmetry, [recipe.spread * radius / zoom for zoom in zooms])
+        total += _smooth(symmetry, _sigmas(recipe.spread * radius, zooms, planar))
     middle = tuple(slice(r, r + n) for n, r in zip(inside.shape, reach, strict=True))
     scores[brain] = total[middle] * _without_rim(inside, zooms, recipe.margin_mm)
     return scores
 
 
-def full_sphere(radius_mm: float, zooms: Sequence[float]) -> float:
+def full_sphere(radius_mm: float, zooms: Sequence[float], *, planar: bool = False) -> float:
     """Votes that the centre gets when every gradient points away from it: k_r of the module's text.
 
     Parameters
@@ -108,6 +118,8 @@ def full_sphere(radius_mm: float, zooms: Sequence[float]) -> float:
     radius_mm : float
     zooms : three floats
         Voxel size [mm].
+    planar : bool
+        A circle in its slice in place of the sphere.
 
     Raises
     ------
@@ -115,6 +127,8 @@ def full_sphere(radius_mm: float, zooms: Sequence[float]) -> float:
         If the radius is too small for that to be a whole vote.
     """
     reach = [int(np.ceil(radius_mm / zoom)) + 1 for zoom in zooms]
+    if planar:
+        reach[2] = 0
     voxels = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1).reshape(-1, 3)
     offset = voxels * np.asarray(zooms, float)
     distance = np.linalg.norm(offset, axis=1)
@@ -174,15 +188,24 @@ def _bounding_box(mask: Bool) -> tuple[slice, ...]:
     return tuple(slice(max(int(side[0]) - 1, 0), int(side[-1]) + 2) for side in sides)
 
 
-def _gradient(volume: Float, mask: Bool, zooms: Sequence[float], presmooth_mm: float) -> list[Float]:
-    """Derivatives along i, j, k [1/mm] from the brain's voxels alone: central, one-sided at its surface."""
+def _sigmas(sigma_mm: float, zooms: Sequence[float], planar: bool) -> list[float]:
+    """Standard deviations in voxels; planar, none across slices."""
+    return [0.0 if planar and axis == 2 else sigma_mm / zoom for axis, zoom in enumerate(zooms)]
+
+
+def _gradient(volume: Float, mask: Bool, zooms: Sequence[float], presmooth_mm: float, planar: bool) -> list[Float]:
+    """Derivatives along i, j, k [1/mm] from the brain's voxels alone: central, one-sided at its surface; planar, 0
+    along k."""
     weight = mask.astype(np.float32)
     values = np.where(mask, volume, 0).astype(np.float32)
     if presmooth_mm > 0:
-        sigmas = [presmooth_mm / zoom for zoom in zooms]
+        sigmas = _sigmas(presmooth_mm, zooms, planar)
         values = np.divide(_smooth(values, sigmas), np.maximum(_smooth(weight, sigmas), 1e-6), dtype=np.float32)
     derivatives = []
     for axis, zoom in enumerate(zooms):
+        if planar and axis == 2:
+            derivatives.append(np.zeros_like(values))
+            break
         lower, upper = _ends(axis)
         both = weight[lower] * weight[upper]
         step = (values[upper] - values[lower]) * both

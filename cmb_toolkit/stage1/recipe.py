@@ -10,8 +10,18 @@ from ..imaging.recipe import Mode
 from ..model import IMAGE_SIZE, LARGEST_IMAGE
 from ..names import FOLD, RESOLUTION
 from ..recipe import Recipe, option
+from ..registry import load
 
-__all__ = ["LearnedSearch", "RadialSymmetry", "Search", "distance_option", "repeat_option", "search_of", "size_option"]
+__all__ = [
+    "KuijfSearch",
+    "LearnedSearch",
+    "RadialSymmetry",
+    "Search",
+    "distance_option",
+    "repeat_option",
+    "search_of",
+    "size_option",
+]
 
 
 def distance_option() -> Any:
@@ -89,13 +99,20 @@ class Search(Recipe):
     repeat: int = repeat_option()
 
 
+_SENSITIVITY = "For auto: the highest threshold that finds this share of the validation subjects' microbleeds."
+_ALONE = (
+    "For auto: the lowest threshold that leaves at most so many false positives per validation subject; by default as "
+    "many as the paper's Table 9 prints for it."
+)
+
+
 @dataclass(frozen=True)
 class LearnedSearch(Search):
     """The same where a network was trained first: its candidates are to be few."""
 
     sensitivity: float | None = option(
         None,
-        "For auto: the highest threshold that finds this share of the validation subjects' microbleeds.",
+        _SENSITIVITY,
         above=0,
         most=1,
         otherwise="--most-false decides",
@@ -106,6 +123,14 @@ class LearnedSearch(Search):
         "stage 2 to throw out; 0.5 where the network is to decide alone.",
         above=0,
     )
+
+
+@dataclass(frozen=True)
+class KuijfSearch(Search):
+    """The same where no second stage follows: as few false candidates as Kuijf et al. (2012) report."""
+
+    sensitivity: float | None = option(None, _SENSITIVITY, above=0, most=1, otherwise="--most-false decides")
+    most_false: float = option(17.17, _ALONE, above=0)
 
 
 @dataclass(frozen=True)
@@ -146,4 +171,5 @@ class RadialSymmetry(Recipe):
 
 def search_of(method: str) -> type[Search]:
     """What can be chosen of where a method looks."""
-    return LearnedSearch if DETECTORS[method].learns else Search
+    usual = LearnedSearch if DETECTORS[method].learns else Search
+    return load(DETECTORS[method].search) if DETECTORS[method].search else usual

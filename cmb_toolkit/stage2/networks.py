@@ -35,18 +35,30 @@ from ..names import shown
 from ..registry import load as locate
 from .keras_file import read_keras
 
-__all__ = ["NETWORKS", "Blocks", "Builder", "DepthBN", "MaxPool", "build", "live_units", "load", "save"]
+__all__ = [
+    "KEEP",
+    "NETWORKS",
+    "PACKAGE",
+    "Blocks",
+    "Builder",
+    "DepthBN",
+    "MaxPool",
+    "build",
+    "live_units",
+    "load",
+    "save",
+]
 
-_PACKAGE = "cmb_toolkit"
+PACKAGE = "cmb_toolkit"
 
 Builder = Callable[[int, int], keras.Model]
 """Seed and side of the patches' cubes -> an untrained network, (n, size, 2 size, size, 1) in 0..1 -> (n, 2)."""
 
-_KEEP = 0.9
+KEEP = 0.9
 """What moving statistics keep at each step: in short trainings those that keep 0.99 lag behind."""
 
 
-@keras.saving.register_keras_serializable(_PACKAGE)
+@keras.saving.register_keras_serializable(PACKAGE)
 class DepthBN(layers.Layer):  # type: ignore[misc]
     """Batch norm over the last spatial axis of (n, i, j, depth, channel): one mean and variance for each depth.
 
@@ -99,7 +111,7 @@ class DepthBN(layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
 
 
-@keras.saving.register_keras_serializable(_PACKAGE)
+@keras.saving.register_keras_serializable(PACKAGE)
 class MaxPool(layers.Layer):  # type: ignore[misc]
     """Greatest of 2 x 2 x 2 voxels, stride 2, with a gradient that goes to one of them even when they tie.
 
@@ -117,7 +129,7 @@ class MaxPool(layers.Layer):  # type: ignore[misc]
         return (shape[0], *(n and n // 2 for n in shape[1:4]), shape[4])
 
 
-@keras.saving.register_keras_serializable(_PACKAGE)
+@keras.saving.register_keras_serializable(PACKAGE)
 class Blocks(layers.Layer):  # type: ignore[misc]
     """SWI beside phase (n, s, 2 s, s, 1) -> (n, s/2, s/2, s, 8): each in-plane block of 2 x 2 voxels of both images
     becomes the channels of one coarser voxel, centred on 0. Nothing is lost, and voxels twice as wide are closer to
@@ -157,12 +169,12 @@ def _paper(name: str, seed: int, size: int, norm: Callable[[], layers.Layer], *,
 
 def paper(seed: int, size: int) -> keras.Model:
     """The paper's network."""
-    return _paper("paper-centred", seed, size, partial(DepthBN, momentum=_KEEP), centred=True)
+    return _paper("paper-centred", seed, size, partial(DepthBN, momentum=KEEP), centred=True)
 
 
 def channel(seed: int, size: int) -> keras.Model:
     """The same with batch norm over channels."""
-    return _paper("channel-centred", seed, size, partial(layers.BatchNormalization, momentum=_KEEP), centred=True)
+    return _paper("channel-centred", seed, size, partial(layers.BatchNormalization, momentum=KEEP), centred=True)
 
 
 def paper_literal(seed: int, size: int) -> keras.Model:
@@ -177,7 +189,7 @@ def small(seed: int, size: int) -> keras.Model:
     # pooling and no strides: TensorFlow's gradients of strided 3-D convolutions are up to 50 times slower on a CPU
     for filters, pooled in ((24, False), (24, True), (48, True)):
         x = layers.Conv3D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=_KEEP)(x))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=KEEP)(x))
         x = MaxPool()(x) if pooled else x
     x = layers.Dropout(0.3, seed=seed)(layers.Flatten()(x))
     x = layers.Dense(32, activation="relu")(x)

@@ -21,7 +21,12 @@ Decay: TypeAlias = Literal["none", "cosine"]
 class Cropping(Recipe):
     """How patches are cut."""
 
-    network: str = option("paper", "For which network: patches have its size.", choices=CLASSIFIERS)
+    network: str | None = option(
+        None,
+        "For which network: patches have its size.",
+        choices=CLASSIFIERS,
+        otherwise="the one of the method that found the candidates, or paper",
+    )
     rule: str = option("centre", lambda: f"When a candidate is a microbleed. {in_words()}", choices=RULES)
     distance_mm: float = option(3.0, "For centre, and for --jitter.", name="distance", unit="mm", above=0, metavar="MM")
     scale: Scale = option(
@@ -52,9 +57,9 @@ class ClassifierTraining(Recipe):
         None,
         "paper: 1,355,450 parameters, batch norm by depth as the authors had it. channel: the same with the usual "
         "batch norm (1,356,154). small: 77,000 parameters, trains on a CPU in minutes. paper-literal: "
-        "paper without the centred input that lets it learn.",
+        "paper without the centred input that lets it learn. dou, chen, liu: those of earlier work.",
         choices=CLASSIFIERS,
-        otherwise="by --schedule",
+        otherwise="the one of the method that found the candidates, or by --schedule",
     )
     epochs: int | None = option(None, "Passes over the patches.", least=1, otherwise="by --schedule")
     batch: int = option(50, "Patches a step.", least=1)
@@ -145,6 +150,7 @@ class Classifying(Recipe):
     by: Literal["auto", "both", "stage2"] = option(
         "auto",
         "What the probability of a candidate is. both: the mean log-odds of stage 1's confidence and of the network. "
-        "stage2: the network's alone, as in the paper. auto: both, where stage 1 has learned.",
+        "stage2: the network's alone, as in the paper. auto: both, where stage 1 has learned and the method says "
+        "nothing else.",
     )
     batch: int = option(256, "Patches at a time.", least=1)

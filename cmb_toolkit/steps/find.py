@@ -224,13 +224,18 @@ class Searcher:
 
     def table(self, study: Study, subject: str) -> Path:
         """Table of what was found in a subject."""
-        return self.cell.found(subject) if self.cell is not None else study.found(self.method, subject)
+        return self.cell.found(subject) if self.cell is not None else study.found(self.seen_by, subject)
+
+    @property
+    def seen_by(self) -> str:
+        """The method whose tables they are."""
+        return DETECTORS[self.method].found_by or self.method
 
 
 def _record(study: Study, subject: str, searcher: Searcher, separation_mm: float) -> Record:
     volumes = (study.volume(subject, name) for name in searcher.finder.volumes)
     return Record(
-        DETECTORS[searcher.method].command,
+        DETECTORS[searcher.seen_by].command,
         {"recipe": dict(searcher.settings), "separation_mm": separation_mm, "most": MOST},
         (*volumes, study.mask(subject), *([searcher.network] if searcher.network else [])),
         revision=REVISION,

@@ -139,13 +139,14 @@ def stage2_classify(
 
 
 def _by(cell: Cell, asked: str) -> str:
-    """Whose word counts: stage 2's alone where stage 1 knows no probabilities."""
-    learned = DETECTORS[read_setup(cell).method].learns
+    """Whose word counts: stage 2's alone where stage 1 knows no probabilities, or as the method was published."""
+    detector = DETECTORS[read_setup(cell).method]
+    learned = detector.learns
     if asked == "both" and not learned:
         raise UsageError(
             f"{cell.folder}: candidates of `cmbtk {finding(cell)}` have no probability of their own. Take --by stage2."
         )
-    return asked if asked != "auto" else "both" if learned else "stage2"
+    return asked if asked != "auto" else "both" if learned and not detector.network else "stage2"
 
 
 def _patches_of(cell: Cell, candidates: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:

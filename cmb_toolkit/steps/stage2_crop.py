@@ -16,6 +16,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..classifiers import CLASSIFIERS
+from ..detectors import DETECTORS
 from ..errors import DataError, MissingError, Problems
 from ..evaluation.matching import rows_by_subject
 from ..evaluation.rules import rule_named
@@ -85,10 +86,11 @@ def stage2_crop(
     """
     recipe = recipe or Cropping()
     asked = asdict(recipe)
-    size = CLASSIFIERS[asked.pop("network")].size
+    network = asked.pop("network")
     hit = rule_named(recipe.rule, distance_mm=recipe.distance_mm)
     study, files = Study.of_cell(cell)
     setup = read_setup(files)
+    size = CLASSIFIERS[network or DETECTORS[setup.method].network or "paper"].size
     candidates = _read_candidates(files, setup.roles)
     learned_from = [subject for role in _LEARNED_FROM for subject in setup.roles[role]]
     subjects = sorted({*candidates["participant_id"], *learned_from})

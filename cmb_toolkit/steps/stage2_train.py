@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..classifiers import CLASSIFIERS
+from ..detectors import DETECTORS
 from ..errors import DataError
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
@@ -78,8 +79,11 @@ def stage2_train(
     """
     from ..device import on_gpu
 
-    plan = scheduled(recipe or ClassifierTraining(), on_gpu)
     study, files = Study.of_cell(cell)
+    asked = recipe or ClassifierTraining()
+    if asked.network is None:
+        asked = replace(asked, network=DETECTORS[read_setup(files).method].network or None)
+    plan = scheduled(asked, on_gpu)
     parameters = {**asdict(plan), "patches": patches_digest(files)}
     del parameters["schedule"]  # what it stands for is there
     check_patches(files)

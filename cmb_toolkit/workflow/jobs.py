@@ -105,6 +105,8 @@ def list_jobs(
             # slices are shared by all cells, so that the drawing of negatives is not repeated
             further = 0 if step == "prepare-yolo" else cell.repeat - 1
             asked = _seeded(step, settings.step(step, cell.data), settings.seed + further)
+            if cell.detector.network:
+                asked.pop("network", None)  # it has its own
             where = _where(cell) if step == cell.detector.command else {}
             place = [word for name, value in where.items() for word in _said(name, value)]
             output, record = (

@@ -265,3 +265,34 @@ def test_refused(scan):
 def test_recipes_out_of_range(wrong):
     with pytest.raises(UsageError):
         RadialSymmetry(**wrong)
+
+
+# --- each slice by itself --------------------------------------------------------------------------------------------
+
+
+def test_planar_looks_at_each_slice_by_itself():
+    slice_ = np.random.default_rng(0).normal(100, 5, (24, 26)).astype(np.float32)
+    slice_[10:13, 12:15] = 20
+    alone = radial_symmetry(slice_[..., None], np.ones((24, 26, 1), bool), ZOOMS[1], planar=True)
+    stack = np.repeat(slice_[..., None], 5, axis=2)
+    together = radial_symmetry(stack, np.ones(stack.shape, bool), ZOOMS[1], planar=True)
+    np.testing.assert_allclose(together, np.repeat(alone, 5, axis=2), rtol=1e-4, atol=1e-6)
+    assert np.unravel_index(alone.argmax(), alone.shape) == (11, 13, 0)
+    other = stack.copy()
+    other[..., 0] = np.flip(slice_)
+    changed = radial_symmetry(other, np.ones(stack.shape, bool), ZOOMS[1], planar=True)
+    np.testing.assert_allclose(changed[..., 1:], together[..., 1:], rtol=1e-3, atol=1e-6)
+
+
+def test_planar_takes_a_vessel_through_the_slices_for_as_round_as_a_ball():
+    grid = np.indices((30, 40, 11)).astype(float) * np.array(ZOOMS[2])[:, None, None, None]
+    volume = np.full(grid.shape[1:], 100.0)
+    volume[np.hypot(grid[0] - 15, grid[1] - 10) < 2] = 40
+    volume[((grid - np.array([15, 30, 5])[:, None, None, None]) ** 2).sum(0) < 4] = 40
+    mask = np.ones(volume.shape, bool)
+    ratios = []
+    for planar in (False, True):
+        scores = radial_symmetry(volume, mask, ZOOMS[2], planar=planar)
+        ratios.append(scores[15, 10, 5] / scores[15, 30, 5])
+    assert ratios[0] < 0.5
+    assert ratios[1] == pytest.approx(1, abs=0.05)
