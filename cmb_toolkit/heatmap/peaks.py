@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stage1.radial_symmetry import local_maxima
-from .blocks import Brain, factor_of, folded
+from ..lessons.brains import Brain
+from ..lessons.peaks import peaks as peaks_of
+from .blocks import factor_of, folded
 
 __all__ = ["peaks", "scores"]
 
@@ -16,8 +17,6 @@ Float = NDArray[np.float32]
 
 _PLANE, _SLICES = 32, 4
 """Voxels of the grid to multiples of which a scan is filled up: few shapes, and every network can halve them."""
-
-_LEAST = 1e-4
 
 
 def scores(run: Callable[[Float], Float], brain: Brain) -> Float:
@@ -45,7 +44,7 @@ def scores(run: Callable[[Float], Float], brain: Brain) -> Float:
 def peaks(
     found: Float, spacing: Sequence[float], *, separation_mm: float, most: int
 ) -> tuple[NDArray[np.float64], Float]:
-    """The peaks of an answer, and how high they are.
+    """The peaks of an answer, and how high they are, see :func:`cmb_toolkit.lessons.peaks.peaks`.
 
     Parameters
     ----------
@@ -53,31 +52,8 @@ def peaks(
         On the network's grid.
     spacing : three floats
         The scan's voxel size [mm].
-    separation_mm : float
-        Of peaks nearer than this [mm] only the highest is given.
-    most : int
-        At most so many, the highest.
-
-    Returns
-    -------
-    (n, 3) array
-        Voxels of the scan [voxel centre]: in plane between voxels, as a parabola through the neighbours' logarithms
-        says; whole slices.
-    (n,) float32 array
+    separation_mm, most
     """
     factor = factor_of(spacing)
-    grid = (spacing[0] * factor, spacing[1] * factor, spacing[2])
-    places, values = local_maxima(
-        np.where(found >= _LEAST, found, 0).astype(np.float32), grid, separation_mm=separation_mm, most=most
-    )
-    exact = places.astype(float)
-    logs = np.log(np.maximum(found, np.float32(_LEAST * _LEAST)))
-    for axis in (0, 1):
-        step = np.eye(3, dtype=int)[axis]
-        inner = (places[:, axis] > 0) & (places[:, axis] < found.shape[axis] - 1)
-        here = places[inner]
-        before, middle, after = (logs[tuple((here + n * step).T)] for n in (-1, 0, 1))
-        bend = np.minimum(before - 2 * middle + after, -1e-6)
-        exact[inner, axis] += np.clip((before - after) / (2 * bend), -0.5, 0.5)
-    exact[:, :2] = exact[:, :2] * factor + (factor - 1) / 2
-    return exact, values
+    middle = (factor - 1) / 2
+    return peaks_of(found, spacing, (factor, factor, 1), (middle, middle, 0), separation_mm=separation_mm, most=most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,15 +30,17 @@ class Heatmap(HeatmapTraining):
         self, scans: Iterable[Marked], out: Path, *, checkpoint: Path, key: str, on_progress: OnProgress
     ) -> Mapping[str, Any]:
         """Train it, and write its numbers; what it found of the scans it learned from stands in the note."""
-        from ..heatmap.blocks import brain_of
-        from ..heatmap.network_file import save
-        from ..heatmap.training import check_skill, train
+        from ..heatmap.running import answers
+        from ..heatmap.training import found_of, train
+        from ..lessons.brains import brain_of
+        from ..lessons.network_file import save
+        from ..lessons.skill import check_skill
 
         brains = [
             brain_of(scan.volumes["swi"], scan.volumes["phase"], scan.mask, scan.spacing, scan.marks) for scan in scans
         ]
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
-        skill = check_skill(model, brains)
+        skill = check_skill(partial(found_of, answers(model)), brains)
         save(model, out)
         return {"history": history.to_dict("list"), **skill}
 
@@ -65,9 +68,9 @@ class TrainedHeatmap:
         """Peaks, and their probabilities."""
         import numpy as np
 
-        from ..heatmap.blocks import brain_of
         from ..heatmap.network_file import load
         from ..heatmap.peaks import peaks, scores
+        from ..lessons.brains import brain_of
 
         brain = brain_of(volumes["swi"], volumes["phase"], mask, spacing, np.empty((0, 3)))
         found = scores(load(self.network, brain.spacing), brain)

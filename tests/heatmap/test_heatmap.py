@@ -1,18 +1,24 @@
 """The heatmap network's parts, and that it learns."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.errors import DataError
-from cmb_toolkit.heatmap.blocks import SIGMA_MM, brain_of, draw, factor_of, folded, heat, sides_of
+from cmb_toolkit.heatmap.blocks import SIGMA_MM, draw, factor_of, folded, heat, sides_of
 from cmb_toolkit.heatmap.network import build, focal_loss
-from cmb_toolkit.heatmap.network_file import load, save
+from cmb_toolkit.heatmap.network_file import load
 from cmb_toolkit.heatmap.peaks import peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.heatmap.running import answers
-from cmb_toolkit.heatmap.training import check_skill, found_of, train
+from cmb_toolkit.heatmap.training import found_of, train
+from cmb_toolkit.lessons import loop
+from cmb_toolkit.lessons.brains import brain_of
+from cmb_toolkit.lessons.network_file import save
+from cmb_toolkit.lessons.skill import check_skill
 
 SPACING = (1.0, 1.0, 2.0)
 
@@ -125,14 +131,12 @@ def test_it_learns_dark_balls_and_not_bright_ones(learned):
     places, _ = found_of(answers(model), test)
     away = np.linalg.norm((places[:, None] - test.marks[None]) * SPACING, axis=2)
     assert (away[:3].min(0) < 1.5).all(), "the three highest peaks are the three microbleeds"
-    skill = check_skill(model, [scan(n) for n in range(4)])
+    skill = check_skill(partial(found_of, answers(model)), [scan(n) for n in range(4)])
     assert skill["found"] >= 7
 
 
 def test_a_killed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
-    from cmb_toolkit.heatmap import training
-
-    monkeypatch.setattr(training, "_CHECKPOINT", 8)
+    monkeypatch.setattr(loop, "_CHECKPOINT", 8)
     brains, recipe = [scan(n) for n in range(2)], HeatmapTraining(steps=20, batch=2, mined=(0.3, 0.7))
     model, _ = train(brains, recipe)
 
@@ -153,7 +157,7 @@ def test_a_killed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
 
 def test_a_network_that_learned_nothing_is_not_kept():
     with pytest.raises(DataError, match="has learned nothing"):
-        check_skill(build("small", 2, 0), [scan(n) for n in range(3)])
+        check_skill(partial(found_of, answers(build("small", 2, 0))), [scan(n) for n in range(3)])
     with pytest.raises(DataError, match="no microbleed"):
         train([scan(0, marks=0)], HeatmapTraining(steps=20))
 
@@ -167,7 +171,7 @@ def test_the_file_gives_the_same_answers_and_others_are_refused(tmp_path):
     with pytest.raises(DataError, match="other voxels"):
         load(path, (0.5, 0.5, 2))
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(DataError, match="not a readable heatmap network"):
+    with pytest.raises(DataError, match="not a readable network"):
         load(path, SPACING)
     save(build("large", 2, 0), path)
     with np.load(path) as file:
