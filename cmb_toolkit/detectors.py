@@ -35,6 +35,9 @@ class Detector:
         Where the class is of what can be chosen of where it looks, ``module:name``, if not the usual one's.
     found_by : str
         The method that sees the same in a subject and whose tables it shares; empty where that is itself.
+    hours : float
+        Of one training on two processors with the defaults, measured; 0 of what learns nothing, and of YOLO, whose
+        networks say it.
     """
 
     steps: tuple[str, ...]
@@ -45,6 +48,7 @@ class Detector:
     alone: bool = False
     search: str = ""
     found_by: str = ""
+    hours: float = 0.0
 
     @property
     def command(self) -> str:
@@ -69,6 +73,7 @@ DETECTORS: dict[str, Detector] = {
         "Train one 3D network on SWI and phase, beyond the paper, and find candidates with it.",
         "cmb_toolkit.methods.heatmap:Heatmap",
         learns=True,
+        hours=0.3,
     ),
     "kuijf": Detector(
         ("kuijf",),

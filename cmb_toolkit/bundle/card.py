@@ -11,6 +11,7 @@ __all__ = ["card", "expected"]
 def card(content: Content) -> str:
     """Markdown text."""
     learned, look = content.learned, content.look
+    first = f"input `{look.images.input}`" if look.images else f"method `{look.method}`"
     maker = ", ".join(word for word in (content.author, content.contact, content.doi) if word) or "not said"
     grids = "\n".join(
         f"- {' x '.join(f'{side:g}' for side in grid.voxel_mm)} mm, {grid.matrix[0]} x {grid.matrix[1]} voxels: "
@@ -44,7 +45,7 @@ On {counted(learned.held_out_persons, "person")} with {counted(learned.held_out_
 
 ## For which scans
 
-Phase with magnitude (or SWI), input `{look.input}`. It learned from these voxels:
+Phase with magnitude (or SWI), {first}. It learned from these voxels:
 
 {grids}
 

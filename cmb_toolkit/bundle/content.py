@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..detectors import DETECTORS
 from ..errors import DataError
 from ..purpose import Purpose
 
@@ -15,6 +16,7 @@ __all__ = [
     "CLASSIFIER",
     "DETECTOR",
     "LAYERS",
+    "NETWORK",
     "OPERATING",
     "SCHEMA",
     "Calibration",
@@ -22,15 +24,17 @@ __all__ = [
     "Grid",
     "Learned",
     "Look",
+    "OnImages",
+    "OnScans",
     "Point",
     "parse",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """Of ``model.json``; another one is refused."""
 
-DETECTOR, LAYERS, CLASSIFIER = "detector.weights", "detector.cfg", "classifier.keras"
-"""The networks' files."""
+DETECTOR, LAYERS, NETWORK, CLASSIFIER = "detector.weights", "detector.cfg", "detector.npz", "classifier.keras"
+"""The networks' files: of a detector on slices its weights and layers, of another method that learns its network."""
 
 _LONGEST = 10_000
 
@@ -49,39 +53,74 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Look:
-    """How scans become what the networks take.
+class OnImages:
+    """How slices become the images that a detector takes.
 
     Attributes
     ----------
-    method, input : str
-        How candidates are found, and on which images, see :data:`cmb_toolkit.model.INPUTS`.
+    input : str
+        See :data:`cmb_toolkit.model.INPUTS`.
     size : int
         Side of the image [px].
     mode : {"auto", "crop", "resize"}
     scale, background : str
-        How grey values become 0..1, in images.
-    patch_scale : str
-        The same in patches.
-    by : {"both", "stage2"}
-        Whose word the score is: of both stages, or of stage 2.
-    confidence : float
-        Least of stage 1's candidates.
+        How grey values become 0..1.
     nms : float
-    preprocessing : mapping
-        Options of `cmbtk preprocess` that all scans learned from were cleaned with.
+        Overlap of two boxes from which the weaker is left out.
     """
 
-    method: str
     input: str
     size: int
     mode: Literal["auto", "crop", "resize"]
     scale: Literal["paper", "slice", "fixed"]
     background: Literal["black", "white"]
+    nms: float
+
+
+@dataclass(frozen=True)
+class OnScans:
+    """How a method looks at clean scans.
+
+    Attributes
+    ----------
+    settings : mapping
+        Its own, by name.
+    separation_mm : float
+        Of candidates nearer than this [mm] the strongest is kept.
+    """
+
+    settings: Mapping[str, Any]
+    separation_mm: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """How scans become what the networks take.
+
+    Attributes
+    ----------
+    method : str
+        How candidates are found, one of :data:`cmb_toolkit.detectors.DETECTORS`.
+    images : OnImages or None
+        Of a detector on slices.
+    scans : OnScans or None
+        Of a method that looks at clean scans.
+    patch_scale : str
+        How grey values become 0..1 in patches.
+    by : {"both", "stage2"}
+        Whose word the score is: of both stages, or of stage 2.
+    confidence : float
+        Least of stage 1's candidates.
+    preprocessing : mapping
+        Options of `cmbtk preprocess` that all scans learned from were cleaned with.
+    """
+
+    method: str
+    images: OnImages | None
+    scans: OnScans | None
     patch_scale: Literal["paper", "slice", "fixed"]
     by: Literal["both", "stage2"]
     confidence: float
-    nms: float
     preprocessing: Mapping[str, Any]
 
 
@@ -221,6 +260,14 @@ def parse(value: Any, where: str) -> Content:
         raise DataError(f"{where}: {error}. The model is damaged: get it again, or train it again.") from None
     if set(content.points) != set(OPERATING) or not content.grids:
         raise DataError(f"{where}: lacks grids or operating points. The model is damaged: get it again.")
+    look = content.look
+    if look.method not in DETECTORS:
+        raise DataError(
+            f"{where}: finds candidates by {look.method[:40]!r}, which this cmb_toolkit does not know. Use the version "
+            "that made it."
+        )
+    if (look.scans if DETECTORS[look.method].finder else look.images) is None:
+        raise DataError(f"{where}: does not say how {look.method} looks. The model is damaged: get it again.")
     return content
 
 

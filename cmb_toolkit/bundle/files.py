@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import DataError, MissingError
 from ..io.files import check_file, load_json
 from ..io.publish import sha256
-from .content import CLASSIFIER, DETECTOR, LAYERS, Content, parse
+from .content import CLASSIFIER, DETECTOR, LAYERS, NETWORK, Content, parse
 
 __all__ = ["CARD", "MODEL", "SAMPLE", "Bundle", "opened", "pack", "verify", "write"]
 
@@ -31,6 +31,7 @@ _LARGEST = {
     CARD: 1 << 20,
     LAYERS: 1 << 20,
     DETECTOR: 2 << 30,
+    NETWORK: 512 << 20,
     CLASSIFIER: 160 << 20,
     **dict.fromkeys(SAMPLE, 64 << 20),
 }
@@ -60,6 +61,11 @@ class Bundle:
     @property
     def cfg(self) -> Path:
         return self.folder / LAYERS
+
+    @property
+    def network(self) -> Path:
+        """Of a method that looks at clean scans."""
+        return self.folder / NETWORK
 
     @property
     def classifier(self) -> Path | None:

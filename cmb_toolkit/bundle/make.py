@@ -14,7 +14,6 @@ import pandas as pd
 from nibabel.affines import voxel_sizes
 
 from .. import __version__
-from ..darknet.project import CFG
 from ..detectors import DETECTORS
 from ..errors import DataError, MissingError
 from ..evaluation.calibration import platt
@@ -33,7 +32,22 @@ from ..study.layout import Cell, Study
 from ..study.model import Model, read_model
 from ..study.scan_record import read_scan_record
 from .card import card
-from .content import CLASSIFIER, DETECTOR, LAYERS, OPERATING, SCHEMA, Calibration, Content, Grid, Learned, Look, Point
+from .content import (
+    CLASSIFIER,
+    DETECTOR,
+    LAYERS,
+    NETWORK,
+    OPERATING,
+    SCHEMA,
+    Calibration,
+    Content,
+    Grid,
+    Learned,
+    Look,
+    OnImages,
+    OnScans,
+    Point,
+)
 from .files import CARD
 
 __all__ = ["Named", "parts"]
@@ -92,19 +106,10 @@ def parts(study: Study, final: Cell, judged: Sequence[Cell], named: Named) -> tu
     Raises
     ------
     MissingError, DataError
-        If a cell lacks something, or a method that looks at clean scans made it.
+        If a cell lacks something.
     """
     model = read_model(study, final)
-    if DETECTORS[model.setup.method].finder:
-        raise DataError(
-            f"{final.folder}: its candidates are those of `cmbtk {DETECTORS[model.setup.method].command}`, and a model "
-            "needs a trained detector. Take a cell of `cmbtk prepare-yolo`."
-        )
-    if model.detector is None or model.cfg is None or model.classifier is None:
-        raise MissingError(
-            f"{final.folder}: a model needs a trained detector and a trained 3D-CNN. Run `cmbtk stage1-train` and "
-            "`cmbtk stage2-train` on this cell first."
-        )
+    files = _networks(model, final)
     rule = labelled_by(final)
     pooled = _pool(study, judged)
     points, calibration = _judge(pooled, rule)
@@ -119,19 +124,34 @@ def parts(study: Study, final: Cell, judged: Sequence[Cell], named: Named) -> tu
         _toolkit(),
         _look(model, final, judged),
         _grids(study, model),
-        model.detector.trained_for,
-        model.classifier.trained_for,
+        model.detector.trained_for if model.detector else None,
+        model.classifier.trained_for if model.classifier else None,
         points,
         calibration,
         _learned(study, model, pooled, len(judged)),
     )
-    files: dict[str, Path | str] = {
-        LAYERS: final.project / CFG,
-        DETECTOR: model.detector.file,
-        CLASSIFIER: model.classifier.file,
-        CARD: card(content),
-    }
-    return content, files
+    return content, {**files, CARD: card(content)}
+
+
+def _networks(model: Model, cell: Cell) -> dict[str, Path]:
+    """Name in the model -> file, of both stages' networks."""
+    method = DETECTORS[model.setup.method]
+    detector = model.detector
+    if method.alone:
+        raise DataError(f"{cell.folder}: `cmbtk {method.command}` knows no second stage, and a model needs one.")
+    if (method.learns and detector is None) or (not method.finder and model.cfg is None):
+        steps = " and ".join(f"`cmbtk {step}`" for step in method.steps)
+        raise MissingError(f"{cell.folder}: a model needs a trained detector. Run {steps} on this cell first.")
+    if model.classifier is None:
+        raise MissingError(
+            f"{cell.folder}: a model needs a trained 3D-CNN. Run `cmbtk stage2-train` on this cell first."
+        )
+    files = {CLASSIFIER: model.classifier.file}
+    if detector is not None:
+        files[NETWORK if method.finder else DETECTOR] = detector.file
+    if model.cfg is not None:
+        files[LAYERS] = model.cfg
+    return files
 
 
 def _toolkit() -> dict[str, Any]:
@@ -149,17 +169,19 @@ def _look(model: Model, final: Cell, judged: Sequence[Cell]) -> Look:
     setup: Setup = model.setup
     inference = read_inference(judged[0])
     confidence = [thresholds(cell)["stage1"].value for cell in judged]
+    images = scans = None
+    if DETECTORS[setup.method].finder:
+        scans = OnScans(inference.settings, inference.separation_mm)
+    else:
+        scale, background = cast(Any, setup.scale), cast(Any, setup.background)
+        images = OnImages(setup.input, setup.size, setup.mode, scale, background, inference.nms)
     return Look(
         method=setup.method,
-        input=setup.input,
-        size=setup.size,
-        mode=setup.mode,
-        scale=cast(Any, setup.scale),
-        background=cast(Any, setup.background),
+        images=images,
+        scans=scans,
         patch_scale=cast(Any, inference.patch_scale),
         by=cast(Any, inference.by),
         confidence=float(np.exp(np.mean(np.log(confidence)))),
-        nms=inference.nms,
         preprocessing={name: value for name, value in model.preprocessing.items() if name not in _OF_SCANS},
     )
 

@@ -46,7 +46,7 @@ def command(study: Path, out: Path, only_plan: bool, jobs: int, **asked: Any) ->
     folds = counted(len(what.folds), "fold")
     last = ", then one on everybody" if what.last else ""
     click.echo(
-        f"{what.patients} patients and {what.controls} controls: {folds} with the network {what.preset}{last}; about "
+        f"{what.patients} patients and {what.controls} controls: {folds} with the {what.detector}{last}; about "
         f"{in_words(what.seconds)} on this machine from the beginning."
     )
     if only_plan:

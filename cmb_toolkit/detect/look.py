@@ -7,10 +7,11 @@ import pandas as pd
 from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
-from ..bundle.content import Content, Grid, Look
+from ..bundle.content import Content, Grid, Look, OnImages, OnScans
 from ..evaluation.calibration import calibrated
 from ..imaging.frame import make_frame
 from ..imaging.normalise import phase_channel, swi_channel
+from ..methods.base import MOST
 from ..schema import VOXEL, WORLD
 from ..slices import slice_stem
 from ..stage1.candidates import candidate_table, place_boxes
@@ -48,13 +49,12 @@ def candidates_of(scan: OnGrid, content: Content, grid: Grid, networks: Networks
     whole : bool
         Whether all of the brain was looked at.
     """
-    look, brain = content.look, scan.cleaned.mask
-    volumes = {name: scan.cleaned.volumes[name] for name in needs(look.input)}
-    planes, mask, first, whole = in_plane(volumes, brain, grid.matrix)
-    table = _stage1(planes, mask, look, scan.affine @ _shifted(first), networks)
-    table[["i", "j"]] += first[:2]
-    table["k_place"] = apply_affine(np.linalg.inv(scan.affine), table[[*WORLD]].to_numpy(float).reshape(-1, 3))[:, 2]
-    table[["i", "j"]] = np.clip(table[["i", "j"]], 0, np.array(brain.shape[:2]) - 1)  # the image may be padded
+    look, whole = content.look, True
+    if look.images is not None:
+        table, whole = _on_slices(scan, look.images, look.confidence, grid, networks)
+    else:
+        assert look.scans is not None  # one of them is there, or it is no content
+        table = _on_scan(scan, look.scans, look.confidence, networks)
     table["network_probability"] = _stage2(scan, table, look, networks)
     score = table["network_probability"].to_numpy(float)
     if look.by == "both":
@@ -70,14 +70,41 @@ def candidates_of(scan: OnGrid, content: Content, grid: Grid, networks: Networks
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True), whole
 
 
+def _on_scan(scan: OnGrid, how: OnScans, least: float, networks: Networks) -> pd.DataFrame:
+    """Candidates of a method that looks at all of a scan."""
+    assert networks.finder is not None
+    volumes = {name: scan.cleaned.volumes[name] for name in networks.finder.volumes}
+    places, values = networks.finder.find(
+        volumes, scan.cleaned.mask, scan.spacing, separation_mm=how.separation_mm, most=MOST
+    )
+    kept = values >= least
+    table = pd.DataFrame(np.asarray(places[kept], float).reshape(-1, 3), columns=[*VOXEL])
+    table[[*WORLD]] = apply_affine(scan.affine, table.to_numpy()).reshape(-1, 3)
+    return table.assign(confidence=np.asarray(values[kept], float), k_place=table["k"])
+
+
+def _on_slices(scan: OnGrid, how: OnImages, least: float, grid: Grid, networks: Networks) -> tuple[pd.DataFrame, bool]:
+    """Candidates of a detector on slices, and whether all of the brain is in its images."""
+    brain = scan.cleaned.mask
+    volumes = {name: scan.cleaned.volumes[name] for name in needs(how.input)}
+    planes, mask, first, whole = in_plane(volumes, brain, grid.matrix)
+    table = _stage1(planes, mask, how, least, scan.affine @ _shifted(first), networks)
+    table[["i", "j"]] += first[:2]
+    table["k_place"] = apply_affine(np.linalg.inv(scan.affine), table[[*WORLD]].to_numpy(float).reshape(-1, 3))[:, 2]
+    table[["i", "j"]] = np.clip(table[["i", "j"]], 0, np.array(brain.shape[:2]) - 1)  # the image may be padded
+    return table, whole
+
+
 def _stage1(
     planes: dict[str, NDArray[np.float32]],
     mask: NDArray[np.bool_],
-    look: Look,
+    look: OnImages,
+    least: float,
     affine: NDArray[np.float64],
     networks: Networks,
 ) -> pd.DataFrame:
     """Candidates on the cut planes."""
+    assert networks.boxes is not None
     frame = make_frame((mask.shape[0], mask.shape[1]), look.size, look.mode)
     channels = {
         name: (phase_channel if name == "phase" else swi_channel)(volume, mask, look.scale)
@@ -85,7 +112,7 @@ def _stage1(
     }
     images = composite(look.input, frame, mask=mask, background=look.background, **channels)
     names = [slice_stem(_NAME, k) for k in range(len(images))]
-    found = networks.boxes(images, names, look.confidence)
+    found = networks.boxes(images, names, least)
     boxes = detection_table(found, {_NAME: "test"})
     return candidate_table(place_boxes(boxes, {_NAME: frame}, {_NAME: affine}, by_lesion=True))
 

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle.content import OnImages, OnScans
 from ..bundle.files import Bundle
 from ..darknet.cfg import Cfg, read_cfg
-from ..errors import DataError
+from ..detectors import DETECTORS
+from ..errors import DataError, UsageError
+from ..methods.base import Finder
 from ..model import Detection
+from ..registry import load as registered
 
 __all__ = ["Networks", "load"]
 
@@ -23,15 +27,19 @@ class Networks:
 
     Attributes
     ----------
-    boxes : callable
-        (k, row, column, RGB) uint8 images and their names -> boxes of at least the model's confidence.
+    boxes : callable or None
+        (k, row, column, RGB) uint8 images and their names -> boxes of at least the model's confidence; of a detector
+        on slices.
+    finder : Finder or None
+        Of a method that looks at clean scans.
     probability : callable or None
         (n, size, 2 size, size) patches -> (n,) probabilities.
     patch : int
         Side of a patch [voxel].
     """
 
-    boxes: Callable[[NDArray[np.uint8], list[str], float], list[Detection]]
+    boxes: Callable[[NDArray[np.uint8], list[str], float], list[Detection]] | None
+    finder: Finder | None
     probability: Callable[[NDArray[np.float32]], NDArray[np.float64]] | None
     patch: int
 
@@ -44,35 +52,52 @@ def load(bundle: Bundle) -> Networks:
     DataError
         If a file does not hold what it must.
     """
-    cfg = read_cfg(bundle.cfg)
     look = bundle.content.look
-    if cfg.region.classes != 1 or (cfg.net.width, cfg.net.height) != (look.size, look.size):
-        raise DataError(
-            f"{bundle.cfg}: takes images of {cfg.net.width} x {cfg.net.height} px and knows {cfg.region.classes} "
-            f"classes; the model says {look.size} x {look.size} px and one. Get the model again."
-        )
-    run = _detector(bundle, cfg)
+    run = _detector(bundle, look.images) if look.images else None
+    finder = _finder(bundle, look.method, look.scans) if look.scans else None
     if bundle.classifier is None:
-        return Networks(run, None, 0)
+        return Networks(run, finder, None, 0)
     from ..stage2 import networks
     from ..stage2.training import predict
 
     classifier: Any = networks.load(bundle.classifier)
-    return Networks(run, lambda patches: predict(classifier, patches), int(classifier.input_shape[1]))
+    return Networks(run, finder, lambda patches: predict(classifier, patches), int(classifier.input_shape[1]))
 
 
-def _detector(bundle: Bundle, cfg: Cfg) -> Callable[[NDArray[np.uint8], list[str], float], list[Detection]]:
+def _finder(bundle: Bundle, method: str, on_scans: OnScans) -> Finder:
+    """A method with a model's settings, and with its network if it learns."""
+    detector = DETECTORS[method]
+    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in on_scans.settings.items()}
+    try:
+        finder: Any = registered(detector.finder)(**settings)
+    except (TypeError, UsageError) as error:
+        raise DataError(
+            f"{bundle.folder}: has other settings than {method} takes ({str(error)[:200]}). Get the model again."
+        ) from error
+    found: Finder = finder.trained(bundle.network) if detector.learns else finder
+    return found
+
+
+def _cfg(bundle: Bundle, images: OnImages) -> Cfg:
+    cfg = read_cfg(bundle.cfg)
+    if cfg.region.classes != 1 or (cfg.net.width, cfg.net.height) != (images.size, images.size):
+        raise DataError(
+            f"{bundle.cfg}: takes images of {cfg.net.width} x {cfg.net.height} px and knows {cfg.region.classes} "
+            f"classes; the model says {images.size} x {images.size} px and one. Get the model again."
+        )
+    return cfg
+
+
+def _detector(bundle: Bundle, images: OnImages) -> Callable[[NDArray[np.uint8], list[str], float], list[Detection]]:
     from ..darknet.embedded_detection import at_once, find_boxes_on
     from ..darknet.looking import looking
     from ..darknet.weights import read_weights
     from ..stage1.detections import MOST_BOXES
 
-    batch = at_once()
+    cfg, batch = _cfg(bundle, images), at_once()
     run = looking().detector(cfg, read_weights(bundle.weights, cfg), batch)
 
-    def boxes(images: NDArray[np.uint8], names: list[str], least: float) -> list[Detection]:
-        return find_boxes_on(
-            run, cfg, images, names, threshold=least, nms=bundle.content.look.nms, most=MOST_BOXES, batch=batch
-        )
+    def boxes(slices: NDArray[np.uint8], names: list[str], least: float) -> list[Detection]:
+        return find_boxes_on(run, cfg, slices, names, threshold=least, nms=images.nms, most=MOST_BOXES, batch=batch)
 
     return boxes

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from ..model import OnProgress
 
-__all__ = ["Finder", "Learner", "Marked"]
+__all__ = ["MOST", "Finder", "Learner", "Marked"]
+
+MOST = 3000
+"""Candidates of one subject that are kept for a threshold to be chosen, the strongest: three times as many as the
+paper's 3D-FRST left."""
 
 
 class Finder(Protocol):

@@ -25,7 +25,7 @@ from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
 from ..machine import stopwatch
-from ..methods.base import Finder, Learner
+from ..methods.base import MOST, Finder, Learner
 from ..methods.learning import learned
 from ..model import ROLES, OnProgress
 from ..parallel import for_each
@@ -39,13 +39,9 @@ from ..study.evidence import hit_distance, validated
 from ..study.geometry import Geometry, read_geometry
 from ..study.layout import Cell, Study
 
-__all__ = ["MOST", "find"]
+__all__ = ["find"]
 
 REVISION = 1
-
-MOST = 3000
-"""Candidates of one subject that are kept for a threshold to be chosen, the strongest: three times as many as the
-paper's 3D-FRST left."""
 
 
 def find(
@@ -72,7 +68,7 @@ def find(
     recipe : Search
         A fold :data:`cmb_toolkit.study.cohort.NO_FOLD` has no validation subjects: the threshold must be given.
         ``auto`` takes the highest one that finds the share `sensitivity` of those microbleeds of the *validation*
-        subjects that any of the :data:`MOST` strongest maxima hits.
+        subjects that any of the :data:`cmb_toolkit.methods.base.MOST` strongest maxima hits.
     finder : Finder or Learner, optional
         With settings of its own.
     jobs : int

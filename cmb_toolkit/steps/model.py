@@ -19,7 +19,9 @@ from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..schema import WORLD
 from ..simulation.scan import simulate_scan
+from ..study.cell import read_setup
 from ..study.layout import Study
+from ..study.model import detector_file
 from ..study.scan import Scan
 
 __all__ = ["Tried", "check_output", "export", "make", "try_it"]
@@ -58,10 +60,11 @@ def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
     study, cell = Study.of_cell(final)
     cells = [Study.of_cell(each)[1] for each in judged]
     check_output(out)
+    networks = [file for file in (detector_file(cell, read_setup(cell)), cell.cnn) if file is not None]
     record = Record(
         "model",
         {**vars(named), "cells": [each.name for each in cells]},
-        (cell.weights, cell.cnn, *(each.findings for each in cells), study.participants, study.microbleeds),
+        (*networks, *(each.findings for each in cells), study.participants, study.microbleeds),
         revision=REVISION,
     )
     if record.is_current(out):

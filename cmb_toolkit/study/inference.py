@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..io.publish import record_of
 from .layout import Cell
@@ -17,7 +19,11 @@ class Inference:
     Attributes
     ----------
     nms : float
-        Overlap (IoU) of two boxes from which the weaker is left out.
+        Overlap (IoU) of two boxes from which the weaker is left out; 1, none is, of a method that looks at clean scans.
+    settings : mapping
+        Of such a method its own.
+    separation_mm : float
+        Of candidates nearer than this [mm] such a method keeps the strongest; 0 of a detector on slices.
     patch_scale : str
         How a volume's values become 0..1 before patches are cut.
     by : str
@@ -25,6 +31,8 @@ class Inference:
     """
 
     nms: float
+    settings: Mapping[str, Any]
+    separation_mm: float
     patch_scale: str
     by: str
 
@@ -40,4 +48,10 @@ def read_inference(cell: Cell) -> Inference:
     detected, cropped, classified = (
         record_of(target)["parameters"] for target in (cell.candidates, cell.patches, cell.findings)
     )
-    return Inference(float(detected["nms"]), cropped["scale"], classified.get("by", "stage2"))
+    return Inference(
+        float(detected.get("nms", 1.0)),
+        detected.get("recipe", {}),
+        float(detected.get("separation_mm", 0.0)),
+        cropped["scale"],
+        classified.get("by", "stage2"),
+    )

@@ -19,7 +19,7 @@ from .layout import Cell, Study
 from .lineage import learned_from
 from .persons import person_of
 
-__all__ = ["Model", "Network", "read_model"]
+__all__ = ["Model", "Network", "detector_file", "read_model"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,12 @@ class Model:
         }
 
 
+def detector_file(cell: Cell, setup: Setup) -> Path | None:
+    """Where a cell's detector lies, or is to lie; None of a method that learns nothing."""
+    method = DETECTORS[setup.method]
+    return cell.weights if not method.finder else cell.network if method.learns else None
+
+
 def read_model(study: Study, cell: Cell) -> Model:
     """What a cell learned, by its own records.
 
@@ -101,7 +107,7 @@ def read_model(study: Study, cell: Cell) -> Model:
     DataError
     """
     setup = read_setup(cell)
-    detector = _network(cell.weights)
+    detector = _network(detector_file(cell, setup))
     if detector is None and not (DETECTORS[setup.method].finder and cell.candidates.is_file()):
         raise MissingError(f"{cell.weights}: weights not found. Run `cmbtk stage1-train {cell.folder}` first.")
     uses, unknown = learned_from(study, cell)
@@ -122,8 +128,8 @@ def read_model(study: Study, cell: Cell) -> Model:
     )
 
 
-def _network(file: Path) -> Network | None:
-    if not file.is_file():
+def _network(file: Path | None) -> Network | None:
+    if file is None or not file.is_file():
         return None
     return Network(file, Purpose.from_json((read_record(file) or {}).get("trained_for")))
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..detectors import DETECTORS
 from ..names import RESOLUTION
 from ..recipe import Recipe, option
 
 __all__ = ["Naming", "Training"]
 
 
+_METHODS = tuple(name for name, method in DETECTORS.items() if not method.alone)
+"""Those that a second stage follows."""
+
+
 @dataclass(frozen=True)
 class Training(Recipe):
     """How a model is trained, beside the defaults of the steps."""
 
+    method: str = option(
+        "yolo",
+        "How candidates are found: yolo, the paper's, or as the command of that name does.",
+        choices=_METHODS,
+    )
     preset: Literal["auto", "small", "medium", "yolov2-short"] = option(
         "auto",
-        "The detector: small (few slices, or a first look), medium (an hour or two a training on a CPU), yolov2-short "
-        "(the paper's layers, on a GPU). auto: medium on a CPU, yolov2-short on a GPU.",
+        "The detector of yolo: small (few slices, or a first look), medium (an hour or two a training on a CPU), "
+        "yolov2-short (the paper's layers, on a GPU). auto: medium on a CPU, yolov2-short on a GPU.",
     )
     quick: bool = option(
         False, "One training: the model is that of the first fold, and has not learned from its test subjects."
@@ -27,7 +37,7 @@ class Training(Recipe):
         None, "Subjects of this resolution.", names=RESOLUTION, otherwise="the only one in the study"
     )
     folds: int = option(5, "Folds of the cross-validation, where the study has none yet.", least=2)
-    max_batches: int | None = option(None, "Iterations of the detector.", least=1, otherwise="the preset's")
+    max_batches: int | None = option(None, "Iterations of yolo's detector.", least=1, otherwise="the preset's")
     epochs: int | None = option(None, "Epochs of the 3D-CNN.", least=1, otherwise="as `cmbtk stage2-train` has them")
     seed: int = option(0, "Decides every random choice.", least=0)
 

@@ -17,13 +17,18 @@ from ..bundle.files import opened
 from ..darknet.cfg import Cfg, parse_cfg
 from ..darknet.network_file import network_text
 from ..darknet.recipe import Detecting, DetectorTraining, Preparing
+from ..detectors import DETECTORS
 from ..device import on_gpu
 from ..errors import MissingError, UsageError
 from ..evaluation.recipe import Folding
 from ..machine import cores
 from ..model import IMAGE_SIZE
+from ..recipe import declared
+from ..registry import load
+from ..stage1.recipe import search_of
 from ..stage2.recipe import ClassifierTraining
 from ..steps.evaluate import evaluate
+from ..steps.find import find
 from ..steps.model import check_output, make
 from ..steps.prepare_yolo import prepare_yolo
 from ..steps.split import split
@@ -53,7 +58,10 @@ class Plan:
 
     Attributes
     ----------
+    detector : str
+        What finds the candidates, for people.
     preset : str
+        Of yolo; empty of another method.
     folds : tuple of str
         Which are trained and tested.
     last : bool
@@ -63,6 +71,7 @@ class Plan:
         Roughly, from the beginning.
     """
 
+    detector: str
     preset: str
     folds: tuple[str, ...]
     last: bool
@@ -95,20 +104,29 @@ def plan(study_folder: Path, recipe: Training) -> Plan:
     names = [str(name) for name in dict.fromkeys(table["fold"]) if not str(name).startswith("scanner")]
     if not names:
         raise UsageError(f"{study.folds}: no fold has a test subject of {resolution}. Run `cmbtk split` again.")
-    preset = recipe.preset if recipe.preset != "auto" else "yolov2-short" if on_gpu() else "medium"
-    cfg = parse_cfg(network_text(preset, size=IMAGE_SIZE, max_batches=recipe.max_batches, net=_net(preset)))
     folds = tuple(names[:1] if recipe.quick else names)
-    for fold in (*folds, *([] if recipe.quick else [ALL_FOLD])):
-        _check_cell(study.cell(resolution, Preparing.input, fold), preset, recipe)
+    method = DETECTORS[recipe.method]
+    if method.finder:
+        if recipe.preset != "auto" or recipe.max_batches is not None:
+            given = "preset" if recipe.preset != "auto" else "max-batches"
+            raise UsageError(f"--{given} is of yolo, and --method {recipe.method} has no such thing. Leave it out.")
+        detector, preset, seconds = f"method {recipe.method}", "", 3600 * method.hours
+    else:
+        preset = recipe.preset if recipe.preset != "auto" else "yolov2-short" if on_gpu() else "medium"
+        cfg = parse_cfg(network_text(preset, size=IMAGE_SIZE, max_batches=recipe.max_batches, net=_net(preset)))
+        for fold in (*folds, *([] if recipe.quick else [ALL_FOLD])):
+            _check_cell(study.cell(resolution, Preparing.input, fold), preset, recipe)
+        detector, seconds = f"network {preset}", _seconds(cfg)
     trainings = len(folds) + (not recipe.quick)
     group = mine["group"]
     return Plan(
+        detector,
         preset,
         folds,
         not recipe.quick,
         int((group == "patient").sum()),
         int((group == "control").sum()),
-        trainings * _seconds(cfg),
+        trainings * _FURTHER * seconds,
     )
 
 
@@ -218,6 +236,23 @@ class _One:
     def networks(self) -> Path:
         """Train both networks; their cell."""
         recipe, jobs = self.recipe, self.jobs
+        cell = self._found() if DETECTORS[recipe.method].finder else self._detected()
+        self.step("patches", stage2_crop, cell, notes=False, jobs=jobs)
+        self.step("stage 2 learns", stage2_train, cell, ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed))
+        return cell
+
+    def _found(self) -> Path:
+        """Candidates of a method that one command does; their cell."""
+        recipe = self.recipe
+        search = search_of(recipe.method)(fold=self.fold, resolution=recipe.resolution)
+        finder = load(DETECTORS[recipe.method].finder)
+        own = finder(**({"seed": recipe.seed} if "seed" in declared(finder) else {}))
+        title = f"stage 1, {recipe.method}"
+        return self.step(title, find, self.study, recipe.method, search, own, jobs=self.jobs).parent
+
+    def _detected(self) -> Path:
+        """Candidates of a detector on slices; their cell."""
+        recipe = self.recipe
         asked = Preparing(
             fold=self.fold,
             resolutions=() if recipe.resolution is None else (recipe.resolution,),
@@ -227,11 +262,9 @@ class _One:
             augment=True if self.preset == "yolov2-short" else None,
             seed=recipe.seed,
         )
-        cell = self.step("images", prepare_yolo, self.study, asked, notes=False, jobs=jobs)
+        cell = self.step("images", prepare_yolo, self.study, asked, notes=False, jobs=self.jobs)
         self.step("stage 1 learns", stage1_train, cell, DetectorTraining(seed=recipe.seed))
         self.step("stage 1 looks", stage1_detect, cell, Detecting())
-        self.step("patches", stage2_crop, cell, notes=False, jobs=jobs)
-        self.step("stage 2 learns", stage2_train, cell, ClassifierTraining(epochs=recipe.epochs, seed=recipe.seed))
         return cell
 
 
@@ -261,4 +294,4 @@ def _seconds(cfg: Cfg) -> float:
     """Of one training of both stages, roughly; learning from an image takes three times what looking at it does."""
     gpu = on_gpu()
     rate = _FLOPS[gpu] * (1 if gpu else cores())
-    return _FURTHER * 3 * cfg.training_flops * cfg.net.max_batches * cfg.net.batch / rate
+    return 3 * cfg.training_flops * cfg.net.max_batches * cfg.net.batch / rate

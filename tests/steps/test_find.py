@@ -12,11 +12,12 @@ from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record
 from cmb_toolkit.io.tables import read_tsv, write_tsv
+from cmb_toolkit.methods.base import MOST
 from cmb_toolkit.methods.frst import Frst
 from cmb_toolkit.schema import CANDIDATES
 from cmb_toolkit.stage1.recipe import Search
 from cmb_toolkit.steps.evaluate import evaluate
-from cmb_toolkit.steps.find import MOST, find
+from cmb_toolkit.steps.find import find
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.study.layout import Study

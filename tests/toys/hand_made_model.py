@@ -5,7 +5,19 @@ from pathlib import Path
 import numpy as np
 
 from cmb_toolkit.bundle.card import card
-from cmb_toolkit.bundle.content import CLASSIFIER, DETECTOR, LAYERS, Calibration, Content, Grid, Learned, Look, Point
+from cmb_toolkit.bundle.content import (
+    CLASSIFIER,
+    DETECTOR,
+    LAYERS,
+    SCHEMA,
+    Calibration,
+    Content,
+    Grid,
+    Learned,
+    Look,
+    OnImages,
+    Point,
+)
 from cmb_toolkit.bundle.files import CARD, write
 from cmb_toolkit.darknet.weights import ConvWeights, Weights, write_weights
 
@@ -17,10 +29,11 @@ def content(**changed):
         "balanced": Point(0.2, 0.5, (0.8, 0.7, 0.9), (0.5, 0.2, 0.9)),
         "specific": Point(0.9, 0.125),
     }
-    look = Look("yolo", "swi", 128, "auto", "paper", "black", "fixed", "both", 0.02, 0.45, {"brain_mask": "none"})
+    images = OnImages("swi", 128, "auto", "paper", "black", 0.45)
+    look = Look("yolo", images, None, "fixed", "both", 0.02, {"brain_mask": "none"})
     learned = Learned("simulated", 10, 11, 40, 3, 9, 5, 2, ("ab" * 32,), (20.0, 20.0), (24, 24))
     known = {
-        "schema": 1,
+        "schema": SCHEMA,
         "name": "ours",
         "version": "2",
         "licence": "CC0",
@@ -97,7 +110,7 @@ def model(folder: Path, **changed):
     scratch = folder.parent / "parts"
     scratch.mkdir()
     said = content(**changed)
-    layers, weights = spots(said.look.size)
+    layers, weights = spots(said.look.images.size)
     write_weights(weights, scratch / DETECTOR)
     networks.save(networks.build("small", 0, 16), scratch / CLASSIFIER)
     folder.mkdir()

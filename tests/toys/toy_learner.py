@@ -1,4 +1,4 @@
-"""A detector that learns how dark microbleeds are."""
+"""A detector that learns how dark microbleeds are, and one that learns how many it was shown."""
 
 import json
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from cmb_toolkit.methods.frst import Frst
 from cmb_toolkit.recipe import Recipe, option
 from cmb_toolkit.stage1.radial_symmetry import local_maxima
 
@@ -39,3 +40,19 @@ class Darkness(Recipe):
 
     def trained(self, network):
         return Learned(network)
+
+
+@dataclass(frozen=True)
+class Round(Recipe):
+    """What is round and dark."""
+
+    strictness: float = option(2.0, "How round.", above=0)
+    volumes: ClassVar[tuple[str, ...]] = ("swi",)
+
+    def learn(self, scans, out, *, checkpoint, key, on_progress):
+        out.write_text(json.dumps({"shown": sum(len(scan.marks) for scan in scans)}))
+        return {}
+
+    def trained(self, network):
+        assert json.loads(network.read_text())["shown"] > 0
+        return Frst(strictness=self.strictness)

@@ -3,7 +3,9 @@ findings as a detector that has learned would have made them."""
 
 import json
 import shutil
+from importlib import import_module
 
+import numpy as np
 import pandas as pd
 import pytest
 from as_learned import as_learned
@@ -11,11 +13,17 @@ from click.testing import CliRunner
 
 from cmb_toolkit.bundle.files import opened, verify
 from cmb_toolkit.cli.main import cli
-from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.detect.networks import load
+from cmb_toolkit.detect.recipe import Detecting
+from cmb_toolkit.detect.scan import look_at
+from cmb_toolkit.detect.scans import scans_at
+from cmb_toolkit.detectors import DETECTORS, Detector
+from cmb_toolkit.errors import DataError, MissingError, Problems, UsageError
 from cmb_toolkit.evaluation.recipe import Folding
 from cmb_toolkit.imaging.recipe import Preprocessing
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.simulation.recipe import Simulating
+from cmb_toolkit.sources.bids import BidsChoice
 from cmb_toolkit.steps.model import try_it
 from cmb_toolkit.steps.preprocess import preprocess
 from cmb_toolkit.steps.simulate import simulate
@@ -85,6 +93,39 @@ def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path, w
     packed = CliRunner().invoke(cli, ["model", "export", str(out), "-o", str(tmp_path / "ours.zip")])
     assert packed.exit_code == 0, packed.output
     assert "7 files" in CliRunner().invoke(cli, ["model", "verify", str(tmp_path / "ours.zip")]).output
+
+
+@pytest.mark.slow
+def test_a_method_that_looks_at_whole_scans_becomes_a_model_that_finds_the_same(
+    registered, folded, tmp_path, without_pictures
+):
+    line = Detector(("round",), "What is round and dark.", "toy_learner:Round", learns=True, hours=2)
+    run, out = registered(DETECTORS, "round", line), tmp_path / "ours.cmbtk"
+    asked = ("train", folded, "-o", out, "--method", "round", "--quick", "--epochs", 1)
+    assert "1 fold with the method round; about 2.6 h" in run(*asked, "--plan")
+    again = import_module("cmb_toolkit.workflow.train").train
+    recipe = import_module("cmb_toolkit.workflow.recipe").Training(method="round", quick=True, epochs=1)
+    with pytest.raises(DataError, match="no model to keep"):
+        again(folded, out, recipe)
+    study = Study(folded)
+    (cell,) = study.cells()
+    as_learned(study, cell)
+    assert "method `round`" in run(*asked)
+    assert try_it(out).worst < 1e-6
+    (subject,) = read_fold(study, "1").test[:1]
+    with opened(out) as bundle:
+        assert bundle.content.look.scans.settings == {"strictness": 2.0}
+        (scan,) = [each for each in scans_at(folded, BidsChoice(), Problems(), []) if each.name == subject]
+        found = look_at(scan, bundle.content, load(bundle), Detecting()).candidates
+    theirs = pd.read_csv(cell.candidates, sep="\t").query("participant_id == @subject")
+    assert len(found) == len(theirs) > 3
+    places = [table.sort_values(["k", "i", "j"])[["x_mm", "y_mm", "z_mm"]] for table in (found, theirs)]
+    np.testing.assert_allclose(*places, atol=0.01)
+
+
+def test_what_is_of_yolo_alone_is_refused_with_another_method(folded):
+    with pytest.raises(UsageError, match="--preset is of yolo, and --method frst"):
+        plan(folded, Training(method="frst", preset="small"))
 
 
 def test_a_plan_says_what_will_be_done(folded, tmp_path):
