@@ -75,6 +75,14 @@ DETECTORS: dict[str, Detector] = {
         learns=True,
         hours=0.3,
     ),
+    "dou": Detector(
+        ("dou",),
+        "Dou 2016: train a 3D network that screens the brain, and find candidates with it for a 3D-CNN.",
+        "cmb_toolkit.methods.dou:Dou",
+        learns=True,
+        network="dou",
+        search="cmb_toolkit.stage1.recipe:DouSearch",
+    ),
     "kuijf": Detector(
         ("kuijf",),
         "Kuijf 2012: 3D fast radial symmetry alone, at few false positives.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..detectors import DETECTORS, finders
 from .quoting import quoted
 
 __all__ = ["say_candidates"]
@@ -21,4 +22,6 @@ def say_candidates(record: Mapping[str, Any], table: Path) -> None:
         if subjects[role]:
             click.echo(f"Candidates  {role}: {count} in {subjects[role]} subjects, {count / subjects[role]:.1f} each")
     click.echo(f"Table       {table}")
-    click.echo(f"Next: cmbtk stage2-crop {quoted(table.parent)}")
+    method = finders().get(record["step"])
+    follows = "evaluate" if method and DETECTORS[method].alone else "stage2-crop"
+    click.echo(f"Next: cmbtk {follows} {quoted(table.parent)}")

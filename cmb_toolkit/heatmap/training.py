@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..lessons import loop
 from ..lessons.brains import Brain
+from ..lessons.skill import MOST
 from ..model import OnProgress
 from .blocks import draw, factor_of
 from .peaks import peaks, scores
 from .recipe import HeatmapTraining
 
 __all__ = ["found_of", "train"]
-
-_MOST = 200
-"""Peaks of a scan that are looked at, the highest."""
 
 
 def train(
@@ -76,4 +74,4 @@ def train(
 
 def found_of(run: Callable[[NDArray[np.float32]], NDArray[np.float32]], brain: Brain) -> loop.Found:
     """Peaks in a brain [voxel of its arrays], and their heights."""
-    return peaks(scores(run, brain), brain.spacing, separation_mm=loop.SEPARATION_MM, most=_MOST)
+    return peaks(scores(run, brain), brain.spacing, separation_mm=loop.SEPARATION_MM, most=MOST)

@@ -12,7 +12,10 @@ from ..evaluation.learning import found_by_chance, told_from_chance
 from .brains import Brain
 from .loop import Found
 
-__all__ = ["check_skill"]
+__all__ = ["MOST", "check_skill"]
+
+MOST = 200
+"""Places of a scan that need be looked at, the likeliest."""
 
 _LOOKED_AT, _ALLOWED, _HIT_MM = 6, 20, 3.0
 

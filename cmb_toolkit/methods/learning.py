@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from ..io.publish import Record, publish
 from ..keras_settings import keras_engine
 from ..machine import stopwatch
 from ..model import OnProgress
+from ..report.figures import draw_lessons
 from ..study.cohort import read_microbleeds
 from ..study.layout import Cell, Study
 from ..study.made_from import marks_digests
@@ -68,7 +70,7 @@ def learned(
         return cell.network
     timed = stopwatch()
     with publish(cell.network, record) as out:
-        noted: Mapping[str, object] = learner.learn(
+        noted: Mapping[str, Any] = learner.learn(
             _scans(study, learner, subjects, marks),
             out,
             checkpoint=cell.scratch / cell.network.name,
@@ -76,6 +78,9 @@ def learned(
             on_progress=on_progress,
         )
         out.note(work=timed(len(subjects)), **noted)
+        if history := noted.get("history"):
+            with publish(cell.network_loss, record) as picture:
+                draw_lessons(pd.DataFrame(history), f"{cell.name}: training of {method}", picture)
     return cell.network
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, Percent
 
 from .style import COLOURS, canvas, headline, save
 
-__all__ = ["OperatingPoint", "draw_detector_loss", "draw_froc", "draw_losses"]
+__all__ = ["OperatingPoint", "draw_detector_loss", "draw_froc", "draw_lessons", "draw_losses"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,30 @@ def draw_detector_loss(axis: Axes, history: pd.DataFrame) -> None:
     _log_if_wide(axis, history["loss"])
     _mark_rate_steps(axis, history)
     axis.legend(loc="upper right")
+
+
+def draw_lessons(history: pd.DataFrame, title: str, out: Path) -> Path:
+    """Draw the training of a network that learns from marked scans.
+
+    Parameters
+    ----------
+    history : DataFrame
+        step, loss, mined: how many places are known that it took for microbleeds wrongly.
+    title : str
+    out : Path
+    """
+    with canvas(5.6, 4.2) as figure:
+        headline(figure, title)
+        axis = figure.subplots()
+        axis.plot(history["step"], history["loss"], color=COLOURS["train"], marker=".")
+        axis.set(xlabel="step", ylabel="loss")
+        _log_if_wide(axis, history["loss"])
+        known = history["mined"].to_numpy()
+        for n in range(1, len(known)):
+            if known[n] != known[n - 1]:
+                axis.axvline(history["step"].iloc[n - 1], color="#888888", linestyle=":", linewidth=1.2)
+        axis.set_title("dotted: training subjects looked at for false positives", fontsize="small")
+        return save(figure, out)
 
 
 def _mark_rate_steps(axis: Axes, history: pd.DataFrame) -> None:

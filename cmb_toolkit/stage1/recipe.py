@@ -13,6 +13,7 @@ from ..recipe import Recipe, option
 from ..registry import load
 
 __all__ = [
+    "DouSearch",
     "KuijfSearch",
     "LearnedSearch",
     "RadialSymmetry",
@@ -131,6 +132,19 @@ class KuijfSearch(Search):
 
     sensitivity: float | None = option(None, _SENSITIVITY, above=0, most=1, otherwise="--most-false decides")
     most_false: float = option(17.17, _ALONE, above=0)
+
+
+@dataclass(frozen=True)
+class DouSearch(LearnedSearch):
+    """The same where a network screens for a second one, as sensitively as Dou et al. (2016) report."""
+
+    sensitivity: float | None = option(0.98, _SENSITIVITY, above=0, most=1)
+    most_false: float = option(
+        300.0,
+        "For auto: where that would leave more false positives per validation subject, the lowest threshold that does "
+        "not (Dou had 283).",
+        above=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,11 @@ class Cell:
         """The network of a method of stage 1 that learns and finds with one command."""
         return self.folder / "network.npz"
 
+    @property
+    def network_loss(self) -> Path:
+        """Picture of how it learned."""
+        return self.folder / "network_loss.png"
+
     def found(self, subject: str) -> Path:
         """What that network found in a subject."""
         return self.folder / "found" / f"{SUBJECT.check(subject)}.tsv"

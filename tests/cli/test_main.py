@@ -259,6 +259,7 @@ def test_jobs_is_the_same_option_everywhere():
         "prepare-yolo",
         "frst",
         "heatmap",
+        "dou",
         "kuijf",
         "liu",
         "chen",

@@ -3,16 +3,31 @@
 from importlib import import_module
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.io.tables import read_tsv
+from cmb_toolkit.lessons import loop, skill
+from cmb_toolkit.methods.dou import Dou
 from cmb_toolkit.stage1.recipe import Search, search_of
 from cmb_toolkit.steps.find import find
 from cmb_toolkit.steps.stage2_classify import _by
 from cmb_toolkit.steps.stage2_crop import stage2_crop
 from cmb_toolkit.steps.stage2_train import stage2_train
 from cmb_toolkit.study.cell import read_setup
+from cmb_toolkit.windows import screening
+
+MARKS, SPACING = [(16, 14, 2), (30, 24, 4)], (0.8, 0.8, 2.0)
+
+
+def assert_marks_among(candidates):
+    """Every microbleed of each of the three subjects is found, within 2 mm."""
+    for _, part in candidates.groupby("participant_id"):
+        places = part[["i", "j", "k"]].to_numpy(float)
+        for mark in MARKS:
+            assert (np.linalg.norm((places - mark) * SPACING, axis=1) < 2).any()
+    assert candidates["participant_id"].nunique() == 3
 
 
 def found(study, method, **options):
@@ -33,10 +48,7 @@ def test_those_of_one_generator_share_what_it_saw(study):
         "kuijf", 17.17, None
     )  # fmt: skip
     chen = found(study, "chen", threshold=1e-4)
-    table = read_tsv(chen.candidates)
-    marks = {(16, 14, 2), (30, 24, 4)}
-    places = {name: {*zip(part["i"], part["j"], part["k"], strict=True)} for name, part in table.groupby("role")}
-    assert all(marks <= each for each in places.values())
+    assert_marks_among(read_tsv(chen.candidates))
 
 
 @pytest.mark.parametrize("method", ["liu", "chen"])
@@ -70,3 +82,37 @@ def test_the_experiment_plans_them_with_their_own_second_stage(study):
 def test_what_can_be_chosen_of_where_they_look():
     assert search_of("liu") is Search
     assert search_of("kuijf")(fold="1").most_false == 17.17
+
+
+def test_dou_learns_goes_on_where_it_was_killed_and_finds(study, monkeypatch):
+    monkeypatch.setattr(loop, "_CHECKPOINT", 10)
+    monkeypatch.setattr(screening, "_TILE", 12)
+    monkeypatch.setattr(skill, "told_from_chance", lambda found, chances: True)  # scans this small are full of chances
+    recipe = Dou(steps=20, batch=16)
+    asked = search_of("dou")(fold="1", size=64)
+    whole = find(study.root, "dou", asked, recipe)
+    cell = study.cell("HR", "dou", "1")
+    first = dict(np.load(cell.network))
+    assert cell.network_loss.is_file()
+    record = read_record(cell.network)
+    assert (record["microbleeds"], record["found"]) == (2, 2)
+    assert record["history"]["step"] == [10, 20]
+    assert read_record(whole)["threshold"]["sensitivity"] == 0.98
+    assert_marks_among(read_tsv(whole))
+    for path in (cell.network, cell.scratch / cell.network.name):
+        path.unlink()
+
+    def die(done, total, what):
+        if done == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find(study.root, "dou", asked, recipe, on_progress=die)
+    seen = []
+    find(study.root, "dou", asked, recipe, on_progress=lambda done, total, what: seen.append(done))
+    assert seen[0] == 11
+    for name, array in np.load(cell.network).items():
+        if array.dtype == np.float32:
+            np.testing.assert_allclose(array, first[name], atol=1e-5)
+    assert read_record(stage2_crop(cell.folder))["parameters"]["size"] == 20
+    assert _by(cell, "auto") == "stage2"
