@@ -35,8 +35,9 @@ from cmb_toolkit.darknet.cfg import Cfg, parse_cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import Engine, TrainingOptions
 from cmb_toolkit.darknet.find import find_darknet, probe
+from cmb_toolkit.darknet.images import in_files
 from cmb_toolkit.darknet.looking import Looking, looking
-from cmb_toolkit.darknet.project import read_list, set_net, write_project
+from cmb_toolkit.darknet.project import CFG, TRAIN_LIST, read_list, set_net, write_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, write_weights
 from cmb_toolkit.errors import CmbError
 from cmb_toolkit.model import BOX_SIZE
@@ -61,8 +62,7 @@ def make_project(folder: Path, text: str, count: int) -> Path:
         size = BOX_SIZE / net.width
         path.with_suffix(".txt").write_text(f"0 {random.uniform(0.2, 0.8):.6f} 0.5 {size:.6f} {size:.6f}\n")
         images[path.stem] = path
-    stems = list(images)
-    write_project(folder / "project", cfg=text, images=images, train=stems, valid=[], slices=stems)
+    write_project(folder / "project", cfg=text, images=images)
     return folder / "project"
 
 
@@ -100,27 +100,28 @@ def detect(engine: str, project: Path, weights: Path) -> Time:
     wall = time.monotonic() - started
     if status:
         raise SystemExit(f"{engine} could not detect")
-    images = len(read_list(project / "slices.txt"))
+    images = len(read_list(project / TRAIN_LIST))
     return Time(wall / images, (usage.ru_utime + usage.ru_stime) / images, usage.ru_maxrss / 1024)
 
 
 def detect_here(engine: str, project: Path, weights: Path) -> None:
     """What that process does."""
-    images = read_list(project / "slices.txt")
+    images = [project / line for line in read_list(project / TRAIN_LIST)]
     if engine == "OpenCV":
         by_opencv(project, weights, images)
     else:
         ENGINES.get(engine, lambda: BinaryEngine(probe(Path(engine))))().detect(
-            project, weights, images, threshold=0.5, nms=0.45, on_progress=lambda *_: None
-        )
+            project, weights, in_files(images, read_cfg(project / CFG)), threshold=0.5, nms=0.45,
+            on_progress=lambda *_: None,
+        )  # fmt: skip
 
 
-def by_opencv(project: Path, weights: Path, images: list[str]) -> None:
+def by_opencv(project: Path, weights: Path, images: list[Path]) -> None:
     """OpenCV's importer, one image after the other; it makes boxes by itself."""
     net = cv2.dnn.readNetFromDarknet(str(project / "yolo.cfg"), str(weights))
     size = read_cfg(project / "yolo.cfg").net
     for image in images:
-        pixels = cv2.imread(str(project / image))
+        pixels = cv2.imread(str(image))
         assert pixels is not None
         net.setInput(cv2.dnn.blobFromImage(pixels, 1 / 255, (size.width, size.height), swapRB=True))
         net.forward()

@@ -11,9 +11,10 @@ import numpy as np
 from tiny_network import LAYERS
 
 from cmb_toolkit.darknet.cfg import Cfg, parse_cfg, read_cfg
+from cmb_toolkit.darknet.images import read_image
 from cmb_toolkit.darknet.output import parse_test, parse_valid
 from cmb_toolkit.darknet.project import CFG, check_project, write_project
-from cmb_toolkit.darknet.samples import read_boxes, read_image
+from cmb_toolkit.darknet.samples import read_boxes
 from cmb_toolkit.darknet.state import Checkpoint, TrainingState
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 
@@ -229,8 +230,7 @@ def _make_project(folder: Path) -> None:
         cv2.imwrite(str(path), random.integers(0, 255, (64, 64, 3)).astype(np.uint8))
         path.with_suffix(".txt").write_text(_LABEL if k % 2 else "")
         images[path.stem] = path
-    stems = list(images)
-    write_project(folder / "darknet", cfg=NETWORK, images=images, train=stems, valid=stems[:2], slices=stems)
+    write_project(folder / "darknet", cfg=NETWORK, images=images)
 
 
 def _mutate_project(random: Random, originals: Path, folder: Path) -> Mutant:

@@ -25,12 +25,13 @@ def command(study: Path, jobs: int, **asked: Any) -> None:
     the input does not have is black. A microbleed is a square of 20 x 20 pixels around its mark, on the slice where
     it was marked. Training subjects give all their slices, of which the embedded engine draws every training image
     anew; or, for a network file that lists its images (without draw=1), those with microbleeds and as many without,
-    each in eight turned and mirrored copies. Detection later looks at every slice of every subject.
+    each in eight turned and mirrored copies. Detection later looks at every slice of every subject; these images are
+    made of the volumes then.
 
     The result is a cell, STUDY/cells/NAME, named by its resolution, input and fold, which all later steps take. Its
-    darknet/ folder can be given to any Darknet as it is. Slices are shared between folds and written only once. A
-    subject that cannot be done does not stop the others and is named at the end; the project is written when it lacks
-    nobody.
+    darknet/ folder can be given to any Darknet to train on, as it is. Slices are shared between folds and written only
+    once. A subject that cannot be done does not stop the others and is named at the end; the project is written when it
+    lacks nobody.
 
     \b
     Example:

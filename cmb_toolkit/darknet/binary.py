@@ -27,10 +27,11 @@ from .embedded import EmbeddedEngine
 from .engine import Engine, TrainingOptions
 from .find import Binary
 from .gpu import gpu_lock
+from .images import Images, read_image
 from .project import CFG, TRAIN_LIST, read_list
 from .region import select_boxes
 from .run import PATIENCE_S
-from .samples import digest_of_samples, read_image
+from .samples import digest_of_samples
 from .state import TrainingState, first_weights
 from .watching import Watch
 from .weights import read_weights, write_weights
@@ -67,11 +68,12 @@ class BinaryEngine:
         self,
         project: Path,
         weights: Path,
-        images: Sequence[str],
+        images: Images,
         *,
         threshold: float,
         nms: float,
         most: int | None = None,
+        scratch: Path | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
         """Detect in one process, with the command whose built-in suppression is the one asked for."""
@@ -81,21 +83,20 @@ class BinaryEngine:
         if reason := self._binary.cannot_detect(threshold, nms):
             raise UsageError(f"{self._binary.path}: {reason}. Use --engine embedded.")
         read_weights(weights, cfg)
-        if not images:
+        if not images.names:
             return []
-        _check_images([project / image for image in images], cfg)
         boxes = find_boxes(
             self._binary, project, weights, images, threshold=threshold, nms=nms, patience_s=self._patience_s,
-            on_progress=on_progress,
+            scratch=scratch, on_progress=on_progress,
         )  # fmt: skip
         found: list[Detection] = []
-        for image in images:
-            here = [one.box for one in boxes[Path(image).stem]]
+        for name in images.names:
+            here = [one.box for one in boxes[name]]
             corners = np.array([(b.left, b.top, b.right, b.bottom) for b in here]).reshape(-1, 4)
             confidence = np.array([b.confidence for b in here])
             # Darknet has thinned them out already, before it clipped them
             chosen = select_boxes(corners, confidence, threshold, 1.0, (cfg.net.width, cfg.net.height), most)
-            found += [Detection(Path(image).stem, box) for box in chosen]
+            found += [Detection(name, box) for box in chosen]
         return found
 
     def train(self, project: Path, out: Path, options: TrainingOptions, on_progress: OnProgress) -> pd.DataFrame:
@@ -120,7 +121,7 @@ class BinaryEngine:
 
             def look() -> None:
                 if watch is not None and watch.due(state.iteration):
-                    self._look(project, cfg, state, watch)
+                    self._look(project, cfg, state, watch, folder / "looked-at")
 
             def on_history(history: pd.DataFrame) -> None:
                 look()
@@ -143,7 +144,7 @@ class BinaryEngine:
                 write_weights(watch.chosen(read_weights(newest, cfg)), out)
             return state.history
 
-    def _look(self, project: Path, cfg: Cfg, state: TrainingState, watch: Watch) -> None:
+    def _look(self, project: Path, cfg: Cfg, state: TrainingState, watch: Watch, scratch: Path) -> None:
         """Show a training's newest checkpoint the slices that it is watched on.
 
         Without a GPU the embedded engine is faster, where it can be had; on one, TensorFlow would take its memory from
@@ -152,11 +153,11 @@ class BinaryEngine:
         path = state.newest_file()
         assert path is not None
 
-        def detect(images: Sequence[str]) -> list[Detection]:
+        def detect(images: Images) -> list[Detection]:
             def find(engine: Engine) -> list[Detection]:
                 return engine.detect(
                     project, path, images, threshold=watch.threshold, nms=watch.nms, most=watch.most,
-                    on_progress=lambda done, total, what: None,
+                    scratch=scratch, on_progress=lambda done, total, what: None,
                 )  # fmt: skip
 
             if not self._binary.cuda:

@@ -1,22 +1,26 @@
 """Finding boxes with a Darknet binary, whose results must account for every image.
 
-It works in a folder of its own with short relative names: its buffers are small, and names go through a shell.
+It works in a folder of its own with short relative names: its buffers are small, and names go through a shell. There
+the images are written as files: of those that are only looked at nobody else wants any.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..errors import DarknetError
+from ..io.publish import working
 from ..model import OnProgress
 from .cfg import Cfg, read_cfg
 from .find import Binary
+from .images import Images, encoded
 from .output import Found, parse_test, parse_valid
 from .project import CFG, CLASS_NAME, set_net
 from .run import PATIENCE_S, run_darknet
@@ -46,22 +50,23 @@ def json_argv(binary: Path, threshold: float) -> list[str]:
     return [*words, "-thresh", f"{threshold:.6f}", "-dont_show", "-out", "found.json"]
 
 
-def find_boxes(
+def find_boxes(  # noqa: PLR0913 (what Engine.detect takes, with a binary)
     binary: Binary,
     project: Path,
     weights: Path,
-    images: Sequence[str],
+    images: Images,
     *,
     threshold: float,
     nms: float,
     patience_s: float = PATIENCE_S,
+    scratch: Path | None = None,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> Mapping[str, list[Found]]:
     """Run a Darknet once over some images; any number of classes, images that are not square.
 
     Parameters
     ----------
-    binary, project, weights, images, threshold, nms, on_progress
+    binary, project, weights, images, threshold, nms, scratch, on_progress
         As for :meth:`cmb_toolkit.darknet.engine.Engine.detect`; `nms` is one that the binary has built in.
     patience_s : float
 
@@ -76,18 +81,17 @@ def find_boxes(
         If an image is not accounted for, or the results are not whole.
     """
     cfg = read_cfg(project / CFG)
-    with tempfile.TemporaryDirectory(prefix="cmbtk-") as name:
+    with tempfile.TemporaryDirectory(prefix="cmbtk-") if scratch is None else working(scratch) as name:
         folder = Path(name)
-        places = _lay_out_detection(folder, project, weights, images, cfg.region.classes)
-        on_progress(0, len(images), "loading the network")
+        on_progress(0, len(images.names), "writing the images")
+        places = _lay_out_detection(folder, project, weights, images, cfg)
+        on_progress(0, len(images.names), "loading the network")
         if binary.flavour == "alexeyab" and nms == 0.45:
             return _test(binary, folder, places, threshold, cfg, patience_s, on_progress)
         return _valid(binary, folder, places, cfg, patience_s, on_progress)
 
 
-def _lay_out_detection(
-    folder: Path, project: Path, weights: Path, images: Sequence[str], classes: int
-) -> dict[str, str]:
+def _lay_out_detection(folder: Path, project: Path, weights: Path, images: Images, cfg: Cfg) -> dict[str, str]:
     """Short relative names for everything; the place in the folder of every image stem.
 
     ``detector test`` draws its boxes, with letters, into a picture that nobody looks at. That would take longer than to
@@ -95,11 +99,12 @@ def _lay_out_detection(
     """
     (folder / "results").mkdir()
     (folder / "in").mkdir()
-    places = {}
-    for image in images:
-        place = f"in/{Path(image).name}"
-        (folder / place).symlink_to((project / image).absolute())
-        places[Path(image).stem] = place
+    places = {name: f"in/{name}.png" for name in images.names}
+    with ThreadPoolExecutor() as pool:
+        for some, block in images.blocks(cfg):
+            for name, content in zip(some, pool.map(encoded, block), strict=True):
+                (folder / places[name]).write_bytes(content)
+    classes = cfg.region.classes
     names = [CLASS_NAME] if classes == 1 else [f"class{n}" for n in range(classes)]
     (folder / "detect.names").write_text("".join(f"{name}\n" for name in names), "utf-8")
     data = f"classes={classes}\nvalid=images.txt\nnames=detect.names\nresults=results\n"
@@ -160,7 +165,7 @@ def _valid(
     listed = [*places.values()]
     for number in range(_LEAST_IMAGES - len(listed)):
         filler = f"in/filler{number}.png"
-        (folder / filler).symlink_to((folder / listed[0]).readlink())
+        (folder / filler).symlink_to(Path(listed[0]).name)
         listed.append(filler)
     (folder / "images.txt").write_text("".join(f"{place}\n" for place in listed), "utf-8")
     finished = False

@@ -15,11 +15,13 @@ from typing import Any
 
 from ..io.files import LARGEST
 from ..slices import split_stem
-from .project import DATA, NAMES, SLICES, SLICES_LIST, TRAIN_LIST, VALID_LIST
+from .project import DATA, NAMES, SLICES, TRAIN_LIST, VALID_LIST
 
 __all__ = ["edited", "fingerprints", "fingerprints_of_project"]
 
-_LISTS = (TRAIN_LIST, VALID_LIST, SLICES_LIST, DATA, NAMES)
+_LISTS = (TRAIN_LIST, VALID_LIST, "slices.txt", DATA, NAMES)
+"""Also those that only older versions wrote."""
+
 _END = 20
 """Bytes at the end of a PNG: the checksum of its pixels, that of its last part, and the mark of its end."""
 

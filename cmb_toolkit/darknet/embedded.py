@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from ..model import Detection, OnProgress
 from .cfg import read_cfg
 from .embedded_detection import at_once, find_boxes
 from .engine import TrainingOptions
+from .images import Images
 from .looking import Looking
 from .project import CFG
 from .training import train_project
@@ -54,25 +54,26 @@ class EmbeddedEngine:
         self,
         project: Path,
         weights: Path,
-        images: Sequence[str],
+        images: Images,
         *,
         threshold: float,
         nms: float,
         most: int | None = None,
+        scratch: Path | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
-        """Detect in batches; images are read ahead."""
+        """Detect in batches, without a file."""
         cfg = read_cfg(project / CFG)
         if cfg.region.classes != 1:
             raise DataError(f"{project / CFG}: classes={cfg.region.classes}; there is one class, microbleed.")
         arrays = read_weights(weights, cfg)
-        on_progress(0, len(images), "loading the network")
-        size = min(at_once(), max(len(images), 1))
+        count = len(images.names)
+        on_progress(0, count, "loading the network")
+        size = min(at_once(), max(count, 1))
         run = self._looks.detector(cfg, arrays, size)
         return find_boxes(
-            run, cfg, project, images, threshold=threshold, nms=nms, most=most, batch=size,
-            on_progress=on_progress,
-        )  # fmt: skip
+            run, cfg, images, threshold=threshold, nms=nms, most=most, batch=size, on_progress=on_progress
+        )
 
 
 def lacks() -> str:

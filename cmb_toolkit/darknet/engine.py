@@ -9,7 +9,7 @@ by the embedded engine wherever Keras computes on a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args
@@ -20,6 +20,7 @@ from ..device import on_gpu
 from ..errors import CmbError, MissingError, UsageError
 from ..model import Detection, OnProgress
 from .cfg import Cfg
+from .images import Images
 from .looking import Looking, looking
 from .recipe import EngineName, Precision
 from .watching import Watch
@@ -103,27 +104,31 @@ class Engine(Protocol):
         self,
         project: Path,
         weights: Path,
-        images: Sequence[str],
+        images: Images,
         *,
         threshold: float,
         nms: float,
         most: int | None = None,
+        scratch: Path | None = None,
         on_progress: OnProgress,
     ) -> list[Detection]:
-        """Find boxes on images of a project.
+        """Find boxes on images.
 
         Parameters
         ----------
         project : Path
+            Whose network it is.
         weights : Path
-        images : sequence of str
-            Paths relative to the project, as in its lists.
+        images : Images
         threshold : float
             Least confidence, 0..1.
         nms : float
             Of two boxes with a greater IoU the weaker one is dropped.
         most : int, optional
             Of each image, keep so many boxes at most, the strongest.
+        scratch : Path, optional
+            Where a Darknet is given the images as files, which do not outlive the call; by default where temporary
+            files lie.
         on_progress : callable
             Called with the number of images done.
 

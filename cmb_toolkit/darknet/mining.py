@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from ..io.files import read_text
 from ..io.publish import write_text
 from ..model import Detection
 from ..slices import split_stem
-from .project import SLICES
+from .images import Images
 from .samples import HardPlace, Samples
 
 __all__ = ["hard_places", "mine", "read_places", "write_places"]
@@ -27,16 +26,16 @@ _NEAR_LABELS = 1.5
 
 
 class Detect(Protocol):
-    """Finds boxes on images of a project with the network as it is."""
+    """Finds boxes on images with the network as it is."""
 
     def __call__(
-        self, images: Sequence[str], /, *, threshold: float, nms: float, most: int | None = None
+        self, images: Images, /, *, threshold: float, nms: float, most: int | None = None
     ) -> list[Detection]: ...
 
 
 def mine(samples: Samples, detect: Detect) -> list[HardPlace]:
     """Look at every slice without a microbleed with the network as it is; see :func:`hard_places`."""
-    images = [f"{SLICES}/{samples.paths[n].name}" for n in samples.unmarked]
+    images = samples.images(samples.unmarked)
     return hard_places(samples, detect(images, threshold=_THRESHOLD, nms=_NMS, most=2 * _MOST_A_SLICE))
 
 

@@ -1,12 +1,15 @@
-"""A Darknet project folder: everything a training or detection needs, in the one layout all Darknets read alike.
+"""A Darknet project folder: the network and all that a training needs, in the one layout all Darknets read alike.
 
 ::
 
     darknet/
       yolo.cfg  yolo.data  yolo.names      LF only: Debian's Darknet does not strip carriage returns
-      train.txt  valid.txt  slices.txt     image lists: relative paths, to be read with the folder as working directory
+      train.txt                            image list: relative paths, to be read with the folder as working directory
       slices/sub-001_slice-034.png + .txt  labels beside the images
       backup/  results/                    where Darknet writes weights and detections; it does not make them itself
+
+What a network only looks at is made of the volumes when it does (:mod:`cmb_toolkit.study.images`). Projects of older
+versions hold these images as well, and list them in ``valid.txt`` and ``slices.txt``.
 
 Darknet's exit codes say nothing and its readers do not complain: a missing image becomes a black one, a missing label
 a negative. So :func:`check_project` looks at everything that could go wrong silently.
@@ -35,7 +38,6 @@ __all__ = [
     "DATA",
     "NAMES",
     "SLICES",
-    "SLICES_LIST",
     "TRAIN_LIST",
     "VALID_LIST",
     "check_project",
@@ -46,7 +48,7 @@ __all__ = [
 ]
 
 CFG, DATA, NAMES = "yolo.cfg", "yolo.data", "yolo.names"
-TRAIN_LIST, VALID_LIST, SLICES_LIST = "train.txt", "valid.txt", "slices.txt"
+TRAIN_LIST, VALID_LIST = "train.txt", "valid.txt"
 SLICES = "slices"
 CLASS_NAME = "microbleed"
 
@@ -100,9 +102,6 @@ def write_project(
     *,
     cfg: str,
     images: Mapping[str, Path],
-    train: Sequence[str],
-    valid: Sequence[str],
-    slices: Sequence[str],
 ) -> None:
     """Write a project into a new folder.
 
@@ -113,10 +112,9 @@ def write_project(
     cfg : str
         Text of the network file.
     images : mapping of stem to Path
-        PNG files with their label ``.txt`` beside them. They are hard-linked, or copied where the file system cannot.
-    train, valid, slices : sequence of str
-        Stems, in the order of the lists. Without `train` the project can only detect; an empty list is not written,
-        as Darknet dies of one.
+        What to train on, in the order of the list: PNG files with their label ``.txt`` beside them. They are
+        hard-linked, or copied where the file system cannot. Without any the project can only detect; an empty list is
+        not written, as Darknet dies of one.
 
     Raises
     ------
@@ -128,16 +126,15 @@ def write_project(
     for stem, image in images.items():
         for source in (image, image.with_suffix(".txt")):
             _link(source, folder / SLICES / f"{stem}{source.suffix}")
-    lists = {name: stems for name, stems in ((TRAIN_LIST, train), (VALID_LIST, valid), (SLICES_LIST, slices)) if stems}
-    for name, stems in lists.items():
-        _write(folder / name, [f"{SLICES}/{stem}.png" for stem in stems])
+    if images:
+        _write(folder / TRAIN_LIST, [f"{SLICES}/{stem}.png" for stem in images])
     _write(folder / CFG, cfg.replace("\r\n", "\n").rstrip("\n").split("\n"))
     _write(folder / NAMES, [CLASS_NAME])
     _write(
         folder / DATA,
         [
             "classes=1",
-            *[f"{key}={name}" for key, name in (("train", TRAIN_LIST), ("valid", VALID_LIST)) if name in lists],
+            *([f"train={TRAIN_LIST}"] if images else []),
             f"names={NAMES}",
             "backup=backup",
             "results=results",
@@ -238,8 +235,8 @@ def check_project(folder: Path, *, training: bool = True) -> None:
     MissingError
         If a file, an image or a label is not there.
     DataError
-        If the network file, a list, an image or a label is not what it must be; the message names the file. All images
-        and labels are looked at first.
+        If the network file, the list, an image or a label is not what it must be; the message names the file. All
+        images and labels are looked at first.
     """
     cfg = parse_cfg(_read(folder / CFG), str(folder / CFG))
     size = cfg.net.width
@@ -251,24 +248,19 @@ def check_project(folder: Path, *, training: bool = True) -> None:
     data = _check_data(folder, training)
     _check_names(folder / data["names"], classes)
     problems = Problems()
-    seen: set[str] = set()
-    lists = [name for name in (data.get("train"), data.get("valid"), SLICES_LIST) if name]
-    for name in lists:
-        stems: set[str] = set()
-        for number, path in enumerate(read_list(folder / name), 1):
-            where = f"{folder / name}, line {number}"
-            _check_path(path, where)
-            stem = Path(path).stem
-            if stem in stems:
-                raise DataError(f"{where}: {stem} stands twice; detections could not be told apart. {_AGAIN}")
-            stems.add(stem)
-            if path not in seen:
-                seen.add(path)
-                with problems.of(""):  # one damaged image does not hide the others
-                    _check_image(folder / path, where, size)
-                    label = (folder / path).with_suffix(".txt")
-                    text = read_text(label, f"It belongs beside the image of {where}. {_AGAIN}", _LARGEST_LABEL)
-                    labels_from_text(text, size, str(label), classes)
+    stems: set[str] = set()
+    for number, path in enumerate(read_list(folder / data["train"]) if training else [], 1):
+        where = f"{folder / data['train']}, line {number}"
+        _check_path(path, where)
+        stem = Path(path).stem
+        if stem in stems:
+            raise DataError(f"{where}: {stem} stands twice. {_AGAIN}")
+        stems.add(stem)
+        with problems.of(""):  # one damaged image does not hide the others
+            _check_image(folder / path, where, size)
+            label = (folder / path).with_suffix(".txt")
+            text = read_text(label, f"It belongs beside the image of {where}. {_AGAIN}", _LARGEST_LABEL)
+            labels_from_text(text, size, str(label), classes)
     problems.raise_if_any()
 
 

@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,39 +19,20 @@ from ..io.files import check_file, read_bytes, read_text
 from .augmentation import augment, is_plain, network_size
 from .cfg import Cfg
 from .drawing import Drawing, draw_image, place_in
+from .images import Images, in_files, read_image
 from .labels import labels_from_text
 
-__all__ = ["Batch", "HardPlace", "Samples", "digest_of_samples", "read_boxes", "read_image"]
+__all__ = ["Batch", "HardPlace", "Samples", "digest_of_samples", "read_boxes"]
 
 HardPlace: TypeAlias = tuple[int, float, float]
 """A false positive of the network in training: number of the image, x, y [px]."""
 
 _AGAIN = "Run `cmbtk prepare-yolo` for this cell again."
-_LARGEST_IMAGE, _LARGEST_LABEL = 1 << 28, 1 << 20
+_LARGEST_LABEL = 1 << 20
 _CACHE_BYTES = 4 << 30
 _DRAWING = 8
 
 Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
-
-
-def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """A network image as (height, width, 3) RGB.
-
-    Raises
-    ------
-    DataError
-        If the file is no readable image or has another size.
-    """
-    content = np.frombuffer(read_bytes(path, _AGAIN, _LARGEST_IMAGE), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if image is None:
-        raise DataError(f"{path}: not a readable image. {_AGAIN}")
-    if image.shape[:2] != (height, width):
-        raise DataError(
-            f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but the network in yolo.cfg takes {width}x{height}. "
-            "Run `cmbtk prepare-yolo` with this cfg."
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def read_boxes(path: Path, side: int) -> NDArray[np.float32]:
@@ -117,6 +97,13 @@ class Samples:
     def image(self, n: int) -> NDArray[np.uint8]:
         """An image as it is."""
         return self._read(self.paths[n]) if self._cache is None else self._cache[n]
+
+    def images(self, numbers: Sequence[int]) -> Images:
+        """Some of them, as they are."""
+        paths, cache = [self.paths[n] for n in numbers], self._cache
+        if cache is None:
+            return in_files(paths, self.cfg)
+        return Images([path.stem for path in paths], lambda: (cache[n : n + 1] for n in numbers))
 
     def batch(self, iteration: int, seed: int) -> Batch:
         """Images and truths of an iteration; the same for the same iteration and seed.

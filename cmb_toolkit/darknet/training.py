@@ -34,6 +34,7 @@ from ..slices import is_copy
 from .cfg import Cfg, read_cfg
 from .embedded_detection import at_once, find_boxes
 from .engine import OnHistory
+from .images import Images
 from .mining import mine, read_places, write_places
 from .project import CFG, TRAIN_LIST, read_list
 from .samples import Batch, Samples, digest_of_samples
@@ -110,9 +111,7 @@ class Trainer:
         self._update(np.float32(net.rate(iteration)), np.float32(iteration))
         return loss / net.batch
 
-    def detect(
-        self, project: Path, images: Sequence[str], *, threshold: float, nms: float, most: int | None = None
-    ) -> list[Detection]:
+    def detect(self, images: Images, *, threshold: float, nms: float, most: int | None = None) -> list[Detection]:
         """Find boxes with the network as it is now, as :meth:`cmb_toolkit.darknet.engine.Engine.detect` does."""
         from .tensors import compiled, ops
 
@@ -123,7 +122,7 @@ class Trainer:
         def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.asarray(ops.convert_to_numpy(self._outputs(batch)), np.float32)
 
-        return find_boxes(run, self.cfg, project, images, threshold=threshold, nms=nms, most=most, batch=at_once())
+        return find_boxes(run, self.cfg, images, threshold=threshold, nms=nms, most=most, batch=at_once())
 
     def _accumulate(self, images: Any, truths: Any, seen: Any) -> Any:
         from .region import region_delta
@@ -244,8 +243,8 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
     def look(iteration: int) -> None:
         if watch is not None and watch.due(iteration):
             save(iteration)
-            on_progress(iteration, total, f"looking at {len(watch.images)} slices")
-            detect = partial(trainer.detect, project, threshold=watch.threshold, nms=watch.nms, most=watch.most)
+            on_progress(iteration, total, f"looking at {len(watch.images.names)} slices")
+            detect = partial(trainer.detect, threshold=watch.threshold, nms=watch.nms, most=watch.most)
             watch.look(iteration, whole(iteration), detect)
             on_history(state.history)
 
@@ -294,7 +293,7 @@ def _batches(
         yield from samples.batches(done + 1, half, seed)
     if half:
         places = read_places(kept) if kept is not None and done > half else None
-        samples.hard = places if places is not None else mine(samples, partial(trainer.detect, project))
+        samples.hard = places if places is not None else mine(samples, trainer.detect)
         if kept is not None and places is None:
             write_places(samples.hard, kept)
     yield from samples.batches(max(done, half) + 1, total, seed)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -24,6 +24,8 @@ from ..io.files import read_text
 from ..io.publish import replacing, write_text
 from ..model import Detection
 from .cfg import Cfg
+from .images import Images, kept
+from .project import SLICES
 from .weights import Weights, read_weights, write_weights
 
 __all__ = ["Detect", "Judge", "Judgement", "Look", "Watch"]
@@ -58,7 +60,7 @@ class Look(NamedTuple):
 
 
 Judge: TypeAlias = Callable[[list[Detection]], Judgement]
-Detect: TypeAlias = Callable[[Sequence[str]], list[Detection]]
+Detect: TypeAlias = Callable[[Images], list[Detection]]
 
 
 class Watch:
@@ -66,8 +68,8 @@ class Watch:
 
     Parameters
     ----------
-    images : sequence of str
-        What the network is shown, relative to the project.
+    images : Images
+        What the network is shown; made once and kept in memory.
     judge : callable
         Given the boxes found on them.
     points : int
@@ -91,7 +93,7 @@ class Watch:
 
     def __init__(
         self,
-        images: Sequence[str],
+        images: Images,
         judge: Judge,
         *,
         points: int = 10,
@@ -101,7 +103,7 @@ class Watch:
         most: int | None = 200,
         identity: str = "",
     ) -> None:
-        self.images = list(images)
+        self.images = kept(images)
         self.threshold, self.nms, self.most = threshold, nms, most
         self.looks: list[Look] = []
         self._judge = judge
@@ -117,7 +119,9 @@ class Watch:
     @property
     def identity(self) -> str:
         """Of all that decides what will be seen."""
-        return f"watched {self._count} {self.images} {self.threshold} {self.nms} {self.most} {self._given}"
+        # as if they were files, which they were once: trainings that began then go on
+        files = [f"{SLICES}/{name}.png" for name in self.images.names]
+        return f"watched {self._count} {files} {self.threshold} {self.nms} {self.most} {self._given}"
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from ..methods.base import MOST
 from ..schema import VOXEL, WORLD
 from ..slices import slice_stem
 from ..stage1.candidates import candidate_table, place_boxes
-from ..stage1.composite import composite, needs
+from ..stage1.composite import needs, network_images
 from ..stage1.detections import detection_table
 from ..stage2.patches import beside, cut
 from ..stage2.weighing import pooled
@@ -106,11 +106,7 @@ def _stage1(
     """Candidates on the cut planes."""
     assert networks.boxes is not None
     frame = make_frame((mask.shape[0], mask.shape[1]), look.size, look.mode)
-    channels = {
-        name: (phase_channel if name == "phase" else swi_channel)(volume, mask, look.scale)
-        for name, volume in planes.items()
-    }
-    images = composite(look.input, frame, mask=mask, background=look.background, **channels)
+    images = network_images(look.input, frame, planes, mask, scale=look.scale, background=look.background)
     names = [slice_stem(_NAME, k) for k in range(len(images))]
     found = networks.boxes(images, names, least)
     boxes = detection_table(found, {_NAME: "test"})

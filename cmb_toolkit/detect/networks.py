@@ -89,7 +89,8 @@ def _cfg(bundle: Bundle, images: OnImages) -> Cfg:
 
 
 def _detector(bundle: Bundle, images: OnImages) -> Callable[[NDArray[np.uint8], list[str], float], list[Detection]]:
-    from ..darknet.embedded_detection import at_once, find_boxes_on
+    from ..darknet.embedded_detection import at_once, find_boxes
+    from ..darknet.images import in_memory
     from ..darknet.looking import looking
     from ..darknet.weights import read_weights
     from ..stage1.detections import MOST_BOXES
@@ -98,6 +99,7 @@ def _detector(bundle: Bundle, images: OnImages) -> Callable[[NDArray[np.uint8], 
     run = looking().detector(cfg, read_weights(bundle.weights, cfg), batch)
 
     def boxes(slices: NDArray[np.uint8], names: list[str], least: float) -> list[Detection]:
-        return find_boxes_on(run, cfg, slices, names, threshold=least, nms=images.nms, most=MOST_BOXES, batch=batch)
+        looked_at = in_memory(names, slices)
+        return find_boxes(run, cfg, looked_at, threshold=least, nms=images.nms, most=MOST_BOXES, batch=batch)
 
     return boxes

@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ __all__ = [
     "sidecar",
     "storage_error",
     "unchanged",
+    "working",
     "write_text",
 ]
 
@@ -162,6 +163,16 @@ class Record:
             for name, source in zip(names, self.sources, strict=True)
         ]
 
+    def identity(self, sources: Iterable[Mapping[str, Any]]) -> str:
+        """What :func:`identity` says of an output that was made so.
+
+        Parameters
+        ----------
+        sources : iterable of mapping
+            Their fingerprints, in order.
+        """
+        return _identity(self.revision, self.parameters, sources)
+
     def as_json(self, seconds: float, noted: Mapping[str, Any]) -> dict[str, Any]:
         """The sidecar's content."""
         called = "role" if isinstance(self.sources, Mapping) else "file"
@@ -244,8 +255,12 @@ def identity(target: Path, missing: str) -> str:
     record = read_record(target)
     if record is None or not target.exists():
         raise MissingError(missing)
+    return _identity(_revision(record), record["parameters"], record["sources"])
+
+
+def _identity(revision: Any, parameters: Mapping[str, Any], sources: Iterable[Mapping[str, Any]]) -> str:
     # versions stood here before revisions did, and 0.1.0 in all of them: what was trained then stays known
-    made_from = [f"0.{_revision(record)}.0", record["parameters"], [source["sha256"] for source in record["sources"]]]
+    made_from = [f"0.{revision}.0", dict(parameters), [source["sha256"] for source in sources]]
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
@@ -264,13 +279,20 @@ def _is_record(content: Any) -> bool:
     roles = parameters.get("roles", {})
     named = roles if isinstance(roles, dict) else {"": roles}
     return (
-        all(isinstance(each, dict) and _has(each, _SOURCE, needed=True) for each in content["sources"])
+        _are_sources(content["sources"])
+        and _are_sources(content.get("volumes", []))
         and _has(parameters, _PARAMETERS)
         and all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in named.values())
         and isinstance(content.get("files", 0), int)
         and isinstance(_revision(content), int)
         and isinstance(threshold, dict)
         and _has(threshold, {"value": float | int}, needed=True)
+    )
+
+
+def _are_sources(content: Any) -> bool:
+    return isinstance(content, list) and all(
+        isinstance(each, dict) and _has(each, _SOURCE, needed=True) for each in content
     )
 
 
@@ -370,6 +392,29 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
+    except OSError as error:
+        if (code := _storage_code(error, path.parent)) is not None:
+            raise storage_error(path, code) from error
+        raise
+    finally:
+        _remove(temporary)
+
+
+@contextmanager
+def working(path: Path) -> Iterator[Path]:
+    """Give a folder beside `path` to work in, which is gone afterwards; those of killed processes go first.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or not writable.
+    """
+    temporary = _temporary(path)
+    _make_folder(path.parent)
+    try:
+        _sweep(path)
+        temporary.mkdir()
+        yield temporary
     except OSError as error:
         if (code := _storage_code(error, path.parent)) is not None:
             raise storage_error(path, code) from error

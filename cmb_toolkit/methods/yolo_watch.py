@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..darknet.cfg import Cfg
-from ..darknet.project import SLICES_LIST, read_list
 from ..darknet.watching import Judgement, Watch
 from ..errors import CmbError, DarknetError
 from ..evaluation.evidence import LEAST_MICROBLEEDS
 from ..evaluation.learning import BUDGETS, by_heart, found_by_chance, look_figures, told_from_chance
 from ..model import Detection
 from ..schema import YOLO_WATCH
-from ..slices import split_stem
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
 from ..study.cell import read_setup
 from ..study.cohort import read_microbleeds, read_participants
 from ..study.evidence import validated
 from ..study.geometry import Geometry, read_geometry
+from ..study.images import images_of_subjects, volumes_of
 from ..study.layout import Cell, Study
 from ..study.made_from import marks_digests
 
@@ -162,24 +159,24 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
         marks = read_microbleeds(study)
         people = read_participants(study)
         setup = read_setup(cell)
-        images: dict[str, list[str]] = defaultdict(list)
-        for image in read_list(cell.project / SLICES_LIST):
-            images[split_stem(Path(image).stem)[0]].append(image)
-        scans = {role: _scans(setup.roles[role], images, marks, people) for role in ("validation", "train")}
+        every = {
+            subject: read_geometry(study, subject, size=setup.size, mode=setup.mode)
+            for role in ("validation", "train")
+            for subject in setup.roles[role]
+        }
+        scans = {role: _scans(setup.roles[role], every, marks, people) for role in ("validation", "train")}
         images_learned = cfg.net.max_batches * cfg.net.batch * cfg.training_flops / cfg.flops
         most = min(_MOST_SLICES, int(_SHARE / 2 * _PASSES * images_learned / points))
         sample = _sample(scans["validation"], scans["train"], most)
-        geometry = {
-            subject: read_geometry(study, subject, size=setup.size, mode=setup.mode)
-            for names in sample.values()
-            for subject in names
-        }
+        geometry = {subject: every[subject] for names in sample.values() for subject in names}
+        for subject in geometry:
+            volumes_of(study, subject, setup.input)
     except CmbError as error:
         return Watching(
             None, [f"the training is not looked at, and its last weights are kept: {str(error).rstrip('.')}"]
         )
     mine = marks[marks["participant_id"].isin(list(geometry))].reset_index(drop=True)
-    judge = _Judge(sample, geometry, mine, {subject: len(images[subject]) for subject in geometry})
+    judge = _Judge(sample, geometry, mine)
     warnings: list[str] = []
     if select == "best":
         if (mine["participant_id"].isin(sample["validation"])).any():
@@ -188,7 +185,7 @@ def watching(study: Study, cell: Cell, cfg: Cfg, *, points: int, select: Literal
             select = "last"
             warnings = ["no validation subject has a microbleed to choose an iteration by: the last weights are kept"]
     watch = Watch(
-        [image for subject in geometry for image in images[subject]],
+        images_of_subjects(study, setup, geometry),
         judge,
         points=points,
         select=select,
@@ -209,15 +206,14 @@ class _Scan(NamedTuple):
 
 
 def _scans(
-    subjects: Sequence[str], images: Mapping[str, list[str]], marks: pd.DataFrame, people: pd.DataFrame
+    subjects: Sequence[str], geometry: Mapping[str, Geometry], marks: pd.DataFrame, people: pd.DataFrame
 ) -> list[_Scan]:
     """Those with microbleeds first, then by name."""
     resolution_of = dict(zip(people["participant_id"], people["resolution"], strict=True))
     counts = marks["participant_id"].value_counts()
     scans = [
-        _Scan(name, len(images[name]), int(counts.get(name, 0)), str(resolution_of.get(name)))
+        _Scan(name, geometry[name].shape[2], int(counts.get(name, 0)), str(resolution_of.get(name)))
         for name in subjects
-        if images[name]
     ]
     return sorted(scans, key=lambda scan: (not scan.microbleeds, scan.subject))
 
@@ -254,7 +250,6 @@ class _Judge:
     sample: Mapping[str, Sequence[str]]
     geometry: Mapping[str, Geometry]
     marks: pd.DataFrame
-    slices: Mapping[str, int]
 
     def __call__(self, detections: list[Detection]) -> Judgement:
         role_of = {subject: role for role, names in self.sample.items() for subject in names}
@@ -283,7 +278,7 @@ class _Judge:
         return {
             "role": role,
             "subjects": len(names),
-            "slices": sum(self.slices[subject] for subject in names),
+            "slices": sum(self.geometry[subject].shape[2] for subject in names),
             "microbleeds": len(truth),
             **{name: None if math.isnan(value) else value for name, value in figures.items()},
         }

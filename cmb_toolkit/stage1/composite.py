@@ -7,15 +7,17 @@ which is what Darknet makes of a grey image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..imaging import frame as framing
-from ..imaging.normalise import complement
+from ..imaging.normalise import complement, phase_channel, swi_channel
 from ..model import INPUTS, Frame
 
-__all__ = ["average_slices", "composite", "needs"]
+__all__ = ["average_slices", "composite", "needs", "network_images"]
 
 Volume = NDArray[np.float32]
 
@@ -114,3 +116,37 @@ def composite(
     if len(needs(input_name)) == 1:
         result[..., 1:] = result[..., :1]
     return result
+
+
+def network_images(
+    input_name: str,
+    frame: Frame,
+    volumes: Mapping[str, Volume],
+    mask: NDArray[np.bool_],
+    *,
+    scale: str,
+    background: str,
+) -> NDArray[np.uint8]:
+    """Network images of clean volumes: grey values to 0..1, then :func:`composite`.
+
+    Parameters
+    ----------
+    input_name, frame, background
+        As :func:`composite` takes them.
+    volumes : mapping of (i, j, k) float32 arrays
+        Those that :func:`needs` names.
+    mask : (i, j, k) bool array
+        The brain.
+    scale : str
+        One of :data:`cmb_toolkit.imaging.normalise.SCALES`.
+
+    Returns
+    -------
+    (k, row, column, 3) uint8 array
+        RGB.
+    """
+    channels = {
+        name: (phase_channel if name == "phase" else swi_channel)(volumes[name], mask, scale)
+        for name in needs(input_name)
+    }
+    return composite(input_name, frame, mask=mask, background=background, **channels)

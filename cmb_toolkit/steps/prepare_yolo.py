@@ -1,7 +1,10 @@
 """``prepare-yolo``: from preprocessed volumes to the Darknet project of one fold.
 
-Slices are written once per subject and input, under ``slices/<input>/<subject>/``, and the turned and mirrored copies
-to train on under ``slices/<input>/<subject>_augmented/``; the projects of all folds hold hard links to them.
+Slices of subjects to train on are written once per subject and input, under ``slices/<input>/<subject>/``, and their
+turned and mirrored copies under ``slices/<input>/<subject>_augmented/``; the projects of all folds hold hard links to
+them. Of all other subjects nothing is written: what is only looked at is made of the volumes when it is
+(:mod:`cmb_toolkit.study.images`). But they decide the project as much, so that it is known by its volumes of which
+scans a detector, its thresholds and all that follows is.
 """
 
 from __future__ import annotations
@@ -23,23 +26,22 @@ from numpy.typing import NDArray
 from ..darknet.anchors import anchors_from, mean_iou, set_anchors, sizes_in_cells
 from ..darknet.cfg import parse_cfg
 from ..darknet.contents import edited, fingerprints, fingerprints_of_project
+from ..darknet.images import encoded
 from ..darknet.labels import labels_from_text, labels_to_text
 from ..darknet.network_file import CFGS, network_path, network_text
 from ..darknet.project import check_project, check_stem, write_project
 from ..darknet.recipe import Decided, Preparing
 from ..errors import DataError, MissingError, Problems
-from ..imaging.normalise import phase_channel, swi_channel
-from ..io.nifti import check_same_grid, read_mask, read_volume
-from ..io.publish import Record, identity, publish, read_record
+from ..io.publish import Record, fingerprint, identity, publish, read_record, unchanged
 from ..model import ROLES, Fold, Frame, OnProgress
 from ..parallel import for_each
 from ..slices import slice_stem
 from ..stage1.augment import VARIANTS, augment_boxes, augment_image
-from ..stage1.composite import composite, needs
 from ..stage1.label_boxes import choose_negatives, clip_boxes, label_slices
 from ..study.cell import Setup, write_setup
 from ..study.cohort import choose_resolutions, read_participants, roles_in
 from ..study.geometry import read_geometry
+from ..study.images import images_of, volumes_of
 from ..study.joined import joined
 from ..study.layout import Study
 from ..study.made_from import edited_in_project, marks_digests
@@ -99,12 +101,12 @@ def prepare_yolo(
     problems = Problems()
     everybody = [subject for role in ROLES for subject in getattr(roles, role)]
     truth = truth_table(opened, everybody, size=recipe.size, mode=recipe.mode, problems=problems)
+    cell = opened.cell("+".join(chosen), recipe.input, recipe.fold, recipe.repeat)
     work = _subjects(opened, roles, truth, decided, problems)
-    done = _slices(opened, work, decided, problems, jobs, on_progress)
+    done = _slices(opened, work, decided, _known(cell.project), problems, jobs, on_progress)
     fitted: dict[str, Any] = {}
     if recipe.anchors == "labels":
         network, fitted = _fit_anchors(network, [subject for subject in work if subject.train], decided)
-    cell = opened.cell("+".join(chosen), recipe.input, recipe.fold, recipe.repeat)
     who = {role: tuple(sorted(getattr(roles, role))) for role in ROLES}
     setup = _setup(recipe, tuple(chosen), who)
     record = _whole_record(decided, setup, done)
@@ -113,28 +115,24 @@ def prepare_yolo(
             raise DataError(_changed(cell.project, changed))
         write_setup(cell, setup)
         return cell.folder
-    train = [stem for subject in who["train"] for stem in done[subject].training]
+    train = {stem: path for subject in who["train"] for stem, path in done[subject].training.items()}
     if roles.train and not train:
         raise DataError(
             f"{opened.microbleeds}: none of the {len(roles.train)} training subjects of fold {recipe.fold} has a "
             "microbleed, so there is nothing to train on. Check the marks (`cmbtk check`) or make folds again "
             "(`cmbtk split`)."
         )
-    valid = [stem for subject in who["validation"] for stem in done[subject].plain]
-    slices = [stem for subject in sorted(done) for stem in done[subject].plain]
+    slices = {subject.id: subject.slices for subject in work}
     with publish(cell.project, record) as folder:
-        write_project(
-            folder,
-            cfg=network,
-            images={stem: path for subject in sorted(done) for stem, path in done[subject].images().items()},
-            train=train,
-            valid=valid,
-            slices=slices,
-        )
+        write_project(folder, cfg=network, images=train)
         check_project(folder, training=bool(train))
         folder.note(
             **fitted,
-            images={"train": len(train), "valid": len(valid), "slices": len(slices)},
+            images={
+                "train": len(train),
+                "valid": sum(slices[subject] for subject in who["validation"]),
+                "slices": sum(slices.values()),
+            },
             training_slices={
                 "with microbleeds": sum(len(done[s].positives) for s in roles.train),
                 "without": sum(len(done[s].negatives) for s in roles.train),
@@ -144,6 +142,7 @@ def prepare_yolo(
             simulated=sorted(set(joined(participants)) & set(roles.train)),
             frames=sorted({f"{w.frame.shape[0]} x {w.frame.shape[1]} voxels: {w.frame.mode}" for w in work}),
             contents=fingerprints_of_project(folder),
+            volumes=[{"subject": s, **volume} for s in sorted(done) for volume in done[s].volumes],
         )
     write_setup(cell, setup)
     return cell.folder
@@ -205,11 +204,14 @@ def _subjects(study: Study, roles: Fold, truth: pd.DataFrame, recipe: Decided, p
     everybody = {subject for role in ROLES for subject in getattr(roles, role)}
     for subject in sorted(everybody - set(problems.subjects)):
         with problems.of(subject):
-            _check_volumes(study, subject, recipe.input)
+            check_stem(slice_stem(subject, 0))
+            volumes_of(study, subject, recipe.input)
+            geometry = read_geometry(study, subject, size=recipe.size, mode=recipe.mode)
             known.append(
                 _Subject(
                     subject,
-                    frame=read_geometry(study, subject, size=recipe.size, mode=recipe.mode).frame,
+                    frame=geometry.frame,
+                    slices=geometry.shape[2],
                     marks=_rows(truth, subject, ["i", "j", "k"]),
                     boxes=_rows(truth, subject, ["left", "top", "right", "bottom"]),
                     train=subject in roles.train,
@@ -218,11 +220,22 @@ def _subjects(study: Study, roles: Fold, truth: pd.DataFrame, recipe: Decided, p
     return known
 
 
+def _known(project: Path) -> dict[str, Mapping[str, Any]]:
+    """Fingerprints of the volumes that a project was made from, by their names."""
+    return {str(entry.get("file")): entry for entry in (read_record(project) or {}).get("volumes", [])}
+
+
 def _slices(
-    study: Study, work: list[_Subject], recipe: Decided, problems: Problems, jobs: int, on_progress: OnProgress
+    study: Study,
+    work: list[_Subject],
+    recipe: Decided,
+    known: Mapping[str, Mapping[str, Any]],
+    problems: Problems,
+    jobs: int,
+    on_progress: OnProgress,
 ) -> dict[str, _Slices]:
-    """The slices of each subject, written where they are not there."""
-    one = partial(_prepare_subject, study, recipe=recipe)
+    """The slices of each subject, written where they are to be trained on and not there."""
+    one = partial(_prepare_subject, study, recipe=recipe, known=known)
     if not any(_has_work(study, subject, recipe) for subject in work):
         jobs = 1  # starting workers would take longer than looking
     made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
@@ -256,19 +269,6 @@ def _fit_anchors(network: str, train: Sequence[_Subject], recipe: Decided) -> tu
     return set_anchors(network, found), {"anchors": report}
 
 
-def _volumes(study: Study, subject: str, input_name: str) -> dict[str, Path]:
-    """Preprocessed volumes that an input is made of, and the mask."""
-    paths = {"swi": study.swi, "phase": study.phase, "magnitude": study.magnitude}
-    return {name: paths[name](subject) for name in needs(input_name)} | {"mask": study.mask(subject)}
-
-
-def _check_volumes(study: Study, subject: str, input_name: str) -> None:
-    check_stem(slice_stem(subject, 0))
-    for path in _volumes(study, subject, input_name).values():
-        if not path.is_file():
-            raise MissingError(f"{path}: not found. Run `cmbtk preprocess` on this study first.")
-
-
 def _rows(truth: pd.DataFrame, subject: str, columns: list[str]) -> NDArray[np.float64]:
     return truth.loc[truth["participant_id"] == subject, columns].to_numpy(float)
 
@@ -282,28 +282,25 @@ class _Subject:
 
     id: str
     frame: Frame
+    slices: int
     marks: NDArray[np.float64]
     boxes: NDArray[np.float64]
     train: bool
 
+    def is_learned_from(self, recipe: Decided) -> bool:
+        return self.train and (len(self.marks) > 0 or recipe.negatives == "all")
+
 
 @dataclass(frozen=True)
 class _Slices:
-    """A subject's images on disk: stems of all plain slices and of those to train on."""
+    """A subject's images to train on, by stem, with and without microbleeds; what decides them, and its volumes."""
 
     subject: str
-    folder: Path
-    turned: Path
-    plain: list[str]
-    training: list[str]
+    training: Mapping[str, Path]
     positives: list[int]
     negatives: list[int]
     digest: str
-
-    def images(self) -> dict[str, Path]:
-        plain = set(self.plain)
-        every = [*self.plain, *(stem for stem in self.training if stem not in plain)]
-        return {stem: (self.folder if stem in plain else self.turned) / f"{stem}.png" for stem in every}
+    volumes: list[dict[str, Any]]
 
 
 def _folders(study: Study, subject: _Subject, recipe: Decided) -> tuple[Path, Path]:
@@ -323,65 +320,73 @@ def _record(study: Study, subject: _Subject, recipe: Decided) -> Record:
         "label_reach": recipe.label_reach,
         "marks": sorted(map(list, subject.marks.astype(int).tolist())),
     }
-    volumes = _volumes(study, subject.id, recipe.input)
+    volumes = volumes_of(study, subject.id, recipe.input)
     return Record(_STEP, parameters, tuple(volumes.values()), revision=REVISION)
 
 
 def _has_work(study: Study, subject: _Subject, recipe: Decided) -> bool:
     """Whether a subject has slices to write, as far as can be told without looking at them."""
+    if not subject.is_learned_from(recipe):
+        return False
     folder, turned = _folders(study, subject, recipe)
-    copies_missing = subject.train and recipe.augment and len(subject.marks) > 0 and not turned.exists()
+    copies_missing = recipe.augment and len(subject.marks) > 0 and not turned.exists()
     return copies_missing or not _record(study, subject, recipe).is_current(folder)
 
 
-def _prepare_subject(study: Study, subject: _Subject, *, recipe: Decided) -> _Slices:
+def _prepare_subject(
+    study: Study, subject: _Subject, *, recipe: Decided, known: Mapping[str, Mapping[str, Any]]
+) -> _Slices:
     folder, turned = _folders(study, subject, recipe)
     record = _record(study, subject, recipe)
+    if not subject.is_learned_from(recipe):
+        volumes = _fingerprints(record, known, folder)
+        return _Slices(subject.id, {}, [], [], _digest([record.identity(volumes)]), volumes)
     if not record.is_current(folder):
-        images, brain = _images(study, subject, recipe)
+        images, mask = images_of(
+            study, subject.id, subject.frame,
+            input_name=recipe.input, scale=recipe.scale, background=recipe.background,
+        )  # fmt: skip
+        brain = [int(n) for n in mask.sum(axis=(0, 1))]
         with publish(folder, record) as out:
             _write_plain(out, subject, images, recipe.label_reach)
             out.note(brain_voxels=brain, contents=fingerprints(out, _plain_stems(subject.id, brain)))
-    brain = _note(folder)["brain_voxels"]
-    plain = _plain_stems(subject.id, brain)
-    _check_unedited(folder, plain)
+    noted = _note(folder)
+    brain = noted["brain_voxels"]
+    _check_unedited(folder, _plain_stems(subject.id, brain))
     marked = {int(mark[2]) for mark in subject.marks}
     positives = sorted({k for mark in marked for k in label_slices(mark, len(brain), recipe.label_reach)})
-    negatives: list[int] = []
-    training: list[str] = []
+    rng = np.random.default_rng([recipe.seed, zlib.crc32(subject.id.encode())])
+    count = len(brain) if recipe.negatives == "all" else round(recipe.negatives * len(positives))
+    negatives = choose_negatives(positives, brain, count, rng).tolist()
+    chosen = sorted([*positives, *negatives])
     digest = [identity(folder, str(folder))]
-    if subject.train and (positives or recipe.negatives == "all"):
-        rng = np.random.default_rng([recipe.seed, zlib.crc32(subject.id.encode())])
-        count = len(brain) if recipe.negatives == "all" else round(recipe.negatives * len(positives))
-        negatives = choose_negatives(positives, brain, count, rng).tolist()
-        chosen = sorted([*positives, *negatives])
-        if recipe.augment:
-            record = replace(record, parameters={**record.parameters, "slices": chosen})
-            copies = [slice_stem(subject.id, k, variant) for k in chosen for variant in _TURNED]
-            if not record.is_current(turned):
-                with publish(turned, record) as out:
-                    _write_turned(out, folder, subject, chosen)
-                    out.note(contents=fingerprints(out, copies))
-            _check_unedited(turned, copies)
-            digest.append(identity(turned, str(turned)))
-        variants = ("", *_TURNED) if recipe.augment else ("",)
-        training = [slice_stem(subject.id, k, variant) for k in chosen for variant in variants]
-    return _Slices(subject.id, folder, turned, plain, training, positives, negatives, _digest(digest))
+    if recipe.augment:
+        record = replace(record, parameters={**record.parameters, "slices": chosen})
+        copies = [slice_stem(subject.id, k, variant) for k in chosen for variant in _TURNED]
+        if not record.is_current(turned):
+            with publish(turned, record) as out:
+                _write_turned(out, folder, subject, chosen)
+                out.note(contents=fingerprints(out, copies))
+        _check_unedited(turned, copies)
+        digest.append(identity(turned, str(turned)))
+    training = {
+        (stem := slice_stem(subject.id, k, variant)): (turned if variant else folder) / f"{stem}.png"
+        for k in chosen
+        for variant in ("", *(_TURNED if recipe.augment else ()))
+    }
+    return _Slices(subject.id, training, positives, negatives, _digest(digest), noted["sources"])
 
 
-def _images(study: Study, subject: _Subject, recipe: Decided) -> tuple[NDArray[np.uint8], list[int]]:
-    """Network images (k, row, column, RGB) of a subject and the brain voxels on each slice."""
-    paths = _volumes(study, subject.id, recipe.input)
-    swi = read_volume(paths["swi"])
-    mask = read_mask(paths.pop("mask"), swi)
-    volumes = {}
-    for name, path in paths.items():
-        volume = swi if name == "swi" else read_volume(path)
-        check_same_grid(swi, volume)
-        channel = phase_channel if name == "phase" else swi_channel
-        volumes[name] = channel(volume.data, mask, recipe.scale)
-    images = composite(recipe.input, subject.frame, mask=mask, background=recipe.background, **volumes)
-    return images, [int(n) for n in mask.sum(axis=(0, 1))]
+def _fingerprints(record: Record, known: Mapping[str, Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Of a subject's volumes, which are not read again where they were, for a project or for images of its own."""
+    known = {**known, **{entry["file"]: entry for entry in (read_record(folder) or {}).get("sources", [])}}
+    found = []
+    for path in record.sources:
+        assert isinstance(path, Path)
+        noted = known.get(path.name)
+        facts = noted if noted is not None and unchanged(path, noted) else fingerprint(path)
+        found.append({"file": path.name, **{key: facts[key] for key in ("bytes", "modified_ns", "sha256")}})
+    return found
 
 
 def _write_plain(folder: Path, subject: _Subject, images: NDArray[np.uint8], reach: int) -> None:
@@ -415,9 +420,7 @@ def _write_turned(folder: Path, plain: Path, subject: _Subject, slices: Sequence
 
 def _write_image(path: Path, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> None:
     """A PNG and its label; encoded in memory, as OpenCV does not say why it could not write a file."""
-    # without parameters: giving OpenCV a compression level resets its filter and makes it 2.5 times slower
-    coded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    path.with_name(f"{path.name}.png").write_bytes(coded.tobytes())
+    path.with_name(f"{path.name}.png").write_bytes(encoded(image))
     text = labels_to_text(clip_boxes(boxes, image.shape[0]), image.shape[0])
     path.with_name(f"{path.name}.txt").write_text(text, "utf-8", newline="\n")
 

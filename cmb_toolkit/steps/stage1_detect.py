@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..darknet.engine import engine_to_detect
-from ..darknet.project import CFG, SLICES_LIST, check_project, read_list
+from ..darknet.project import CFG, check_project
 from ..darknet.recipe import Detecting
 from ..errors import DataError, MissingError, UsageError
 from ..evaluation.rules.centre import Centre
@@ -22,13 +22,13 @@ from ..io.warned import Warned
 from ..machine import stopwatch
 from ..model import OnProgress
 from ..schema import DETECTIONS
-from ..slices import split_stem
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.detections import FLOOR, MOST_BOXES, detection_table
-from ..study.cell import Setup, read_setup
+from ..study.cell import read_setup
 from ..study.cohort import read_microbleeds
 from ..study.evidence import hit_distance, validated
-from ..study.geometry import read_geometry
+from ..study.geometry import Geometry, read_geometry
+from ..study.images import images_of_subjects, volumes_of
 from ..study.layout import Study
 from ..study.made_from import changed_since_training, project_digest
 from ..study.purposes import check_detector
@@ -96,10 +96,11 @@ def stage1_detect(
         automatic = {"most_false": recipe.most_false, "distance_mm": recipe.distance_mm}
     asked = {"nms": recipe.nms, "roles": list(recipe.roles), "merge": recipe.merge, "most": MOST_BOXES}
     by_default = {"by_default": True} if recipe.threshold is None else {}
+    volumes = [path for subject in sorted(role_of) for path in volumes_of(study, subject, setup.input).values()]
     record = Record(
         "stage1-detect",
         {"threshold": threshold, **automatic, **asked, "project": project, **by_default},
-        (trained, files.project / CFG, *([study.microbleeds] if automatic else [])),
+        (trained, files.project / CFG, *([study.microbleeds] if automatic else []), *volumes),
         chosen.describe(),
         REVISION,
     )
@@ -107,14 +108,16 @@ def stage1_detect(
         warned.again(files.candidates)
         return files.candidates
     check_project(files.project, training=False)
-    images = [image for image in read_list(files.project / SLICES_LIST) if split_stem(Path(image).stem)[0] in role_of]
-    in_volume = _placing(study, setup, role_of, by_lesion=recipe.merge == "auto")
+    geometry = {subject: read_geometry(study, subject, size=setup.size, mode=setup.mode) for subject in sorted(role_of)}
+    in_volume = _placing(geometry, by_lesion=recipe.merge == "auto")
+    images = images_of_subjects(study, setup, geometry)
     if chosen.note:
         on_note(chosen.note)
     timed = stopwatch()
     found = chosen.detect(
-        files.project, trained, images, threshold=floor, nms=recipe.nms, most=MOST_BOXES, on_progress=on_progress
-    )
+        files.project, trained, images, threshold=floor, nms=recipe.nms, most=MOST_BOXES, scratch=files.detecting,
+        on_progress=on_progress,
+    )  # fmt: skip
     work = timed(len(role_of))
     boxes = detection_table(found, role_of)
     value, origin = floor, "by default, as no validation subject was looked at" if by_default else "given"
@@ -129,7 +132,7 @@ def stage1_detect(
         "work": work,
         "threshold": {"value": value, "chosen": origin, **automatic},
         "warnings": warned.lines,
-        "slices": len(images),
+        "slices": len(images.names),
         "boxes": len(boxes),
         "candidates": {role: int((table["role"] == role).sum()) for role in recipe.roles},
         "subjects": {role: len(setup.roles[role]) for role in recipe.roles},
@@ -141,9 +144,8 @@ def stage1_detect(
     return files.candidates
 
 
-def _placing(study: Study, setup: Setup, subjects: Iterable[str], *, by_lesion: bool) -> partial[pd.DataFrame]:
+def _placing(geometry: Mapping[str, Geometry], *, by_lesion: bool) -> partial[pd.DataFrame]:
     """What puts boxes back into the volumes."""
-    geometry = {subject: read_geometry(study, subject, size=setup.size, mode=setup.mode) for subject in subjects}
     return partial(
         place_boxes,
         frames={subject: one.frame for subject, one in geometry.items()},

@@ -5,7 +5,7 @@
     study/
       study.toml participants.tsv microbleeds.tsv folds.tsv dataset_description.json
       sub-001/              preprocessed volumes and mask (BIDS-derivative names)
-      slices/<input>/       network images and labels, shared by all folds
+      slices/<input>/       network images and labels to train on, shared by all folds
       cells/<cell>/         one (resolution, input, fold): detector, classifier, their tables
       tables/ figures/ report/ logs/
       scratch/<cell>/       checkpoints; may be deleted at any time
@@ -90,6 +90,11 @@ class Cell:
     def live_loss(self) -> Path:
         """Plot of an unfinished training, drawn anew at each checkpoint."""
         return self.training / "loss.png"
+
+    @property
+    def detecting(self) -> Path:
+        """Where a Darknet is given images to look at."""
+        return self.scratch / "detecting"
 
     @property
     def detections(self) -> Path:

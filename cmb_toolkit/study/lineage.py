@@ -125,7 +125,7 @@ def _foreign_weights(study: Study, cell: Cell) -> tuple[list[Use], list[str]]:
     while left:
         user, result = left.pop()
         for source in _record(result).get("sources", []):
-            if source["file"].endswith((".cfg", ".tsv")):
+            if source["file"].endswith((".cfg", ".tsv", ".nii.gz")):
                 continue
             owner = _owner(study, user, source)
             if owner is None:

@@ -101,9 +101,8 @@ def other_marks(study: Study, cell: Cell) -> list[str]:
     changed = [subject for subject in learned if noted.get(subject) != now.get(subject)]
     if not changed:
         return []
-    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
     return [
-        f"{study.microbleeds.name} has other marks of {', '.join(changed[:5])}{more} than the labels of {cell.name} "
+        f"{study.microbleeds.name} has other marks of {_some(changed)} than the labels of {cell.name} "
         "were made from: run `cmbtk prepare-yolo` again to learn from them"
     ]
 
@@ -131,7 +130,29 @@ def changed_in_cell(study: Study, cell: Cell) -> list[str]:
         marks = study.microbleeds
         if known.get("file") == marks.name and marks.is_file() and not unchanged(marks, known):
             lines.append(f"{marks.name} changed since the patches were cut: run `cmbtk stage2-crop` again")
-    return lines + other_marks(study, cell)
+    return lines + _other_volumes(study, cell) + other_marks(study, cell)
+
+
+def _other_volumes(study: Study, cell: Cell) -> list[str]:
+    """Whose volumes are others by now than those that a cell's project was made from; older versions noted none."""
+    changed = set()
+    for known in (read_record(cell.project) or {}).get("volumes", []):
+        subject = known.get("subject", "")
+        volumes = (study.swi(subject), study.phase(subject), study.magnitude(subject), study.mask(subject))
+        path = next((path for path in volumes if path.name == known.get("file")), None)
+        if path is None or not path.is_file() or not unchanged(path, known):
+            changed.add(subject)
+    if not changed:
+        return []
+    return [
+        f"the preprocessed volumes of {_some(sorted(changed))} changed since `cmbtk prepare-yolo`: run it again, and "
+        f"what follows, so that all of {cell.name} is of the same scans"
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def changed_since_training(study: Study, cell: Cell, weights: Path) -> list[str]:

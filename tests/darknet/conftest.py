@@ -15,9 +15,10 @@ import pytest
 from tiny_network import LAYERS
 
 from cmb_toolkit.darknet.binary import BinaryEngine
-from cmb_toolkit.darknet.cfg import Cfg
+from cmb_toolkit.darknet.cfg import Cfg, read_cfg
 from cmb_toolkit.darknet.find import probe
-from cmb_toolkit.darknet.project import write_project
+from cmb_toolkit.darknet.images import Images, in_files
+from cmb_toolkit.darknet.project import CFG, TRAIN_LIST, read_list, write_project
 from cmb_toolkit.darknet.weights import ConvWeights, Weights, initial_weights
 
 # Small networks gain nothing from threads, and those of several test processes would only wait for each other.
@@ -85,10 +86,20 @@ def toy_project(tmp_path: Path):
             cv2.imwrite(str(source / f"{stem}.png"), coloured.astype(np.uint8))
             (source / f"{stem}.txt").write_text("".join(lines))
             images[stem] = source / f"{stem}.png"
-        stems = list(images)
         project = tmp_path / "project"
-        write_project(project, cfg=cfg, images=images, train=stems, valid=stems[:2], slices=stems)
+        write_project(project, cfg=cfg, images=images)
         return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """A function that gives the images of a project to look at, or those of some lines of its list."""
+
+    def make(project: Path, lines: list[str] | None = None) -> Images:
+        chosen = read_list(project / TRAIN_LIST) if lines is None else lines
+        return in_files([project / line for line in chosen], read_cfg(project / CFG))
 
     return make
 

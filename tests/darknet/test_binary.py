@@ -23,6 +23,7 @@ from cmb_toolkit.darknet.cfg import read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import Binary, probe
+from cmb_toolkit.darknet.images import in_files, in_memory
 from cmb_toolkit.darknet.project import read_list, set_net
 from cmb_toolkit.darknet.state import Row
 from cmb_toolkit.darknet.watching import Judgement, Watch
@@ -77,8 +78,9 @@ def ready(toy_project, tmp_path):
 
 def detect(engine, ready, *, threshold=0.01, nms=0.45, images=None, on_progress=silent):
     project, weights = ready
-    chosen = read_list(project / "slices.txt") if images is None else images
-    return engine.detect(project, weights, chosen, threshold=threshold, nms=nms, on_progress=on_progress)
+    chosen = [project / line for line in (read_list(project / "train.txt") if images is None else images)]
+    some = in_files(chosen, read_cfg(project / "yolo.cfg"))
+    return engine.detect(project, weights, some, threshold=threshold, nms=nms, on_progress=on_progress)
 
 
 ENDED = "echo 'Total Detection Time: 1 Seconds' >&2"
@@ -149,7 +151,7 @@ def test_one_process_looks_at_all_images_and_draws_next_to_nothing(toy_project, 
     engine = BinaryEngine(probe(script(tmp_path / "darknet", body, "OpenCV isn't used ")))
     reports = []
     found = detect(engine, (project, tmp_path / "yolo.weights"), on_progress=lambda *report: reports.append(report))
-    assert [d.image for d in found] == [Path(image).stem for image in read_list(project / "slices.txt")]
+    assert [d.image for d in found] == [Path(image).stem for image in read_list(project / "train.txt")]
     assert starts.read_text() == "x\n"
     assert [report for report in reports if "loading" in report[2]] == [(0, 203, "loading the network")]
     assert reports[-1][:2] == (203, 203)
@@ -194,7 +196,33 @@ def test_all_images_go_to_one_process(ready, tmp_path):
     reports = []
     assert detect(engine, ready, on_progress=lambda *report: reports.append(report[:2])) == []
     assert [len(line.split()) for line in calls.read_text().splitlines()] == [5]
-    assert reports == [(n, 5) for n in range(6)]
+    assert reports == [(0, 5), *((n, 5) for n in range(6))]
+
+
+def test_it_is_given_images_in_memory_as_files_that_are_gone_afterwards(ready, tmp_path):
+    """Equal to the last bit; and what a killed process left goes first."""
+    project, weights = ready
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    names = [f"sub-001_slice-00{k}" for k in range(3)]
+    scratch, left = tmp_path / "scratch" / "detecting", tmp_path / "scratch" / ".4194304.tmp.detecting"
+    (left / "in").mkdir(parents=True)
+    body = f"mkdir {tmp_path}/seen; cp in/sub-* {tmp_path}/seen; pwd > {tmp_path}/where; exit 1"
+    engine = BinaryEngine(probe(script(tmp_path / "darknet", body)))
+    with pytest.raises(DarknetError, match="ended early"):
+        engine.detect(
+            project, weights, in_memory(names, images), threshold=0.01, nms=0.45, scratch=scratch, on_progress=silent
+        )
+    seen = in_files([tmp_path / "seen" / f"{name}.png" for name in names], read_cfg(project / "yolo.cfg"))
+    np.testing.assert_array_equal(np.concatenate([*seen.make()]), images)
+    assert Path((tmp_path / "where").read_text().strip()).parent == scratch.parent
+    assert list(scratch.parent.iterdir()) == []
+
+
+def test_images_of_another_size_are_refused(engine, ready):
+    project, weights = ready
+    images = in_memory(["sub-001_slice-000"], np.zeros((1, 96, 96, 3), np.uint8))
+    with pytest.raises(DataError, match="sub-001_slice-000: 96 x 96 px, but the network takes 64 x 64"):
+        engine.detect(project, weights, images, threshold=0.01, nms=0.45, on_progress=silent)
 
 
 def test_built_in_limits_of_the_binary(ready):
@@ -273,13 +301,14 @@ class KilledError(Exception):
     pass
 
 
-def test_snapshots_are_looked_at_and_the_best_is_kept(fake, project, tmp_path):
+def test_snapshots_are_looked_at_and_the_best_is_kept(fake, project, pictures, tmp_path):
     """By the embedded engine, as there is no GPU; killed in a look, it is looked at where it is gone on with."""
-    out, images, ranks = tmp_path / "yolo.weights", read_list(project / "slices.txt")[:3], [3.0, 1.0, 2.0, 0.0]
+    images = pictures(project, read_list(project / "train.txt")[:3])
+    out, ranks = tmp_path / "yolo.weights", [3.0, 1.0, 2.0, 0.0]
     ranked = []
 
     def judge(found) -> Judgement:
-        ranked.append({box.image for box in found} <= {Path(image).stem for image in images})
+        ranked.append({box.image for box in found} <= {*images.names})
         if len(ranked) == 2:
             raise KilledError
         return Judgement([{"boxes": len(found)}], (ranks[len(ranked) - 1],), f"look {len(ranked)}")
@@ -307,7 +336,7 @@ def test_snapshots_are_looked_at_and_the_best_is_kept(fake, project, tmp_path):
     assert len(ranked) == len(at) + 1, "what was seen is known"
 
 
-def test_on_a_gpu_the_binary_looks_itself(project, tmp_path, monkeypatch):
+def test_on_a_gpu_the_binary_looks_itself(project, pictures, tmp_path, monkeypatch):
     asked = []
 
     def find(self, *args, **kwargs):
@@ -320,9 +349,9 @@ def test_on_a_gpu_the_binary_looks_itself(project, tmp_path, monkeypatch):
     path = tmp_path / "yolo.weights"
     cfg = read_cfg(project / "yolo.cfg")
     write_weights(initial_weights(cfg, 0), path)
-    watch = Watch(["a"], lambda found: Judgement([]), points=1)
+    watch = Watch(pictures(project), lambda found: Judgement([]), points=1)
     watch.begin(None, cfg, 0, 0)
-    BinaryEngine(binary)._look(project, cfg, state(20, lambda: path), watch)
+    BinaryEngine(binary)._look(project, cfg, state(20, lambda: path), watch, tmp_path / "scratch")
     assert asked == ["BinaryEngine"]
 
 

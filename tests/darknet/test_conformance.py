@@ -22,11 +22,12 @@ from cmb_toolkit.darknet.cfg import Cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
 from cmb_toolkit.darknet.engine import TrainingOptions
 from cmb_toolkit.darknet.find import probe
+from cmb_toolkit.darknet.images import in_files, read_image
 from cmb_toolkit.darknet.layers import Convolutional
 from cmb_toolkit.darknet.looking import Looking
 from cmb_toolkit.darknet.project import set_net, write_project
 from cmb_toolkit.darknet.region import decode
-from cmb_toolkit.darknet.samples import Samples, read_image
+from cmb_toolkit.darknet.samples import Samples
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.model import Box
 
@@ -52,7 +53,8 @@ Finder = Callable[[Path, Path, list[str], float, float], list[Found]]
 
 def by_binary(path: Path) -> Finder:
     def find(project, weights, images, threshold, nms):
-        boxes = find_boxes(probe(path), project, weights, images, threshold=threshold, nms=nms)
+        some = in_files([project / image for image in images], read_cfg(project / "yolo.cfg"))
+        boxes = find_boxes(probe(path), project, weights, some, threshold=threshold, nms=nms)
         assert list(boxes) == [Path(image).stem for image in images], "every image is accounted for"
         return [Found(stem, one.label, one.box) for stem, found in boxes.items() for one in found]
 
@@ -197,7 +199,7 @@ def project_of(folder: Path, text: str, count: int, *, grey: bool = False, seed:
         cv2.imwrite(str(path), pixels[..., 0] if grey else pixels)
         path.with_suffix(".txt").touch()
         images[path.stem] = path
-    write_project(folder / "project", cfg=text, images=images, train=[], valid=[], slices=list(images))
+    write_project(folder / "project", cfg=text, images=images)
     return folder / "project"
 
 
@@ -243,7 +245,7 @@ def test_the_same_boxes(tmp_path, toy_cfg, lively_weights, finder, name):
     path = tmp_path / "yolo.weights"
     weights = lively_weights(cfg, seed=6 if cfg.region.classes == 3 else 4)
     write_weights(fewer_boxes(cfg, weights, by=FEWER.get(name, 3.0)), path)
-    images = (project / "slices.txt").read_text().split()
+    images = (project / "train.txt").read_text().split()
     ours, theirs = by_ours(project, path, images, 0.005, 0.45), finder(project, path, images, 0.005, 0.45)
     assert compare(cfg, ours, theirs, 0.005, px=0.1, score=0.01) > 100
     scores = [found.box.confidence for found in ours]
@@ -255,19 +257,18 @@ def test_the_same_boxes(tmp_path, toy_cfg, lively_weights, finder, name):
 @needs_alexeyab
 @pytest.mark.parametrize(("threshold", "nms"), [(0.005, 0.45), (0.3, 0.45), (0.001, 0.6), (0.3, 0.6)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_the_engines_agree_to_the_last_digits(tmp_path, toy_cfg, lively_weights, threshold, nms, grey):
+def test_the_engines_agree_to_the_last_digits(tmp_path, toy_cfg, lively_weights, pictures, threshold, nms, grey):
     """Through the seam, AlexeyAB's and the embedded engine have the same batch norm: order, numbers, borders."""
     project = project_of(tmp_path, toy(toy_cfg, width=128, height=128), 7, grey=grey)
     cfg = read_cfg(project / "yolo.cfg")
     path = tmp_path / "yolo.weights"
     write_weights(fewer_boxes(cfg, lively_weights(cfg, seed=4)), path)
-    images = (project / "slices.txt").read_text().split()
     # `valid` clips at the last pixel, `test` does not
     lost = 1.0 if nms == 0.6 else 0.0
     most = 50 if not lost else None
     call = {"threshold": threshold, "nms": nms, "most": most, "on_progress": lambda done, total, what: None}
-    ours = EmbeddedEngine().detect(project, path, images, **call)
-    theirs = BinaryEngine(probe(ALEXEYAB)).detect(project, path, images, **call)
+    ours = EmbeddedEngine().detect(project, path, pictures(project), **call)
+    theirs = BinaryEngine(probe(ALEXEYAB)).detect(project, path, pictures(project), **call)
     ours = [d for d in ours if max(d.box.left, d.box.top) < 128 - lost]
     assert len(ours) > 50
     assert [d.image for d in theirs] == [d.image for d in ours]
@@ -285,7 +286,7 @@ def test_a_threshold_at_the_edge(tmp_path, toy_cfg, lively_weights, finder):
     cfg = read_cfg(project / "yolo.cfg")
     path = tmp_path / "yolo.weights"
     write_weights(fewer_boxes(cfg, lively_weights(cfg, seed=4), by=5), path)
-    images = (project / "slices.txt").read_text().split()
+    images = (project / "train.txt").read_text().split()
     strongest = max(by_ours(project, path, images, 0.005, 0.45), key=lambda found: found.box.confidence)
     for threshold, expected in ((strongest.box.confidence - 0.002, 1), (strongest.box.confidence + 0.002, 0)):
         found = [f for f in finder(project, path, images, threshold, 0.45) if f.box.confidence >= threshold]
@@ -303,7 +304,7 @@ def test_one_image_and_a_hundred(tmp_path, toy_cfg, lively_weights, finder, coun
     cfg = read_cfg(project / "yolo.cfg")
     path = tmp_path / "yolo.weights"
     write_weights(fewer_boxes(cfg, lively_weights(cfg, seed=4)), path)
-    images = (project / "slices.txt").read_text().split()
+    images = (project / "train.txt").read_text().split()
     ours, theirs = by_ours(project, path, images, 0.01, 0.45), finder(project, path, images, 0.01, 0.45)
     assert compare(cfg, ours, theirs, 0.01, px=0.1, score=0.01) > 5 * count
 
@@ -315,7 +316,7 @@ def test_weights_that_were_trained(tmp_path, toy_cfg, toy_project, finder):
     path = tmp_path / "yolo.weights"
     EmbeddedEngine().train(project, path, TrainingOptions(seed=2), lambda done, total, what: None)
     cfg = read_cfg(project / "yolo.cfg")
-    images = (project / "slices.txt").read_text().split()
+    images = (project / "train.txt").read_text().split()
     ours, theirs = by_ours(project, path, images, 0.02, 0.45), finder(project, path, images, 0.02, 0.45)
     assert compare(cfg, ours, theirs, 0.02, px=0.25, score=0.02) > 20
 
@@ -380,7 +381,7 @@ def test_the_toolkits_networks_in_darknet(tmp_path, lively_weights, finder, name
     cfg = read_cfg(project / "yolo.cfg")
     path = tmp_path / "yolo.weights"
     write_weights(fewer_boxes(cfg, lively_weights(cfg, gain=8, spread=0.7)), path)
-    images = (project / "slices.txt").read_text().split()
+    images = (project / "train.txt").read_text().split()
     ours, theirs = by_ours(project, path, images, 0.05, 0.45), finder(project, path, images, 0.05, 0.45)
     assert compare(cfg, ours, theirs, 0.05, px=0.1, score=0.01) > 20
 
@@ -424,7 +425,7 @@ def both_trained(folder: Path, text: str, iterations: int) -> tuple[Weights, Wei
     picture = project_of(folder, text, 1) / "slices" / "sub-001_slice-000.png"
     picture.with_suffix(".txt").write_text(ONE_PICTURE)
     images = {"sub-001_slice-000": picture}
-    write_project(folder / "p", cfg=text, images=images, train=list(images), valid=[], slices=list(images))
+    write_project(folder / "p", cfg=text, images=images)
     start = initial_weights(read_cfg(folder / "p" / "yolo.cfg"), 11)
     theirs = trained_by_darknet(folder / "p", start, iterations, folder)
     return trained_by_ours(folder / "p", start, iterations), theirs, start

@@ -22,7 +22,13 @@ def project(tmp_path):
         (tmp_path / "pool" / f"{stem}.txt").write_text("0 0.5 0.5 0.2 0.2\n" if "000" in stem else "")
     images = {stem: tmp_path / "pool" / f"{stem}.png" for stem in STEMS}
     folder = tmp_path / "darknet"
-    write_project(folder, cfg=CFG, images=images, train=STEMS[:2], valid=STEMS[2:3], slices=STEMS[:3])
+    write_project(folder, cfg=CFG, images={stem: images[stem] for stem in STEMS[:2]})
+    # as older versions left it
+    for stem in STEMS[2:]:
+        for ending in (".png", ".txt"):
+            os.link(tmp_path / "pool" / f"{stem}{ending}", folder / "slices" / f"{stem}{ending}")
+    for name, stems in (("valid.txt", STEMS[2:3]), ("slices.txt", STEMS[:3])):
+        (folder / name).write_text("".join(f"slices/{stem}.png\n" for stem in stems))
     return folder
 
 

@@ -15,7 +15,7 @@ def silent(done: int, total: int, what: str) -> None:
     pass
 
 
-def test_embedded_trains_and_detects(toy_project, tmp_path):
+def test_embedded_trains_and_detects(toy_project, pictures, tmp_path):
     project, weights = toy_project(count=13), tmp_path / "yolo.weights"
     cfg_text = (project / "yolo.cfg").read_text()
     (project / "yolo.cfg").write_text(cfg_text.replace("max_batches=6", "max_batches=150"))
@@ -24,9 +24,9 @@ def test_embedded_trains_and_detects(toy_project, tmp_path):
     trained = read_weights(weights, read_cfg(project / "yolo.cfg"))
     assert trained.seen == 600
     reports = []
-    images = read_list(project / "slices.txt")
+    images = read_list(project / "train.txt")
     found = EmbeddedEngine().detect(
-        project, weights, images, threshold=0.3, nms=0.45, on_progress=lambda *r: reports.append(r[:2])
+        project, weights, pictures(project), threshold=0.3, nms=0.45, on_progress=lambda *r: reports.append(r[:2])
     )
     assert reports == [(0, 13), (8, 13), (13, 13)]
     order = [Path(image).stem for image in images]

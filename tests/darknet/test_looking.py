@@ -147,16 +147,15 @@ def test_keras_looks_where_it_should(monkeypatch, set_up):
         looking("bf16")
 
 
-def test_the_engine_finds_the_same_boxes_with_either(toy_project, lively_weights, tmp_path):
+def test_the_engine_finds_the_same_boxes_with_either(toy_project, lively_weights, pictures, tmp_path):
     project = toy_project()
     cfg = read_cfg(project / "yolo.cfg")
     path = tmp_path / "yolo.weights"
     write_weights(lively_weights(cfg, seed=4), path)
-    images = (project / "slices.txt").read_text().split()
 
     def found(package):
         engine = EmbeddedEngine(looks=Looking(package))
-        return engine.detect(project, path, images, threshold=0.05, nms=0.45, on_progress=lambda *_: None)
+        return engine.detect(project, path, pictures(project), threshold=0.05, nms=0.45, on_progress=lambda *_: None)
 
     one, other = found("openvino"), found("keras")
     assert len(one) > 20

@@ -147,20 +147,19 @@ def sources(tmp_path):
 @pytest.fixture
 def project(tmp_path, sources):
     folder = tmp_path / "darknet"
-    stems = list(sources)
     cfg = set_net(SMALL, {"width": SIZE, "height": SIZE})
-    write_project(folder, cfg=cfg, images=sources, train=stems[:2], valid=stems[2:3], slices=stems)
+    write_project(folder, cfg=cfg, images=sources)
     return folder
 
 
 def test_a_written_project_passes_its_check(project):
     check_project(project)
     assert (project / "yolo.data").read_text() == (
-        "classes=1\ntrain=train.txt\nvalid=valid.txt\nnames=yolo.names\nbackup=backup\nresults=results\n"
+        "classes=1\ntrain=train.txt\nnames=yolo.names\nbackup=backup\nresults=results\n"
     )
     assert (project / "yolo.names").read_text() == "microbleed\n"
-    assert (project / "train.txt").read_text() == "slices/sub-000_slice-003.png\nslices/sub-001_slice-003.png\n"
-    assert read_list(project / "slices.txt")[-1] == "slices/sub-003_slice-003.png"
+    assert (project / "train.txt").read_text() == "".join(f"slices/sub-00{n}_slice-003.png\n" for n in range(4))
+    assert read_list(project / "train.txt")[-1] == "slices/sub-003_slice-003.png"
     assert all(b"\r" not in file.read_bytes() for file in project.glob("*.*"))
 
 
@@ -175,21 +174,13 @@ def test_copies_where_the_file_system_cannot_link(tmp_path, sources, monkeypatch
         raise OSError(errno.EXDEV, "cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    write_project(
-        tmp_path / "p",
-        cfg=set_net(SMALL, {"width": SIZE, "height": SIZE}),
-        images=sources,
-        train=list(sources),
-        valid=[],
-        slices=list(sources),
-    )
+    write_project(tmp_path / "p", cfg=set_net(SMALL, {"width": SIZE, "height": SIZE}), images=sources)
     check_project(tmp_path / "p")
-    assert "valid" not in (tmp_path / "p" / "yolo.data").read_text()
 
 
-def test_a_fold_without_training_subjects_can_only_detect(tmp_path, sources):
+def test_a_fold_without_training_subjects_can_only_detect(tmp_path):
     cfg = set_net(SMALL, {"width": SIZE, "height": SIZE})
-    write_project(tmp_path / "p", cfg=cfg, images=sources, train=[], valid=[], slices=list(sources))
+    write_project(tmp_path / "p", cfg=cfg, images={})
     check_project(tmp_path / "p", training=False)
     with pytest.raises(DataError, match="only detect"):
         check_project(tmp_path / "p")
@@ -199,7 +190,7 @@ def test_missing_source_is_named(tmp_path, sources):
     image = sources["sub-001_slice-003"]
     image.with_suffix(".txt").unlink()
     with pytest.raises(MissingError, match=r"sub-001_slice-003\.txt"):
-        write_project(tmp_path / "p", cfg=SMALL, images=sources, train=[], valid=[], slices=list(sources))
+        write_project(tmp_path / "p", cfg=SMALL, images=sources)
 
 
 def replace(name, change):
@@ -228,7 +219,6 @@ IMAGE, LABEL = "slices/sub-001_slice-003.png", "slices/sub-001_slice-003.txt"
     [
         (remove(IMAGE), MissingError, "sub-001_slice-003.png"),
         (remove(LABEL), MissingError, "sub-001_slice-003.txt"),
-        (remove("slices.txt"), MissingError, "slices.txt"),
         (remove("train.txt"), MissingError, "train.txt"),
         (remove("yolo.names"), MissingError, "yolo.names"),
         (remove("yolo.cfg"), MissingError, "yolo.cfg"),
@@ -236,9 +226,9 @@ IMAGE, LABEL = "slices/sub-001_slice-003.png", "slices/sub-001_slice-003.txt"
         (lambda project: (project / "results").rmdir(), MissingError, "results"),
         (replace("train.txt", lambda _: b""), DataError, "train.txt: is empty"),
         (replace("train.txt", lambda _: b"\n"), DataError, "train.txt, line 1: a blank line"),
-        (replace("slices.txt", lambda text: text + b"\n"), DataError, "slices.txt, line 5: a blank line"),
-        (replace("slices.txt", lambda text: text.replace(b".png\n", b".png \n", 1)), DataError, "slices.txt, line 1"),
-        (replace("slices.txt", lambda text: text * 2), DataError, "slices.txt, line 5: .* twice"),
+        (replace("train.txt", lambda text: text + b"\n"), DataError, "train.txt, line 5: a blank line"),
+        (replace("train.txt", lambda text: text.replace(b".png\n", b".png \n", 1)), DataError, "train.txt, line 1"),
+        (replace("train.txt", lambda text: text * 2), DataError, "train.txt, line 5: .* twice"),
         (replace("train.txt", lambda text: text.replace(b"\n", b"\r\n")), DataError, "train.txt: has Windows"),
         (replace("yolo.cfg", lambda text: text.replace(b"\n", b"\r\n")), DataError, "yolo.cfg: has Windows"),
         (replace("yolo.names", lambda text: text + b"\n"), DataError, "yolo.names"),

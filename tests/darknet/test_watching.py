@@ -5,7 +5,8 @@ import pytest
 
 from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
-from cmb_toolkit.darknet.project import SLICES_LIST, read_list, set_net
+from cmb_toolkit.darknet.images import Images, in_memory
+from cmb_toolkit.darknet.project import set_net
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.watching import Judgement, Watch
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
@@ -18,6 +19,10 @@ def arrays(weights: Weights) -> list[np.ndarray]:
 
 def same(a: Weights, b: Weights) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(arrays(a), arrays(b), strict=True))
+
+
+def named(*names: str) -> Images:
+    return in_memory(names, np.zeros((len(names), 64, 64, 3), np.uint8))
 
 
 def looks(watch: Watch) -> list[tuple[int, bool]]:
@@ -45,7 +50,7 @@ def watched(toy_cfg, tmp_path):
     def go(ranks, first=0, start=None, folder=tmp_path / "scratch", last=8, **options):
         if folder is not None:
             folder.mkdir(exist_ok=True)
-        watch = Watch(["a", "b"], scripted(ranks), **{"points": 4, **options})
+        watch = Watch(named("a", "b"), scripted(ranks), **{"points": 4, **options})
         start = first if start is None else start
         watch.begin(folder, cfg, first, start)
         for iteration in range(start, last + 1):
@@ -133,10 +138,10 @@ def hashed(found) -> Judgement:
     return Judgement([{"boxes": len(found), "total": total}], (float(str(total)[-3:]),))
 
 
-def test_killed_at_any_moment_ends_with_the_same_best_weights(toy_project, tmp_path):
+def test_killed_at_any_moment_ends_with_the_same_best_weights(toy_project, pictures, tmp_path):
     """In the middle of an iteration, before a look, in one, and in the one after the last iteration."""
     project, scratch = toy_project(), tmp_path / "scratch"
-    images = read_list(project / SLICES_LIST)
+    images = pictures(project)
     expected = Watch(images, hashed, points=3, threshold=1e-6)
     weights = train_project(project, watch=expected).weights
     assert [look.iteration for look in expected.looks] == [2, 4, 6]
@@ -169,20 +174,20 @@ def test_killed_at_any_moment_ends_with_the_same_best_weights(toy_project, tmp_p
 def test_another_watch_is_another_training():
     def judge(found): ...
 
-    one = Watch(["a"], judge, identity="marks").identity
+    one = Watch(named("a"), judge, identity="marks").identity
     others = [
-        Watch(["b"], judge, identity="marks"),
-        Watch(["a"], judge),
-        Watch(["a"], judge, points=3, identity="marks"),
+        Watch(named("b"), judge, identity="marks"),
+        Watch(named("a"), judge),
+        Watch(named("a"), judge, points=3, identity="marks"),
     ]
     assert one not in {other.identity for other in others}
-    assert Watch(["a"], judge, select="last", identity="marks").identity == one, "it is chosen at the end"
+    assert Watch(named("a"), judge, select="last", identity="marks").identity == one, "it is chosen at the end"
 
 
-def test_the_network_in_training_finds_what_its_weights_find(toy_project, tmp_path):
+def test_the_network_in_training_finds_what_its_weights_find(toy_project, pictures, tmp_path):
     """Looking costs no accuracy, and changes nothing of the training."""
     project = toy_project()
-    images = read_list(project / SLICES_LIST)
+    images = pictures(project)
     seen = []
     watch = Watch(images, lambda found: Judgement([], (float(seen.append(found) is None),)), points=2, threshold=0.01)
     watched = train_project(project, watch=watch)

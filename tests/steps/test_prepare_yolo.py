@@ -26,8 +26,9 @@ from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.study.cell import read_setup
 from cmb_toolkit.study.geometry import read_geometry
+from cmb_toolkit.study.images import images_of_subjects
 from cmb_toolkit.study.layout import Study
-from cmb_toolkit.study.made_from import changed_in_cell, edited_in_project
+from cmb_toolkit.study.made_from import changed_in_cell, edited_in_project, project_digest
 from cmb_toolkit.study.truth import truth_table
 
 SIZE = 64
@@ -110,6 +111,15 @@ def image(cell, stem):
     return cv2.imread(str(cell / "darknet" / "slices" / f"{stem}.png"), cv2.IMREAD_COLOR_RGB)
 
 
+def looked_at(cell):
+    """What a network of the cell is shown: images by stem."""
+    study, files = Study.of_cell(cell)
+    setup = read_setup(files)
+    subjects = sorted(subject for names in setup.roles.values() for subject in names)
+    images = images_of_subjects(study, setup, {s: read_geometry(study, s, size=setup.size) for s in subjects})
+    return dict(zip(images.names, np.concatenate([*images.make()]), strict=True))
+
+
 def boxes(cell, stem):
     path = cell / "darknet" / "slices" / f"{stem}.txt"
     return labels_from_text(path.read_text(), SIZE, str(path))
@@ -119,10 +129,9 @@ def test_a_whole_project(study):
     cell = prepare(study)
     assert cell == study.root / "cells" / "tiny_swi+cphase-averaged_fold-1"
     check_project(cell / "darknet")
-    every = stems(cell, "slices.txt")
-    assert len(every) == sum(shape[2] for shape in SHAPES.values())
-    assert stems(cell, "valid.txt") == [s for s in every if s.startswith("sub-003")]
     train = stems(cell, "train.txt")
+    assert {path.stem for path in (cell / "darknet" / "slices").iterdir()} == set(train)
+    assert read_record(cell / "darknet")["images"] == {"train": 48, "valid": 9, "slices": 33}
     assert {split_stem(stem)[0] for stem in train} == {"sub-001", "sub-002"}
     # eight copies of each slice with a microbleed, and of as many without
     positive = {("sub-001", 2), ("sub-001", 6), ("sub-002", 4)}
@@ -142,9 +151,10 @@ def test_a_whole_project(study):
 @pytest.mark.parametrize(("name", "darkest"), [("swi", 0), ("swi+cphase", 0), ("swi+cphase", 1)])
 def test_every_label_stands_on_its_microbleed(study, name, darkest):
     """Crop, pad and resize, and all eight copies: the microbleed is the darkest spot inside its box."""
+    write_tables(study, roles=dict.fromkeys(ROLES, "train"))
     cell = prepare(study, input=name)
     checked = 0
-    for stem in {*stems(cell, "train.txt"), *stems(cell, "slices.txt")}:
+    for stem in stems(cell, "train.txt"):
         subject, k = split_stem(stem)
         marks = [mark for mark in MARKS[subject] if mark[2] == k]
         found = boxes(cell, stem)
@@ -161,7 +171,7 @@ def test_every_label_stands_on_its_microbleed(study, name, darkest):
             else:
                 assert np.allclose(place, (row, column), atol=2)  # stretched: the minimum is within one voxel
             checked += 1
-    assert checked == 8 * 4 + 2
+    assert checked == 8 * 6
 
 
 def test_swi_is_red_and_complement_green(study):
@@ -190,7 +200,7 @@ def test_options(study):
     ]
     assert len(boxes(cell, "sub-001_slice-001")) == 2
     cell = prepare(study, augment=False, negatives=0)
-    assert len(boxes(cell, "sub-001_slice-001")) == 0
+    assert "sub-001_slice-001" not in stems(cell, "train.txt")
     assert not list(study.slices("swi+cphase-averaged").glob("*_augmented"))
 
 
@@ -213,6 +223,58 @@ def test_copies_are_those_of_the_paper(study):
     assert [n[0] if n else VARIANTS[0] for n in names] == list(VARIANTS)
 
 
+@pytest.mark.parametrize("options", [{"input": "swi+phase+magnitude"}, {"background": "white", "scale": "slice"}])
+def test_what_is_looked_at_is_what_was_learned_from(study, options):
+    """To the last bit, whether it lies in a file or not; and nothing is written of whom nothing is learned from."""
+    cell = prepare(study, **options, negatives="all", augment=False)
+    seen = looked_at(cell)
+    for stem in stems(cell, "train.txt"):
+        np.testing.assert_array_equal(seen[stem], image(cell, stem))
+    pool = next(study.slices(name) for name in INPUTS if study.slices(name).exists())
+    assert {path.name for path in pool.iterdir() if path.is_dir()} == {"sub-001", "sub-002"}
+    for k in range(SHAPES["sub-001"][2]):  # also those that are not listed
+        path = pool / "sub-001" / f"sub-001_slice-{k:03d}.png"
+        np.testing.assert_array_equal(seen[path.stem], cv2.imread(str(path), cv2.IMREAD_COLOR_RGB))
+
+
+def test_a_project_is_known_by_all_volumes_whoever_wrote_the_slices_of_whom(study):
+    """As studies of older versions have slices of everybody, which count as the same."""
+    cell = prepare(study)
+    made = project_digest(study.cell_named(cell.name))
+    volumes = read_record(cell / "darknet")["volumes"]
+    assert [v["subject"] for v in volumes] == [s for s in sorted(SHAPES) for _ in range(3)]
+    write_tables(study, roles={"sub-003": "train", "sub-004": "train", "sub-001": "test", "sub-002": "test"})
+    prepare(study)
+    write_tables(study)
+    shutil.rmtree(cell)
+    assert prepare(study) == cell
+    assert project_digest(study.cell_named(cell.name)) == made
+    assert read_record(cell / "darknet")["volumes"] == volumes
+
+
+def test_other_volumes_of_a_subject_that_is_only_looked_at_are_noticed(study):
+    cell = prepare(study)
+    files = study.cell_named(cell.name)
+    made = project_digest(files)
+    assert changed_in_cell(study, files) == []
+    add_subject(study, "sub-004", SHAPES["sub-004"], MARKS["sub-004"], seed=99)
+    (line,) = changed_in_cell(study, files)
+    assert line.startswith("the preprocessed volumes of sub-004 changed since `cmbtk prepare-yolo`")
+    prepare(study)
+    assert changed_in_cell(study, files) == []
+    assert project_digest(files) != made
+
+
+def test_volumes_are_not_read_again_to_be_known(study, monkeypatch):
+    prepare(study)
+
+    def never(path):
+        raise AssertionError(path)
+
+    monkeypatch.setattr("cmb_toolkit.steps.prepare_yolo.fingerprint", never)
+    prepare(study)
+
+
 def modified(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
@@ -228,17 +290,17 @@ def test_only_the_changed_subject_is_redone(study):
     cell = prepare(study)
     before = modified(study.slices("swi+cphase-averaged"))
     project = modified(cell)
-    add_subject(study, "sub-004", SHAPES["sub-004"], MARKS["sub-004"], seed=99)
+    add_subject(study, "sub-002", SHAPES["sub-002"], MARKS["sub-002"], seed=99)
     prepare(study)
     after = modified(study.slices("swi+cphase-averaged"))
     changed = {
         path.parent.name if path.suffix != ".json" else path.stem for path in after if after[path] != before[path]
     }
-    assert changed == {"sub-004"}
+    assert changed == {"sub-002", "sub-002_augmented"}
     assert modified(cell) != project
-    stem = "sub-004_slice-003"
+    stem = "sub-002_slice-004"
     assert (cell / "darknet" / "slices" / f"{stem}.png").samefile(
-        study.slices("swi+cphase-averaged") / "sub-004" / f"{stem}.png"
+        study.slices("swi+cphase-averaged") / "sub-002" / f"{stem}.png"
     )
 
 
@@ -271,7 +333,7 @@ def test_folds_share_slices(study):
 
 def test_results_do_not_depend_on_jobs_or_on_other_subjects(study):
     one = prepare(study)
-    lists = {name: stems(one, name) for name in ("train.txt", "valid.txt", "slices.txt")}
+    lists = {name: stems(one, name) for name in ("train.txt",)}
     pictures = {stem: image(one, stem) for stem in lists["train.txt"]}
     for file in (study.root / "slices", study.root / "cells"):
         file.rename(file.with_name(f"old-{file.name}"))
@@ -316,7 +378,7 @@ def test_without_folds_all_subjects_are_detected_on(study):
     assert cell.name == "tiny_swi+cphase-averaged_fold-none"
     roles = read_setup(study.cell_named(cell.name)).roles
     assert roles == {"train": (), "validation": (), "test": ("sub-002", "sub-003", "sub-004"), "control": ("sub-001",)}
-    assert len(stems(cell, "slices.txt")) == sum(shape[2] for shape in SHAPES.values())
+    assert len(looked_at(cell)) == sum(shape[2] for shape in SHAPES.values())
     result = run(study.root, "--fold", "none", "--size", SIZE, "--jobs", 1)
     assert "only detect" in result.output
     assert "stage1-detect" in result.output
@@ -355,7 +417,7 @@ def test_several_resolutions_need_a_choice(study):
     with pytest.raises(UsageError, match="7T"):
         prepare(study, resolutions=("7T",))
     cell = prepare(study, resolutions=("HR",))
-    assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == {"sub-001", "sub-002", "sub-004"}
+    assert {split_stem(stem)[0] for stem in looked_at(cell)} == {"sub-001", "sub-002", "sub-004"}
 
 
 def test_one_detector_for_two_resolutions(study):
@@ -363,11 +425,11 @@ def test_one_detector_for_two_resolutions(study):
     write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR", "sub-003": "LR", "sub-004": "HR"})
     cell = prepare(study, resolutions=("HR", "LR", "HR"))
     assert cell.name == "HR+LR_swi+cphase-averaged_fold-1"
-    assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(ROLES)
+    assert {split_stem(stem)[0] for stem in looked_at(cell)} == set(ROLES)
     assert read_setup(Study.of_cell(cell)[1]).resolutions == ("HR", "LR")
-    both = image(cell, "sub-003_slice-004")
+    both = looked_at(cell)["sub-003_slice-004"]
     alone = prepare(study, resolutions=("LR",), fold="none")
-    assert (image(alone, "sub-003_slice-004") == both).all()
+    assert (looked_at(alone)["sub-003_slice-004"] == both).all()
 
     write_tables(study, resolutions={"sub-001": "HR", "sub-002": "HR+LR", "sub-003": "LR", "sub-004": "HR"})
     with pytest.raises(UsageError, match="would be called like the resolution HR\\+LR"):
@@ -579,7 +641,7 @@ def test_one_bad_subject_stops_nobody_and_no_project_lacks_it(study):
             add_subject(study, subject, SHAPES[subject], MARKS[subject], seed)
     write_tables(study)
     cell = prepare(study, augment=False)
-    assert {split_stem(stem)[0] for stem in stems(cell, "slices.txt")} == set(SHAPES)
+    assert {split_stem(stem)[0] for stem in looked_at(cell)} == set(SHAPES)
     assert (folder / "sub-001").stat().st_mtime_ns == made
 
 
@@ -627,7 +689,7 @@ def test_marks_corrected_in_the_table_replace_what_was_edited(study):
     prepare(study, augment=False)
     assert edited_in_project(study.cell_named(cell.name)) == []
     assert len(boxes(cell, "sub-001_slice-003")) == 1
-    assert len(boxes(cell, "sub-001_slice-002")) == 0
+    assert "sub-001_slice-002" not in stems(cell, "train.txt")
 
 
 def test_marks_corrected_after_the_labels_were_made_are_noticed(study):

@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -14,20 +13,18 @@ from click.testing import CliRunner
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.darknet.cfg import read_cfg
-from cmb_toolkit.darknet.labels import labels_to_text
-from cmb_toolkit.darknet.project import set_net, write_project
-from cmb_toolkit.darknet.recipe import Detecting, DetectorTraining
+from cmb_toolkit.darknet.project import set_net
+from cmb_toolkit.darknet.recipe import Detecting, DetectorTraining, Preparing
 from cmb_toolkit.darknet.training import train_project
 from cmb_toolkit.darknet.weights import Weights, initial_weights, read_weights, write_weights
 from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 from cmb_toolkit.evaluation.learning import look_figures
-from cmb_toolkit.imaging.frame import make_frame, to_image
 from cmb_toolkit.io.lock import locked
 from cmb_toolkit.io.publish import Record, publish, read_record, sha256
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.methods.yolo_watch import watching
 from cmb_toolkit.schema import CANDIDATES, YOLO_WATCH
-from cmb_toolkit.slices import slice_stem
+from cmb_toolkit.steps.prepare_yolo import prepare_yolo
 from cmb_toolkit.steps.stage1_detect import stage1_detect
 from cmb_toolkit.steps.stage1_train import stage1_train
 from cmb_toolkit.study.layout import Study
@@ -99,35 +96,18 @@ def marks_of(subject: str) -> list[tuple[int, int, int]]:
     return [(int(i), int(j), k) for k, (i, j) in enumerate(random.integers(12, 48, (SHAPE[2], 2))) if k != 2]
 
 
-def write_cell(study: Study, iterations: int):
-    cell = study.cell("tiny", "swi", "1")
-    images, source = {}, study.slices("swi")
-    source.mkdir(parents=True, exist_ok=True)
-    frame = make_frame(SHAPE[:2], SIZE, "crop")
-    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
-    random = np.random.default_rng(0)
-    for subject in ROLE_OF:
-        for k in range(SHAPE[2]):
-            image = random.normal(150, 6, (SIZE, SIZE))
-            centres = [to_image(frame, np.array([mark[:2]], float))[0] for mark in marks_of(subject) if mark[2] == k]
-            for x, y in centres:
-                image -= 120 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 2.5**2))
-            stem = slice_stem(subject, k)
-            cv2.imwrite(str(source / f"{stem}.png"), np.clip(image, 0, 255).astype(np.uint8))
-            boxes = np.array([(x - 10, y - 10, x + 10, y + 10) for x, y in centres]).reshape(-1, 4)
-            (source / f"{stem}.txt").write_text(labels_to_text(np.clip(boxes, 0, SIZE), SIZE))
-            images[stem] = source / f"{stem}.png"
-    parameters = {"resolution": "tiny", "input": "swi", "fold": "1", "size": SIZE, "mode": "crop", "roles": ROLES}
-    with publish(cell.project, Record("prepare-yolo", {**parameters, "iterations": iterations})) as folder:
-        write_project(
-            folder,
-            cfg=set_net(CFG, {"max_batches": iterations}),
-            images=images,
-            train=[stem for stem in images if ROLE_OF[stem[:7]] == "train"],
-            valid=[stem for stem in images if ROLE_OF[stem[:7]] == "validation"],
-            slices=list(images),
-        )
-    return cell
+def write_volumes(study: Study, subject: str, affine: np.ndarray) -> None:
+    """Dark spots where the marks are, on noise."""
+    random = np.random.default_rng([1, int(subject[-3:])])
+    i, j = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    swi = random.normal(150, 6, SHAPE)
+    for mark in marks_of(subject):
+        swi[..., mark[2]] -= 120 * np.exp(-((i - mark[0]) ** 2 + (j - mark[1]) ** 2) / (2 * 2.5**2))
+    mask = np.ones(SHAPE, np.uint8)
+    mask[0] = 0
+    study.subject(subject).mkdir(parents=True, exist_ok=True)
+    for path, data in ((study.swi(subject), swi.astype(np.float32)), (study.mask(subject), mask)):
+        nib.save(nib.Nifti1Image(data, affine), path)
 
 
 @pytest.fixture
@@ -140,15 +120,20 @@ def make_cell(tmp_path: Path):
         affine[:3, 3] = -15, -20, 30
         rows = []
         for subject in ROLE_OF:
-            study.swi(subject).parent.mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.float32), affine), study.swi(subject))
+            write_volumes(study, subject, affine)
             rows += [(subject, *mark, *(affine @ [*mark, 1])[:3]) for mark in marks_of(subject)]
         names = ["participant_id", "i", "j", "k", "x_mm", "y_mm", "z_mm"]
         write_tsv(pd.DataFrame(rows, columns=names), study.microbleeds)
         people = pd.DataFrame({"participant_id": list(ROLE_OF), "resolution": "tiny", "scanner": "a"})
         people["group"] = ["control" if ROLE_OF[s] == "control" else "patient" for s in ROLE_OF]
         write_tsv(people, study.participants)
-        return write_cell(study, iterations)
+        folds = [("1", subject, role) for subject, role in ROLE_OF.items()]
+        write_tsv(pd.DataFrame(folds, columns=["fold", "participant_id", "role"]), study.folds)
+        (tmp_path / "net.cfg").write_text(set_net(CFG, {"max_batches": iterations}))
+        recipe = Preparing(
+            "1", input="swi", size=SIZE, mode="crop", cfg=str(tmp_path / "net.cfg"), augment=False, negatives="all"
+        )
+        return Study.of_cell(prepare_yolo(study.root, recipe))[1]
 
     return make
 
@@ -305,7 +290,7 @@ def test_bad_calls_of_training(make_cell, tmp_path):
     with pytest.raises(MissingError, match="not a cell"):
         stage1_train(tmp_path)
     (cell.project / "slices" / "sub-001_slice-003.png").write_bytes(b"\x89PNG cut off")
-    with pytest.raises(DataError, match=r"sub-001_slice-003\.png: not a whole PNG"):
+    with pytest.raises(DataError, match="the images of sub-001 changed since `cmbtk prepare-yolo`"):
         stage1_train(cell.folder)
     shutil.rmtree(cell.project)
     with pytest.raises(MissingError, match="cmbtk prepare-yolo"):
@@ -529,11 +514,9 @@ def test_test_subjects_are_never_looked_at(make_cell):
     write_tsv(marks[marks["participant_id"] != "sub-004"], study.microbleeds)
     for subject in ("sub-004", "sub-005"):
         shutil.rmtree(study.subject(subject))
-        for path in cell.project.glob(f"*/{subject}*"):
-            path.unlink()
     watched = watching(study, cell, cfg, points=2, select="best")
     train_project(cell.project, watch=watched.watch)
-    assert {image[7:14] for image in watched.watch.images} == {"sub-001", "sub-002", "sub-003"}
+    assert {image[:7] for image in watched.watch.images.names} == {"sub-001", "sub-002", "sub-003"}
     assert watched.watch.looks == expected.watch.looks
     assert len(watched.table) == 4
 

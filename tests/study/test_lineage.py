@@ -15,6 +15,7 @@ from cmb_toolkit.evaluation.results import CellResult
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.steps.evaluate import evaluate
+from cmb_toolkit.study.layout import Study
 from cmb_toolkit.study.made_from import patches_digest, project_digest
 from cmb_toolkit.study.patches import TABLE
 
@@ -44,7 +45,8 @@ def detected_with(cell, weights):
     """The same candidates, found with these weights."""
     table, threshold = read_tsv(cell.candidates), read_record(cell.candidates)["threshold"]
     parameters = {"roles": ["validation", "test", "control"], "project": project_digest(cell)}
-    with publish(cell.candidates, Record("stage1-detect", parameters, (weights,))) as path:
+    volume = Study.of_cell(cell.folder)[0].swi("sub-001")
+    with publish(cell.candidates, Record("stage1-detect", parameters, (weights, volume))) as path:
         path.note(threshold=threshold)
         write_tsv(table, path)
 
