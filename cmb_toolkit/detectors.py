@@ -81,14 +81,14 @@ DETECTORS: dict[str, Detector] = {
         "cmb_toolkit.methods.dou:Dou",
         learns=True,
         network="dou",
-        search="cmb_toolkit.stage1.recipe:DouSearch",
+        search="cmb_toolkit.stage1.earlier:DouSearch",
     ),
     "kuijf": Detector(
         ("kuijf",),
         "Kuijf 2012: 3D fast radial symmetry alone, at few false positives.",
         "cmb_toolkit.methods.frst:Frst",
         alone=True,
-        search="cmb_toolkit.stage1.recipe:KuijfSearch",
+        search="cmb_toolkit.stage1.earlier:KuijfSearch",
         found_by="frst",
     ),
     "liu": Detector(
@@ -96,6 +96,7 @@ DETECTORS: dict[str, Detector] = {
         "Liu 2019: candidates by 3D fast radial symmetry, for a 3D-ResNet on SWI and phase.",
         "cmb_toolkit.methods.frst:Frst",
         network="liu",
+        search="cmb_toolkit.stage1.earlier:LiuSearch",
         found_by="frst",
     ),
     "chen": Detector(
@@ -103,6 +104,23 @@ DETECTORS: dict[str, Detector] = {
         "Chen 2019: candidates by 2D fast radial symmetry, for a 3D-ResNet on SWI.",
         "cmb_toolkit.methods.frst:PlanarFrst",
         network="chen",
+        search="cmb_toolkit.stage1.earlier:ChenSearch",
+    ),
+    "wang": Detector(
+        ("wang",),
+        "Wang 2019: train a 2D-DenseNet on windows of slices, and find candidates with it.",
+        "cmb_toolkit.methods.sliding:Wang",
+        learns=True,
+        alone=True,
+        search="cmb_toolkit.stage1.earlier:WangSearch",
+    ),
+    "hong": Detector(
+        ("hong",),
+        "Hong 2019: train a 2D-ResNet on windows of slices, and find candidates with it.",
+        "cmb_toolkit.methods.sliding:Hong",
+        learns=True,
+        alone=True,
+        search="cmb_toolkit.stage1.earlier:HongSearch",
     ),
 }
 """Name of a method -> what it is."""

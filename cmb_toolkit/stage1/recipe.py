@@ -13,8 +13,6 @@ from ..recipe import Recipe, option
 from ..registry import load
 
 __all__ = [
-    "DouSearch",
-    "KuijfSearch",
     "LearnedSearch",
     "RadialSymmetry",
     "Search",
@@ -100,20 +98,13 @@ class Search(Recipe):
     repeat: int = repeat_option()
 
 
-_SENSITIVITY = "For auto: the highest threshold that finds this share of the validation subjects' microbleeds."
-_ALONE = (
-    "For auto: the lowest threshold that leaves at most so many false positives per validation subject; by default as "
-    "many as the paper's Table 9 prints for it."
-)
-
-
 @dataclass(frozen=True)
 class LearnedSearch(Search):
     """The same where a network was trained first: its candidates are to be few."""
 
     sensitivity: float | None = option(
         None,
-        _SENSITIVITY,
+        "For auto: the highest threshold that finds this share of the validation subjects' microbleeds.",
         above=0,
         most=1,
         otherwise="--most-false decides",
@@ -122,27 +113,6 @@ class LearnedSearch(Search):
         50.0,
         "For auto: the lowest threshold that leaves at most so many false positives per validation subject, for "
         "stage 2 to throw out; 0.5 where the network is to decide alone.",
-        above=0,
-    )
-
-
-@dataclass(frozen=True)
-class KuijfSearch(Search):
-    """The same where no second stage follows: as few false candidates as Kuijf et al. (2012) report."""
-
-    sensitivity: float | None = option(None, _SENSITIVITY, above=0, most=1, otherwise="--most-false decides")
-    most_false: float = option(17.17, _ALONE, above=0)
-
-
-@dataclass(frozen=True)
-class DouSearch(LearnedSearch):
-    """The same where a network screens for a second one, as sensitively as Dou et al. (2016) report."""
-
-    sensitivity: float | None = option(0.98, _SENSITIVITY, above=0, most=1)
-    most_false: float = option(
-        300.0,
-        "For auto: where that would leave more false positives per validation subject, the lowest threshold that does "
-        "not (Dou had 283).",
         above=0,
     )
 

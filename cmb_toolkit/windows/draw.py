@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lessons.brains import Brain, anywhere, cut_out
+from ..lessons.brains import Brain, cut_out
 
 __all__ = ["draw", "windows_of"]
 
@@ -15,7 +15,7 @@ _SHIFT = 2.0
 """How far from a mark in plane the middle of its window lies at most [voxel]."""
 _CLEAR_MM = 4.0
 """Windows that show none have their middle farther than this from every microbleed."""
-_TRIES = 20
+_TRIES = 50
 _ALIKE = 0.01
 
 Float = NDArray[np.float32]
@@ -67,13 +67,16 @@ def draw(
 
 
 def _nothing(brains: Sequence[Brain], rng: np.random.Generator) -> tuple[int, NDArray[np.float64]]:
-    """A place without a microbleed; where none was found in some tries, the last one."""
+    """A voxel of a brain without a microbleed; where none was found in some tries, the last one tried."""
     for _ in range(_TRIES):
-        n, place = anywhere(brains, rng)
+        n = int(rng.integers(len(brains)))
+        place = rng.integers(brains[n].mask.shape)
+        if not brains[n].mask[tuple(place)]:
+            continue
         away = np.linalg.norm((brains[n].marks - place) * brains[n].spacing, axis=1)
         if (away > _CLEAR_MM).all():
             break
-    return n, place
+    return n, place.astype(float)
 
 
 def _turned(image: Float, spacing: Sequence[float], rng: np.random.Generator) -> Float:

@@ -263,6 +263,8 @@ def test_jobs_is_the_same_option_everywhere():
         "kuijf",
         "liu",
         "chen",
+        "wang",
+        "hong",
         "stage2-crop",
         "train",
         "detect",

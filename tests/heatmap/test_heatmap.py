@@ -15,7 +15,6 @@ from cmb_toolkit.heatmap.peaks import peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.heatmap.running import answers
 from cmb_toolkit.heatmap.training import found_of, train
-from cmb_toolkit.lessons import loop
 from cmb_toolkit.lessons.brains import brain_of
 from cmb_toolkit.lessons.network_file import save
 from cmb_toolkit.lessons.skill import check_skill
@@ -133,26 +132,6 @@ def test_it_learns_dark_balls_and_not_bright_ones(learned):
     assert (away[:3].min(0) < 1.5).all(), "the three highest peaks are the three microbleeds"
     skill = check_skill(partial(found_of, answers(model)), [scan(n) for n in range(4)])
     assert skill["found"] >= 7
-
-
-def test_a_killed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_CHECKPOINT", 8)
-    brains, recipe = [scan(n) for n in range(2)], HeatmapTraining(steps=20, batch=2, mined=(0.3, 0.7))
-    model, _ = train(brains, recipe)
-
-    def die(done, total, what):
-        if done == 11:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(brains, recipe, checkpoint=tmp_path / "state.npz", on_progress=die)
-    seen = []
-    again, _ = train(
-        brains, recipe, checkpoint=tmp_path / "state.npz", on_progress=lambda done, total, what: seen.append(done)
-    )
-    assert seen[0] == 9
-    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_a_network_that_learned_nothing_is_not_kept():
