@@ -82,6 +82,7 @@ DETECTORS: dict[str, Detector] = {
         learns=True,
         network="dou",
         search="cmb_toolkit.stage1.earlier:DouSearch",
+        hours=0.1,
     ),
     "kuijf": Detector(
         ("kuijf",),

@@ -18,7 +18,7 @@ from ..stage1.radial_symmetry import local_maxima, radial_symmetry
 from .draw import draw, windows_of
 from .recipe import SlidingTraining
 
-__all__ = ["Kind", "answers", "load", "look", "train"]
+__all__ = ["Kind", "answers", "channels_of", "load", "look", "sides_of", "train"]
 
 Kind = Literal["densenet", "resnet"]
 
@@ -59,8 +59,8 @@ def train(
         return float(model.train_on_batch(images, labels, return_dict=True)["loss"])
 
     def shown(mined: loop.Places, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        images, labels = draw(brains, mined, recipe.batch, _sides(side, recipe), rng)
-        return _three(images[..., 0]), labels
+        images, labels = draw(brains, mined, recipe.batch, sides_of(side, recipe), rng)
+        return channels_of(images[..., 0]), labels
 
     look_at = partial(look, answers(model), recipe, side, separation_mm=loop.SEPARATION_MM, most=_MINED)
     pupil = loop.Pupil(model, optimizer, shown, learn, look_at)
@@ -103,7 +103,7 @@ def look(run: Run, recipe: SlidingTraining, side: int, brain: Brain, *, separati
     most : int
         At most so many, the likeliest.
     """
-    sides = _sides(side, recipe)
+    sides = sides_of(side, recipe)
     if recipe.places == "maxima":
         swi = brain.channels[..., 0].astype(np.float32)
         symmetry = radial_symmetry(swi, brain.mask, brain.spacing)
@@ -134,14 +134,15 @@ def _seen(run: Run, brain: Brain, places: NDArray[np.integer[Any]], sides: tuple
     values = np.zeros(len(places), np.float32)
     for first in range(0, len(places), _BATCH):
         part = slice(first, first + _BATCH)
-        values[part] = run(_three(windows_of(brain, places[part], sides)[..., 0]))
+        values[part] = run(channels_of(windows_of(brain, places[part], sides)[..., 0]))
     return values
 
 
-def _sides(side: int, recipe: SlidingTraining) -> tuple[int, int, int]:
+def sides_of(side: int, recipe: SlidingTraining) -> tuple[int, int, int]:
+    """Of a window [voxel], with so many voxels on a side in plane."""
     return side, side, 3 if recipe.slices == "three" else 1
 
 
-def _three(windows: Float) -> Float:
+def channels_of(windows: Float) -> Float:
     """The three channels of windows of one slice or of three."""
     return np.repeat(windows, 3, axis=-1) if windows.shape[-1] == 1 else windows
