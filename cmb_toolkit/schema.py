@@ -358,6 +358,8 @@ LESIONS = Table(
         "slice": "From 1, as viewers count it",
         "diameter_mm": "Of a circle as large as the dark region in its darkest slice; n/a where it is none or long",
         "volume_mm3": "Of the dark region [mm3]",
+        "dipole": "How like a paramagnetic source's field the phase around is: 1 as of blood, -1 as of calcium; n/a "
+        "where the sign of the phase is not sure",
         "confidence": "Of stage 1",
         "network_probability": "Of being a microbleed, by stage 2 alone",
         "score": "What decides: by default both stages'",

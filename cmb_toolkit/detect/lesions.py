@@ -9,6 +9,7 @@ import pandas as pd
 from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
+from ..imaging.dipole import DIAMAGNETIC, dipole_likeness
 from ..imaging.regrid import nearest
 from ..imaging.rim import without_rim
 from ..schema import LESIONS, VOXEL, WORLD
@@ -71,9 +72,12 @@ def described(
     voxels = apply_affine(np.linalg.inv(file_affine), world)
     core = without_rim(scan.cleaned.mask, _EDGE_MM, scan.spacing)
     holding = np.clip(np.rint(table[[*VOXEL]].to_numpy(float)).astype(int), 0, np.array(core.shape) - 1)
+    dipoles = _dipoles(scan, regions)
     flags = []
-    for region, (i, j, k) in zip(regions, holding, strict=True):
+    for region, dipole, (i, j, k) in zip(regions, dipoles, holding, strict=True):
         words = []
+        if dipole <= DIAMAGNETIC:
+            words.append("diamagnetic, as calcium is")
         if not core[i, j, k]:
             words.append("at the edge of the brain")
         if region.diameter_mm > LARGEST_MM:
@@ -89,12 +93,22 @@ def described(
         slice=np.rint(voxels[:, slice_axis]).astype(int) + 1,
         diameter_mm=[round(region.diameter_mm, 1) for region in regions],
         volume_mm3=[round(region.volume_mm3, 1) for region in regions],
+        dipole=dipoles,
         kept=table["score"] >= threshold,
         flags=flags,
     )
     done[[*WORLD]] = world
     scores = ("confidence", "network_probability", "score", "probability")
     return done.assign(**{name: [float(f"{value:.4g}") for value in done[name]] for name in scores})[LESIONS.names]
+
+
+def _dipoles(scan: OnGrid, regions: Sequence[Extent]) -> list[float]:
+    """How like a paramagnetic source each is; NaN of all where the sign of the phase is not sure."""
+    if not scan.cleaned.sign_is_sure:
+        return [float("nan")] * len(regions)
+    phase, mask = scan.cleaned.volumes["phase"], scan.cleaned.mask
+    main_field = np.array([0.0, 0.0, 1.0]) @ (scan.affine[:3, :3] / np.asarray(scan.spacing))
+    return [round(dipole_likeness(phase, mask, each.centre, scan.spacing, main_field), 2) for each in regions]
 
 
 def labels_on(

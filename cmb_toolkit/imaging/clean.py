@@ -97,6 +97,8 @@ class Cleaned:
     phase_sign : str
         The sign, and where it comes from.
     sign : int
+    sign_is_sure : bool
+        Whether it is seen, or was said of this very scan, and nothing speaks against it.
     notes : list of (image, sentence)
         What a person should look at; the image as in :class:`UnusableError`, or empty.
     """
@@ -109,6 +111,7 @@ class Cleaned:
     phase_unit: str = ""
     phase_sign: str = ""
     sign: int = 0
+    sign_is_sure: bool = False
     notes: list[tuple[str, str]] = field(default_factory=list)
 
     def note(self, image: str, sentence: str) -> None:
@@ -328,6 +331,6 @@ def _settle_sign(
         settled = settled_sign(recipe.phase_sign, in_table=is_known, veins=seen, sinuses=sinuses)
     except DataError as error:
         raise UnusableError("phase", error) from error
-    done.sign, done.phase_sign = settled.sign, settled.why
+    done.sign, done.phase_sign, done.sign_is_sure = settled.sign, settled.why, settled.sure
     if settled.warning:
         done.note("phase", settled.warning)

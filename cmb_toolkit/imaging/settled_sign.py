@@ -25,11 +25,14 @@ class SettledSign:
         The sign, and where it comes from.
     warning : str
         What speaks against it; empty where nothing does.
+    sure : bool
+        Whether it is seen, or was said of this very scan, and nothing speaks against it.
     """
 
     sign: int
     why: str
     warning: str = ""
+    sure: bool = True
 
 
 def settled_sign(
@@ -61,13 +64,14 @@ def settled_sign(
         )
     why = f"{asked:+d} as given" if in_table else f"{asked:+d} assumed, as --phase-sign says of scans without one"
     if seen != -asked:
-        return SettledSign(asked, why)
+        return SettledSign(asked, why, sure=in_table or seen == asked)
     return SettledSign(
         asked,
         why,
         f"{LOOKS_WRONG}: with phase_sign {asked:+d}, {_veins(veins, asked)}, and "
         f"{_sinuses(sinuses, asked)}; most should be positive. Look at the SWI, and set phase_sign {-asked:+d} if its "
         "veins are bright",
+        sure=False,
     )
 
 

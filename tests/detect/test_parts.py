@@ -111,6 +111,30 @@ def test_of_two_that_overlap_the_likelier_has_the_voxels():
     assert (labels == 2).sum() == 1
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_calcium_is_flagged_by_its_phase_where_its_sign_is_sure(sure):
+    looked = scan(((20, 20, 8), 4), ((45, 50, 8), 4))
+    looked.cleaned.sign_is_sure = sure
+    along = AFFINE[:3, 2] / np.linalg.norm(AFFINE[:3, 2])
+    phase = np.zeros(SHAPE)
+    for sign, centre in ((1, (20, 20, 8)), (-1, (45, 50, 8))):
+        offsets = (np.moveaxis(np.indices(SHAPE), 0, -1) - centre) @ AFFINE[:3, :3].T
+        away = np.maximum(np.linalg.norm(offsets, axis=-1), 1)
+        phase += sign * (3 * (offsets[..., 2] / away) ** 2 - 1) / away**3
+    assert along[2] == pytest.approx(1)
+    looked.cleaned.volumes["phase"] = phase.astype(np.float32)
+    table = pd.DataFrame({"i": [20.0, 45], "j": [20.0, 50], "k": [8.0, 8]})
+    table[["x_mm", "y_mm", "z_mm"]] = apply_affine(AFFINE, table[["i", "j", "k"]].to_numpy())
+    table = table.assign(confidence=0.5, network_probability=0.6, score=[0.7, 0.6], probability=np.nan)
+    found = described(looked, table, extents(looked, table), 0.5, AFFINE, 2)
+    if sure:
+        assert (found["dipole"] * [1, -1] > 0.9).all()
+        assert found["flags"].tolist() == ["", "diamagnetic, as calcium is"]
+    else:
+        assert found["dipole"].isna().all()
+        assert found["flags"].tolist() == ["", ""]
+
+
 def test_what_is_said_of_candidates():
     looked = scan(((20, 20, 8), 4), ((45, 50, 8), 11.5))
     looked.cleaned.mask[:3] = False

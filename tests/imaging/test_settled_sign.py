@@ -56,6 +56,14 @@ def test_too_little_is_refused_with_true_counts():
         settled_sign("auto", in_table=False, veins=VeinEvidence(), sinuses=SinusEvidence())
 
 
+@pytest.mark.parametrize(
+    ("asked", "veins", "in_table", "sure"),
+    [("auto", 1, False, True), (1, 0, True, True), (1, 0, False, False), (1, 1, False, True), (1, -1, True, False)],
+)
+def test_it_is_sure_where_it_is_seen_or_said_of_this_scan_and_not_contradicted(asked, veins, in_table, sure):
+    assert settled(asked, veins, veins, in_table=in_table).sure is sure
+
+
 def test_given_and_assumed_are_told_apart():
     assert settled(1, 1, 1, in_table=True).why == "+1 as given"
     assert settled(-1, -1, 0).why.startswith("-1 assumed")
