@@ -8,12 +8,14 @@ and provenance would then mean something else from one account to the next, so n
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Any
 
 from .errors import UsageError
 
@@ -23,6 +25,7 @@ __all__ = [
     "is_there",
     "keras_backend",
     "keras_engine",
+    "parameters_trained",
     "without_collecting",
     "without_extras",
     "without_users_settings",
@@ -73,6 +76,11 @@ def keras_engine() -> str:
     """What trains and predicts, with versions, for the provenance; does not import it."""
     backend = keras_backend()
     return f"keras {version('keras')} ({backend} {backend_version(backend)})"
+
+
+def parameters_trained(model: Any) -> int:
+    """How many numbers a network learns."""
+    return sum(math.prod(each.shape) for each in model.trainable_variables)
 
 
 @contextmanager

@@ -77,6 +77,11 @@ class Cfg:
         )
 
     @property
+    def parameters(self) -> int:
+        """Numbers that are learned: all but batch norm's means and variances."""
+        return self.floats - sum(2 * layer.filters for _, layer, _ in self.convolutions() if layer.batch_normalize)
+
+    @property
     def flops(self) -> int:
         """Multiplications and additions of its convolutions for one image."""
         return sum(

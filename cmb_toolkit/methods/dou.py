@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..keras_settings import parameters_trained
 from ..windows.recipe import ScreeningTraining
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Dou(ScreeningTraining):
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
         skill = check_skill(partial(look, answers(model), separation_mm=SEPARATION_MM, most=MOST), brains)
         save(model, out)
-        return {"history": history.to_dict("list"), **skill}
+        return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedDou:
         """The network, to be read from its file."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..heatmap.recipe import HeatmapTraining
+from ..keras_settings import parameters_trained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ class Heatmap(HeatmapTraining):
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
         skill = check_skill(partial(found_of, answers(model)), brains)
         save(model, out)
-        return {"history": history.to_dict("list"), **skill}
+        return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedHeatmap:
         """The network, to be read from its file."""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from ..keras_settings import parameters_trained
 from ..windows.recipe import SlidingTraining
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Sliding(SlidingTraining):
         looking = partial(look, answers(model), self, self.side, separation_mm=SEPARATION_MM, most=MOST)
         skill = check_skill(looking, brains)
         save(model, out)
-        return {"history": history.to_dict("list"), **skill}
+        return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedSliding:
         """The network, to be read from its file."""

@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..evaluation.folds import SCANNER_FOLD, scanner_folds
 from ..model import INPUTS
 from ..study.layout import cell_name
-from .settings import BOTH, DATA, TABLES, Settings
+from .settings import BOTH, DATA, FRST, TABLES, Settings
 
 __all__ = ["PlannedCell", "is_scanner_fold", "list_cells"]
 
@@ -124,7 +124,7 @@ def list_cells(
                 _cell(have, data, rival, fold, 1 if DETECTORS[rival].alone else 2, table)
                 for rival in settings.rivals
                 for data in have
-                for fold in folds
+                for fold in (folds if rival == FRST or settings.rival_folds == "all" else folds[:1])
             ]
     united = _united(cells)
     repeats = range(2, settings.repeats + 1)

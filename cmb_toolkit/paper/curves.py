@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..report.style import canvas, save
 
-__all__ = ["draw_scanners", "draw_thresholds"]
+__all__ = ["draw_methods", "draw_scanners", "draw_thresholds"]
 
 _FOLDS: tuple[tuple[str, Any], ...] = (
     ("#0072B2", "-"),
@@ -78,6 +78,43 @@ def _label_thresholds(axes: Sequence[Axes], name: str, letters: str) -> None:
         axis.xaxis.set_major_formatter("{x:g}")
     false.set(ylabel="false positives per subject", ylim=(0, None))
     both.set(xlabel="false positives per subject", xlim=(0, None))
+
+
+_METHOD_RATES = (0.1, 64.0)
+"""False positives a subject between which methods are held against each other."""
+
+
+def draw_methods(curves: Mapping[str, Mapping[str, pd.DataFrame]], note: str, out: Path) -> Path:
+    """Draw sensitivity against false positives of several methods.
+
+    Parameters
+    ----------
+    curves : mapping
+        Resolution, a panel each -> method -> its curve: sensitivity (0..1) and fp_per_subject.
+    note : str
+        Under the panels.
+    out : Path
+    """
+    methods = list(dict.fromkeys(method for mine in curves.values() for method in mine))
+    with canvas(6.2 * len(curves) + 0.6, 5.2) as figure:
+        panels = figure.subplots(1, len(curves), squeeze=False)[0]
+        for axis, (name, mine) in zip(panels, curves.items(), strict=True):
+            for method, curve in mine.items():
+                colour, dashes = _FOLDS[methods.index(method) % len(_FOLDS)]
+                width = 1.6 if methods.index(method) < len(_FOLDS) else 3.0
+                line = curve.sort_values(["fp_per_subject", "sensitivity"])
+                x = line["fp_per_subject"].clip(*_METHOD_RATES)
+                axis.step(x, line["sensitivity"], where="post", color=colour, linestyle=dashes, linewidth=width,
+                          label=method)  # fmt: skip
+            axis.set(title=name, xlabel="false positives per subject", xscale="log", xlim=_METHOD_RATES)
+            axis.set(ylabel="sensitivity", ylim=(0, 1.03))
+            axis.xaxis.set_major_locator(FixedLocator([0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64]))
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_major_formatter(PercentFormatter(1))
+            axis.legend(loc="lower right", fontsize=9)
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9)
+        return save(figure, out)
 
 
 def draw_scanners(

@@ -28,12 +28,13 @@ from ..report.page import Picture, Section, html_page
 from ..report.table import Table, plain_table
 from ..study.cell import read_setup
 from ..study.cohort import read_microbleeds, read_participants
-from ..study.curves import draw_group_froc
+from ..study.curves import draw_group_froc, whole_curve
 from ..study.layout import Cell, Study
 from ..study.results import evaluated_cells, shown_rule
 from .audit import audit
-from .curves import draw_scanners, draw_thresholds
+from .curves import draw_methods, draw_scanners, draw_thresholds
 from .further_tables import further_tables
+from .method_table import decided_by, method_table, methods_of
 from .pictures import draw_channels, draw_healthy, draw_masks, draw_outcomes
 from .results import default_resolutions, study_results
 from .scenes import Scenes
@@ -42,7 +43,7 @@ from .tables import StudyResults, overview, paper_tables
 
 __all__ = ["paper_report", "report_by"]
 
-REVISION = 2
+REVISION = 3
 
 _SOURCES = ("metrics.json", "subjects.tsv", "candidates.tsv", "microbleeds.tsv", "froc.tsv")
 
@@ -59,6 +60,8 @@ _SIMULATED = (
     "Simulated scans. These numbers show that the software works from end to end. They say nothing about its "
     "performance on patients, and are no reproduction of the paper's results."
 )
+
+_METHODS = "methods"
 
 _NO_PICTURE = "this study does not have what it shows yet."
 
@@ -121,12 +124,13 @@ def paper_report(
         return opened.report
     results = study_results(opened, cells, resolutions=chosen, input_name=input_name, rule=rule, best_fold=best_fold)
     numbered, further = dict(enumerate(paper_tables(results), 1)), further_tables(results)
+    methods = [table for table in (method_table(results),) if table]
     pictures = _pictures(opened, results, on_progress)
-    sections = _sections(numbered, further, pictures, results)
+    sections = _sections(numbered, methods, further, pictures, results)
     with publish(opened.report, record) as folder:
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True)
-        for table in (*numbered.values(), *further):
+        for table in (*numbered.values(), *methods, *further):
             for ending, text in ((".md", table.markdown()), (".tsv", table.tsv()), (".tex", table.latex())):
                 (folder / "tables" / f"{table.name}{ending}").write_text(text, "utf-8", newline="\n")
         for picture in pictures.values():
@@ -174,9 +178,14 @@ def _facts(study: Study, results: StudyResults) -> list[tuple[str, str]]:
 
 
 def _sections(
-    tables: Mapping[int, Table], further: Sequence[Table], pictures: Mapping[int | str, Picture], results: StudyResults
+    tables: Mapping[int, Table],
+    methods: Sequence[Table],
+    further: Sequence[Table],
+    pictures: Mapping[int | str, Picture],
+    results: StudyResults,
 ) -> list[Section]:
-    curves = [picture for key, picture in pictures.items() if isinstance(key, str) and picture.png]
+    curves = {key: picture for key, picture in pictures.items() if isinstance(key, str) and picture.png}
+    compared = [curves.pop(_METHODS)] if _METHODS in curves else []
     return [
         Section("whole", "In one look", (overview(results),)),
         Section("data", "Data", (tables[1], pictures[2])),
@@ -186,8 +195,8 @@ def _sections(
         Section("stage-2", "Stage 2: false positives out", (tables[5], tables[6])),
         Section("healthy", "Healthy subjects", (tables[7], pictures[6])),
         Section("scanners", "Scanners", (pictures[7], tables[8])),
-        Section("earlier-work", "Earlier work", (tables[9],)),
-        Section("beyond", "Beyond the paper", (*curves, *further)),
+        Section("earlier-work", "Earlier work", (tables[9], *methods, *compared)),
+        Section("beyond", "Beyond the paper", (*curves.values(), *further)),
         Section("slips", "The paper's slips", (_slips(),), _ABOUT_SLIPS),
     ]
 
@@ -224,6 +233,7 @@ def _pictures(study: Study, results: StudyResults, on_progress: OnProgress) -> d
         7: lambda out: _draw_scanners(study, results, out),
     }
     drawings |= {name: partial(_draw_froc, results, name, mine) for name, mine in cells.items()}
+    drawings[_METHODS] = partial(_draw_methods, study, results)
     pictures: dict[int | str, Picture] = {}
     with tempfile.TemporaryDirectory() as folder:
         for key, draw in drawings.items():
@@ -246,6 +256,21 @@ def _draw_froc(results: StudyResults, name: str, cells: Sequence[Cell], out: Pat
     members = list(zip(results.select(results.resolutions[name], results.input), cells, strict=True))
     draw_group_froc(members, results.rule, f"{name}: sensitivity against false positives, test subjects", out)
     return "Left, candidates of stage 1 by confidence; right, what both stages leave, by probability."
+
+
+def _draw_methods(study: Study, results: StudyResults, out: Path) -> str:
+    curves: dict[str, dict[str, pd.DataFrame]] = {}
+    for name, ours in results.resolutions.items():
+        for method, cells in methods_of(results, ours):
+            members = [(cell, study.cell_named(cell.cell)) for cell in cells]
+            curve = whole_curve(members, results.rule, decided_by(cells))
+            if len(curve):
+                curves.setdefault(name, {})[method] = curve
+    curves = {name: mine for name, mine in curves.items() if len(mine) > 1}
+    if not curves:
+        return _NO_PICTURE
+    draw_methods(curves, f"Test subjects of the folds that each has, {results.label}", out)
+    return "By the score that decides: both stages' where there are two. yolo is the paper's method."
 
 
 def _draw_masks(scenes: Scenes, results: StudyResults, out: Path) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from ..darknet.cfg import read_cfg
+from ..darknet.project import CFG
 from ..detectors import DETECTORS, method_of
 from ..errors import DataError, UsageError
 from ..evaluation.results import CellResult
 from ..evaluation.results import evaluate as count
 from ..evaluation.rules import rule_named
+from ..io.publish import read_record
 from ..io.tables import read_tsv
 from ..schema import CANDIDATES
 from ..study.boxes import as_boxes, is_merged
@@ -93,11 +97,12 @@ def study_results(
         best=best,
         best_how=how,
         seconds=_seconds(study, results),
+        parameters={cell.name: count for cell, result in results if (count := _parameters(cell, result))},
     )
 
 
 def _subjects(cell: Cell) -> pd.DataFrame:
-    columns = ["rule", "role", "stage", "participant_id", "candidates", "tp", "fn", "fp"]
+    columns = ["rule", "role", "stage", "participant_id", "microbleeds", "candidates", "tp", "fn", "fp"]
     return read_tsv(cell.evaluation / "subjects.tsv", columns).assign(cell=cell.name)
 
 
@@ -167,6 +172,23 @@ def _validation_f1(study: Study, cell: Cell, result: CellResult, rule: str) -> f
     judged = rule_named(rule, distance_mm=hit_distance_mm(cell), slices=slices)
     found = count(candidates, truth, {"validation": names}, [judged], link_mm=result.link_mm).stages
     return next(each.counts.f1 for each in found if each.stage == stage)
+
+
+def _parameters(cell: Cell, result: CellResult) -> int | None:
+    """How many numbers its networks have learned; None where one of them does not say."""
+    detector = DETECTORS[method_of(result.input)]
+    known: list[int | None] = []
+    if detector.finder and detector.learns:
+        known.append(_noted(cell.network))
+    elif not detector.finder:
+        known.append(read_cfg(cell.project / CFG).parameters if (cell.project / CFG).is_file() else None)
+    if cell.findings.is_file():
+        known.append(_noted(cell.cnn))
+    return None if None in known else sum(each for each in known if each)
+
+
+def _noted(network: Path) -> int | None:
+    return (read_record(network) or {}).get("parameters_trained")
 
 
 def _seconds(study: Study, results: Sequence[tuple[Cell, CellResult]]) -> pd.DataFrame:

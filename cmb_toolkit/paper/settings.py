@@ -53,6 +53,7 @@ class _Experiment(Recipe):
     scanner: str = option("", names=_OR_EMPTY)
     tables: tuple[int, ...] = option(TABLES, least=TABLES[0], most=TABLES[-1])
     rivals: tuple[str, ...] = option((), choices=finders().values())
+    rival_folds: Literal["all", "first"] = option("all")
     best_fold: Literal["validation", "paper"] = option("validation")
     repeats: int = option(1, least=1)
 
@@ -102,7 +103,9 @@ class Settings:
     tables : tuple of int
         Tables to make cells for.
     rivals : tuple of str
-        Methods whose candidates Table 9 holds against the detector's.
+        Methods that Table 9 holds against the paper's.
+    rival_folds : {"all", "first"}
+        Folds that they have; the paper's own, frst, has all.
     best_fold : {"validation", "paper"}
         Fold whose networks Table 7 looks at the controls with: the best on ``validation`` subjects, or the ``paper``'s.
     repeats : int
@@ -124,6 +127,7 @@ class Settings:
     scanner: str
     tables: tuple[int, ...]
     rivals: tuple[str, ...]
+    rival_folds: Literal["all", "first"]
     best_fold: Literal["validation", "paper"]
     repeats: int
     options: Mapping[str, Mapping[str, Any]]
@@ -159,6 +163,7 @@ class Settings:
                 "scanner": self.scanner,
                 "tables": list(self.tables),
                 "rivals": list(self.rivals),
+                "rival-folds": self.rival_folds,
                 "best-fold": self.best_fold,
                 "repeats": self.repeats,
             },
@@ -214,6 +219,7 @@ def settings_of(content: Mapping[str, Any], path: Path) -> Settings:
             scanner=nfc(experiment["scanner"]),
             tables=tuple(sorted(set(experiment["tables"]))),
             rivals=tuple(experiment.get("rivals", (FRST,))),
+            rival_folds=experiment.get("rival-folds", "all"),
             best_fold=experiment["best-fold"],
             repeats=experiment["repeats"],
             options={step: content.get(step, {}) for step in OPTIONS},

@@ -10,6 +10,7 @@ SLIPS: tuple[str, ...] = (
     "table 7: LR FPavg",
     "table 9: LR overall sensitivity",
     "table 3: weighted average",
+    "table 9: Dou's overall sensitivity",
 )
 """The paper's slips by name. One may show in several places: the value is repeated, or two values hang on it."""
 
@@ -19,6 +20,7 @@ SLIP_AT = {
     ("Table 9, LR YOLO stage 1", "FPavg"): 1,
     ("Table 7, LR", "FPavg, stage 2"): 2,
     ("Table 9, LR YOLO stage 2", "overall sensitivity"): 3,
+    ("Table 9, dou stage 2", "overall sensitivity"): 5,
     ("Table 3, HR+LR", "sensitivity as average of HR and LR weighted by microbleeds"): 4,
     ("Table 3, HR+LR", "FPavg as average of HR and LR weighted by subjects"): 4,
 }
@@ -34,8 +36,8 @@ NOTED: dict[tuple[int, str], tuple[str, ...]] = {
     (9, "LR YOLO stage 1"): ("fp_per_subject", "overall_sensitivity_percent"),
     (9, "LR YOLO stage 2"): ("overall_sensitivity_percent",),
     **{(9, f"{who} stage {n}"): ("overall_sensitivity_percent",) for who in ("dou", "liu") for n in (1, 2)},
-    (9, "wang"): ("fp_per_subject",),
-    (9, "hong"): ("fp_per_subject", "precision_percent"),
+    (9, "wang"): ("sensitivity_percent", "fp_per_subject", "precision_percent"),
+    (9, "hong"): ("sensitivity_percent", "fp_per_subject", "precision_percent"),
 }
 """What the notes on the paper's printed rows are about."""
 

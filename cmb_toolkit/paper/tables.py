@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from ..detectors import DETECTORS
 from ..evaluation.folds import SCANNER_FOLD
 from ..evaluation.intervals import bootstrap
 from ..evaluation.results import CellResult
@@ -20,11 +21,12 @@ from ..evaluation.summary import common_label, result_rows, result_warnings
 from ..model import INPUTS
 from ..report.table import Column, Entry, Row, Table
 from ..wording import counted
+from .measures import FPAVG, PRECISION, SENSITIVITY, STAGE1, STAGE2, Measure
 from .published import TABLES, published_table
 from .settings import FRST
 from .slips import NOTED
 
-__all__ = ["PAPER_FOLDS", "StudyResults", "overview", "paper_tables", "scanner_of"]
+__all__ = ["PAPER_FOLDS", "StudyResults", "notes_of", "overview", "paper_tables", "scanner_of", "seconds_entry"]
 
 OURS, PAPER = "This study", "The paper, printed"
 
@@ -65,6 +67,8 @@ class StudyResults:
         How these folds were chosen, in words.
     seconds : DataFrame
         cell, stage (``stage1``, ``stage2``), seconds, subjects, machine: what looking at the scans took.
+    parameters : mapping
+        Cell -> how many numbers its networks have learned, both stages together, as far as that was noted.
     """
 
     resolutions: Mapping[str, str]
@@ -76,6 +80,7 @@ class StudyResults:
     best: Mapping[str, tuple[str, str]]
     best_how: str
     seconds: pd.DataFrame
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -100,40 +105,6 @@ class StudyResults:
         """Fold, and ``all`` where there are several -> counts and rates, see :func:`.tables.result_rows`."""
         rows = result_rows(cells, self.subjects, self.rule, stage)
         return {str(line["fold"]): {str(key): value for key, value in line.items()} for line in rows.to_dict("records")}
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A quantity: its heading, its column in our rows and in the printed tables, and how it is written."""
-
-    name: str
-    ours: str
-    printed: str
-    scale: float = 1
-    digits: int = 0
-
-    def cell(self, line: Mapping[str, Any]) -> Entry:
-        value = float(line[self.ours])
-        if math.isnan(value):
-            return Entry("\N{EN DASH}")
-        low, high = (float(line.get(f"{self.ours}_{end}", math.nan)) for end in ("low", "high"))
-        interval = None if math.isnan(low) else (self._bound(low), self._bound(high))
-        return Entry(f"{self.scale * value:.{self.digits}f}", interval)
-
-    def _bound(self, value: float) -> str:
-        digits = 1 if self.scale == 100 or value >= 9.95 else 2
-        return f"{self.scale * value:.{digits}f}"
-
-
-_TP = _Measure("TPs", "tp", "tp")
-_FN = _Measure("FNs", "fn", "fn")
-_SENSITIVITY = _Measure("Sensitivity (%)", "sensitivity", "sensitivity_percent", 100, 2)
-_PRECISION = _Measure("Precision (%)", "precision", "precision_percent", 100, 2)
-_F1 = _Measure("F1 (%)", "f1", "f1_percent", 100, 2)
-_FPAVG = _Measure("FPavg", "fp_per_subject", "fp_per_subject", 1, 2)
-
-_STAGE1 = (_TP, _FN, _SENSITIVITY, _FPAVG)
-_STAGE2 = (_TP, _FN, _SENSITIVITY, _PRECISION, _F1, _FPAVG)
 
 
 def paper_tables(study: StudyResults) -> tuple[Table, ...]:
@@ -164,7 +135,7 @@ def overview(study: StudyResults) -> Table:
     for name, ours in study.resolutions.items():
         cells = study.select(ours, study.input)
         values = []
-        for stage, measures in (("stage1", (_SENSITIVITY, _FPAVG)), ("overall", (_SENSITIVITY, _PRECISION, _FPAVG))):
+        for stage, measures in (("stage1", (SENSITIVITY, FPAVG)), ("overall", (SENSITIVITY, PRECISION, FPAVG))):
             lines = study.lines(cells, stage)
             values += _ours(lines.get("all", next(iter(lines.values()), None)), measures)
         stage1, stage2 = f"{name} YOLO stage 1", f"{name} YOLO stage 2"
@@ -172,7 +143,7 @@ def overview(study: StudyResults) -> Table:
         values += _printed(9, stage2, ("overall_sensitivity_percent", "precision_percent", "fp_per_subject"))
         n = len(cells)
         rows.append(Row((Entry(_label(study, name) + f", {counted(n, 'fold')}"), *values)))
-    notes = (*_notes(study), *result_warnings(study.cells))
+    notes = (*notes_of(study), *result_warnings(study.cells))
     return Table("overview", "The method as a whole", columns, tuple(rows), notes)
 
 
@@ -208,7 +179,7 @@ def _cohort(study: StudyResults) -> Table:
         total = [Entry(f"{n}") for n in table.sum()] if len(table) else _not_run(2, "no folds")
         printed = _printed(1, f"{name} total", ("subjects", "microbleeds"))
         rows.append(Row((Entry(f"{heading}, total"), *total, *printed), total=True))
-    return _table(1, columns, rows, _notes(study, counted=False))
+    return _table(1, columns, rows, notes_of(study, counted=False))
 
 
 def _inputs(study: StudyResults) -> Table:
@@ -216,30 +187,30 @@ def _inputs(study: StudyResults) -> Table:
     paper = published_table(2)
     columns = (
         *(Column(name) for name in ("Input", "Channels", "Complement", "Averaged")),
-        *_both((_SENSITIVITY, _FPAVG)),
+        *_both((SENSITIVITY, FPAVG)),
     )
     rows = []
     for input_name in INPUTS:
         line = study.lines(study.select(study.resolutions["HR"], input_name, ["1"]), "stage1").get("1")
         facts = (paper.at[input_name, name] for name in list(paper)[:3])
         words = (input_name.replace("-averaged", " averaged").replace("+", " + "), *facts)
-        ours = _ours(line, (_SENSITIVITY, _FPAVG))
+        ours = _ours(line, (SENSITIVITY, FPAVG))
         rows.append(
             Row(
                 (
                     *(Entry(str(word)) for word in words),
                     *ours,
-                    *_printed_measures(2, input_name, (_SENSITIVITY, _FPAVG)),
+                    *_printed_measures(2, input_name, (SENSITIVITY, FPAVG)),
                 )
             )
         )
     notes = ("cphase: complement of the phase, 1 - phase. Averaged: each channel over three neighbouring slices.",)
-    return _table(2, columns, rows, (*notes, *_notes(study)), words=4)
+    return _table(2, columns, rows, (*notes, *notes_of(study)), words=4)
 
 
 def _resolutions(study: StudyResults) -> Table:
     """HR, LR and a detector trained on both, fold 1."""
-    measures = (_SENSITIVITY, _FPAVG)
+    measures = (SENSITIVITY, FPAVG)
     rows = []
     for name in ("HR", "LR", "HR+LR"):
         cells = study.select(_in_study(study, name), study.input, ["1"])
@@ -247,12 +218,12 @@ def _resolutions(study: StudyResults) -> Table:
         printed = _printed_measures(3, name, measures)
         rows.append(Row((Entry(_label(study, name)), *_ours(line, measures), *printed)))
     notes = ("The paper's values are at a confidence of 0.01; its table 4 has LR at 0.05.",)
-    return _table(3, (Column("Trained and tested on"), *_both(measures)), rows, (*notes, *_notes(study)))
+    return _table(3, (Column("Trained and tested on"), *_both(measures)), rows, (*notes, *notes_of(study)))
 
 
 def _stage1(study: StudyResults) -> Table:
-    ours = (*(Column(each.name, OURS) for each in _STAGE1), Column("Threshold", OURS))
-    paper = (*(Column(each.name, PAPER) for each in _STAGE1), Column("Threshold", PAPER))
+    ours = (*(Column(each.name, OURS) for each in STAGE1), Column("Threshold", OURS))
+    paper = (*(Column(each.name, PAPER) for each in STAGE1), Column("Threshold", PAPER))
     rows = []
     for name in study.resolutions:
         thresholds = {
@@ -260,25 +231,25 @@ def _stage1(study: StudyResults) -> Table:
             for cell in study.select(study.resolutions[name], study.input)
             if "stage1" in cell.thresholds
         }
-        for row in _by_fold(study, name, "stage1", 4, _STAGE1):
+        for row in _by_fold(study, name, "stage1", 4, STAGE1):
             fold = row.cells[0].text.rpartition(" ")[2]
-            cut = len(row.cells) - len(_STAGE1)
+            cut = len(row.cells) - len(STAGE1)
             mine = Entry(f"{thresholds[fold].value:.3g}") if fold in thresholds else Entry()
             same = Entry() if row.total or row.cells[cut].text == "\N{EN DASH}" else Entry(_PAPER_THRESHOLDS[name])
             rows.append(Row((*row.cells[:cut], mine, *row.cells[cut:], same), row.total, row.begins))
     origins = sorted({cell.thresholds["stage1"].origin for cell in study.cells if "stage1" in cell.thresholds})
     notes = [f"Threshold: least confidence of a box. This study's were chosen: {', '.join(origins) or 'not known'}."]
     notes.append("The paper chose its thresholds by looking at the test folds, and set up its experiments on fold 1.")
-    return _table(4, (Column("Test set"), *ours, *paper), rows, (*notes, *_notes(study)))
+    return _table(4, (Column("Test set"), *ours, *paper), rows, (*notes, *notes_of(study)))
 
 
 def _stage2(study: StudyResults, name: str, number: int) -> Table:
     notes = ("Of the microbleeds that stage 1 found; those that it missed are not held against stage 2.",)
-    rows = _by_fold(study, name, "stage2", number, _STAGE2)
-    return _table(number, (Column("Test set"), *_both(_STAGE2)), rows, (*notes, *_notes(study)))
+    rows = _by_fold(study, name, "stage2", number, STAGE2)
+    return _table(number, (Column("Test set"), *_both(STAGE2)), rows, (*notes, *notes_of(study)))
 
 
-def _by_fold(study: StudyResults, name: str, stage: str, number: int, measures: Sequence[_Measure]) -> list[Row]:
+def _by_fold(study: StudyResults, name: str, stage: str, number: int, measures: Sequence[Measure]) -> list[Row]:
     lines = study.lines(study.select(study.resolutions[name], study.input), stage)
     done = [fold for fold in lines if fold != "all"]
     folds = _folds(done)
@@ -309,7 +280,7 @@ def _healthy(study: StudyResults) -> Table:
         "for stage 1 and stage 2 apart (HR: 1 and 2, LR: 5 and 5).",
         "Specificity: share of stage 1's candidates that stage 2 throws out.",
     )
-    return _table(7, columns, rows, (*notes, *_notes(study)))
+    return _table(7, columns, rows, (*notes, *notes_of(study)))
 
 
 def _healthy_cells(study: StudyResults, first: CellResult, second: CellResult) -> list[Entry]:
@@ -328,7 +299,7 @@ def _healthy_cells(study: StudyResults, first: CellResult, second: CellResult) -
             continue
         name = "specificity" if n == 1 else "fp_per_subject"
         interval = _specificity_interval(study, second) if n == 1 else result.intervals.get(name, (math.nan,) * 2)
-        measure = _Measure("", name, "", 100, 2) if n == 1 else _Measure("", name, "", 1, 2)
+        measure = Measure("", name, "", 100, 2) if n == 1 else Measure("", name, "", 1, 2)
         line = {name: getattr(result.counts, name), f"{name}_low": interval[0], f"{name}_high": interval[1]}
         values.append(measure.cell(line))
     return values
@@ -357,13 +328,13 @@ def _scanners(study: StudyResults) -> Table:
         for fold, line in lines.items() or ((None, None),):
             label = _label(study, name) + (f", trained on scanner {scanner_of(fold)}" if fold else "")
             own = fold == paper
-            printed = _printed_measures(8, name, _STAGE2) if own else [Entry("\N{EN DASH}") for _ in _STAGE2]
-            rows.append(Row((Entry(label), *_ours(line, _STAGE2), *printed)))
+            printed = _printed_measures(8, name, STAGE2) if own else [Entry("\N{EN DASH}") for _ in STAGE2]
+            rows.append(Row((Entry(label), *_ours(line, STAGE2), *printed)))
     notes = (
         "Tested on the other scanner. Of the microbleeds that stage 1 found. In this study both stages are trained on "
         "the one scanner; the paper trained stage 2 on Verio and tested it on Skyra.",
     )
-    return _table(8, (Column("Data"), *_both(_STAGE2)), rows, (*notes, *_notes(study)))
+    return _table(8, (Column("Data"), *_both(STAGE2)), rows, (*notes, *notes_of(study)))
 
 
 def _earlier_work(study: StudyResults) -> Table:
@@ -383,9 +354,10 @@ def _earlier_work(study: StudyResults) -> Table:
     for row in paper.index:
         line = paper.loc[row]
         name, _, what = row.partition(" ")
-        ours = [Entry() for _ in names]
         if name in study.resolutions:
             ours = _method_cells(study, name, *what.split(" stage "))
+        else:
+            ours = _rival_cells(study, name, what.removeprefix("stage ") or "1") or [Entry() for _ in names]
         words = [Entry(line["reference"]), Entry(line["method"]), Entry(f"{line['subjects']} / {line['microbleeds']}")]
         size = str(line["resolution_mm"]).replace(" x ", "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}")
         words.append(Entry(size.replace("n/a", "")))
@@ -397,32 +369,44 @@ def _earlier_work(study: StudyResults) -> Table:
         rows.append(Row((*words, *ours, *_printed(9, row, printed)), begins=begins))
     notes = [
         "Subjects, microbleeds and voxels are those of the reference named. Rows of Al-masni et al. 2020 hold this "
-        "study's results over all of its folds.",
+        "study's results over all of its folds, and those of earlier work what the method of that name finds in this "
+        "study's HR scans, where it has run.",
         *_machines(study),
     ]
-    return _table(9, tuple(columns), rows, (*notes, *_notes(study)), words=4)
+    return _table(9, tuple(columns), rows, (*notes, *notes_of(study)), words=4)
+
+
+def _rival_cells(study: StudyResults, method: str, stage: str) -> list[Entry]:
+    """What a method of earlier work comes to in the scans of higher resolution; nothing where it has not run."""
+    return _rates_of(study, study.select(study.resolutions["HR"], method), stage, alone=DETECTORS[method].alone)
 
 
 def _method_cells(study: StudyResults, name: str, method: str, stage: str) -> list[Entry]:
     cells = study.select(study.resolutions[name], FRST if method == "FRST" else study.input)
+    return _rates_of(study, cells, stage) or _not_run(5)
+
+
+def _rates_of(study: StudyResults, cells: Sequence[CellResult], stage: str, *, alone: bool = False) -> list[Entry]:
+    """Rates of one stage, its time, and the overall sensitivity: that of the stage where it is `alone`."""
     lines = study.lines(cells, f"stage{stage}")
     if not lines:
-        return _not_run(5)
+        return []
     line = lines.get("all", next(iter(lines.values())))
-    overall = study.lines(cells, "overall")
+    overall = lines if alone else study.lines(cells, "overall")
     whole = overall.get("all", next(iter(overall.values()), None)) if overall else None
     # stage 1's precision is not given by the paper
-    precision = Entry("\N{EN DASH}") if stage == "1" else _PRECISION.cell(line)
+    precision = Entry("\N{EN DASH}") if stage == "1" and not alone else PRECISION.cell(line)
     return [
-        _SENSITIVITY.cell(line),
-        _FPAVG.cell(line),
+        SENSITIVITY.cell(line),
+        FPAVG.cell(line),
         precision,
-        _time(study, [cell.cell for cell in cells], f"stage{stage}"),
-        _SENSITIVITY.cell(whole) if whole else Entry("\N{EN DASH}"),
+        seconds_entry(study, [cell.cell for cell in cells], f"stage{stage}"),
+        SENSITIVITY.cell(whole) if whole else Entry("\N{EN DASH}"),
     ]
 
 
-def _time(study: StudyResults, cells: Sequence[str], stage: str) -> Entry:
+def seconds_entry(study: StudyResults, cells: Sequence[str], stage: str) -> Entry:
+    """Seconds a subject of a stage of these cells together."""
     mine = study.seconds[study.seconds["cell"].isin(list(cells)) & (study.seconds["stage"] == stage)]
     scans = float(mine["subjects"].sum())
     return Entry(f"{mine['seconds'].sum() / scans:.3g}") if scans else Entry("\N{EN DASH}")
@@ -438,11 +422,11 @@ def _machines(study: StudyResults) -> list[str]:
     return [f"{ours} {paper}".strip()]
 
 
-def _both(measures: Sequence[_Measure]) -> tuple[Column, ...]:
+def _both(measures: Sequence[Measure]) -> tuple[Column, ...]:
     return tuple(Column(each.name, group) for group in (OURS, PAPER) for each in measures)
 
 
-def _ours(line: Mapping[str, Any] | None, measures: Sequence[_Measure]) -> list[Entry]:
+def _ours(line: Mapping[str, Any] | None, measures: Sequence[Measure]) -> list[Entry]:
     return _not_run(len(measures)) if line is None else [measure.cell(line) for measure in measures]
 
 
@@ -450,7 +434,7 @@ def _not_run(n: int, why: str = "not run") -> list[Entry]:
     return [Entry(why, missing=True), *(Entry() for _ in range(n - 1))]
 
 
-def _printed_measures(number: int, row: str, measures: Sequence[_Measure]) -> list[Entry]:
+def _printed_measures(number: int, row: str, measures: Sequence[Measure]) -> list[Entry]:
     return _printed(number, row, [measure.printed for measure in measures])
 
 
@@ -481,7 +465,8 @@ def _label(study: StudyResults, name: str) -> str:
     return name if name == ours else f"{name} ({ours})"
 
 
-def _notes(study: StudyResults, *, counted: bool = True) -> tuple[str, ...]:
+def notes_of(study: StudyResults, *, counted: bool = True) -> tuple[str, ...]:
+    """What stands under each table: the rule, where numbers are counted by it, and what the study is."""
     notes = []
     if counted:
         notes.append(

@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..io.publish import Record, publish
 from ..io.tables import write_tsv
 from ..io.warned import Warned
-from ..keras_settings import keras_engine
+from ..keras_settings import keras_engine, parameters_trained
 from ..machine import cores, in_words
 from ..model import OnProgress
 from ..stage2.recipe import ClassifierTraining, Scheduled
@@ -184,7 +184,7 @@ def _train(
             "best": {"epoch": int(best["epoch"])} | {name: float(best[name]) for name in ("val_loss", "val_auc")},
             "seed_trained": int(best["seed"]),
             "restarts": restarts,
-            "parameters_trained": int(sum(np.prod(v.shape) for v in model.trainable_variables)),
+            "parameters_trained": parameters_trained(model),
         },
     )
 

@@ -16,7 +16,7 @@ from ..model import Counts
 from ..report.figures import OperatingPoint, draw_froc
 from .layout import Cell
 
-__all__ = ["draw_group_froc"]
+__all__ = ["draw_group_froc", "whole_curve"]
 
 
 def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title: str, out: Path) -> bool:
@@ -38,6 +38,21 @@ def draw_group_froc(members: Sequence[tuple[CellResult, Cell]], rule: str, title
         label = common_label([result for result, _ in members], rule)
         draw_froc(pd.concat(curves), points, label, title, out)
     return bool(curves)
+
+
+def whole_curve(members: Sequence[tuple[CellResult, Cell]], rule: str, stage: str) -> pd.DataFrame:
+    """The curve of one stage on the test subjects of cells that differ in the fold, put together.
+
+    Returns
+    -------
+    DataFrame
+        threshold, sensitivity, fp_per_subject, ...; empty where there is none.
+    """
+    curves = [(result, curve) for result, cell in members if len(curve := _curve(cell, rule, stage))]
+    if len(curves) < 2:
+        return curves[0][1] if curves else pd.DataFrame(columns=["sensitivity", "fp_per_subject"])
+    counts = sum((_counts(result, rule, stage) for result, _ in curves), Counts())
+    return pool_froc([curve for _, curve in curves], counts.tp + counts.fn, counts.subjects)
 
 
 def _curve(cell: Cell, rule: str, stage: str) -> pd.DataFrame:

@@ -47,9 +47,11 @@ def subject_rows(results):
     for result in results:
         for each in result.stages:
             c = each.counts
-            rows.append((result.cell, "paper", each.role, each.stage, "sub-001", c.tp, c.fn, c.fp, c.tp + c.fp + c.tn))
+            seen, marked = c.tp + c.fp + c.tn, c.tp + c.fn
+            rows.append((result.cell, "paper", each.role, each.stage, "sub-001", marked, c.tp, c.fn, c.fp, seen))
     return pd.DataFrame(
-        rows, columns=["cell", "rule", "role", "stage", "participant_id", "tp", "fn", "fp", "candidates"]
+        rows,
+        columns=["cell", "rule", "role", "stage", "participant_id", "microbleeds", "tp", "fn", "fp", "candidates"],
     )
 
 
@@ -98,6 +100,16 @@ def papers_study():
 
     def make(leave_out=(), **changes):
         return replace(_study(leave_out), **changes)
+
+    return make
+
+
+@pytest.fixture
+def of_cells():
+    """A function that gives the paper's study with other cells, and what their subjects came to."""
+
+    def make(*cells, **changes):
+        return replace(_study(), cells=cells, subjects=subject_rows(cells), **changes)
 
     return make
 

@@ -76,6 +76,17 @@ def test_repeats_are_trained_with_seeds_of_their_own_on_the_same_slices(paper, p
     assert "--seed 1" in options["split", "study"]
 
 
+def test_rivals_have_all_folds_or_the_first_and_the_papers_own_has_all(paper, participants):
+    people = participants("HR")
+    settings = replace(paper, tables=(9,), rivals=("frst", "dou", "kuijf"), rival_folds="first")
+    cells, _ = of(settings, people)
+    assert [name for name in cells if "frst" not in name] == ["HR_dou_fold-1", "HR_kuijf_fold-1"]
+    assert sum("frst" in name for name in cells) == len(FOLDS)
+    assert cells["HR_kuijf_fold-1"].stages == 1, "no second stage belongs to it"
+    every, _ = of(replace(settings, rival_folds="all"), people)
+    assert len(every) == 3 * len(FOLDS)
+
+
 def test_names_of_the_study_and_options_of_the_paper(paper, participants):
     """HR and LR have other names in the study; what the settings say for LR goes to its cells alone."""
     people = participants("slab", "slab-lr")

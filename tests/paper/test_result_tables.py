@@ -135,7 +135,7 @@ def test_the_audit_lists_the_slips():
     text = shown(audit_page(), 120)
     for value in ("158.91", "3.75", "72.38", "86.59", "431.29", "572"):
         assert value in text
-    assert "5 places" in text
+    assert "6 places" in text
 
 
 def test_validation_results_have_no_place_in_the_tables():
