@@ -43,7 +43,9 @@ class _Stream(io.TextIOWrapper):
     heard: Callable[[str], None] | None = None
     """Told of all text."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str | bytes) -> int:
+        if isinstance(text, bytes):  # click tries whether it could
+            raise TypeError("a stream of text takes no bytes")
         if self.heard is not None:
             self.heard(text)
         if self.hold is not None:

@@ -91,3 +91,22 @@ def test_a_second_ctrl_c_leaves_no_noise(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "\nInterrupted. Run the same command again to go on.\n"
+
+
+def test_a_stream_that_is_held_or_heard_takes_no_bytes():
+    """click tries to write some, to see whether it may."""
+    script = """
+import sys
+from cmb_toolkit.cli.streams import be_quiet, listen, open_streams, speak
+open_streams()
+listen("".join)
+be_quiet()
+for text in (b"", b"x"):
+    try:
+        sys.stdout.write(text)
+    except TypeError:
+        print("refused")
+speak()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("refused\n", "")
