@@ -134,7 +134,7 @@ def in_plane(
 def _window(volume: NDArray[Any], first: NDArray[np.intp], matrix: Sequence[int]) -> NDArray[Any]:
     shape = (*matrix, volume.shape[2])
     low, high = np.maximum(first, 0), np.minimum(first + shape, volume.shape)
-    result = np.zeros(shape, volume.dtype)
+    result = np.zeros(shape, volume.dtype, order="F")  # it is looked at slice by slice
     inner = tuple(slice(a - f, b - f) for a, b, f in zip(low, high, first, strict=True))
     result[inner] = volume[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     return result

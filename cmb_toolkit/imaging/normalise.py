@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +41,16 @@ def minmax(volume: Float, mask: Mask, *, per_slice: bool = False) -> Float:
     (i, j, k) float32 array
         0..1; 0 wherever a slice (or volume) is constant or empty inside the mask.
     """
-    result = np.zeros(volume.shape, np.float32)
+    result = np.zeros_like(volume, np.float32)
     if per_slice:
         for k in range(volume.shape[2]):
             result[:, :, k] = minmax(volume[:, :, k : k + 1], mask[:, :, k : k + 1])[:, :, 0]
         return result
-    inside = volume[mask].astype(np.float32)
+    inside = _inside(volume, mask).astype(np.float32)
     if inside.size:
         low, high = inside.min(), inside.max()
         if high > low:
-            result[mask] = (inside - low) / (high - low)
+            _as_it_lies(result)[_as_it_lies(mask, result)] = (inside - low) / (high - low)
     return result
 
 
@@ -74,7 +74,7 @@ def complement(normalised: Float, mask: Mask, *, background: str = "black") -> F
     if background not in BACKGROUNDS:
         raise UsageError(f"background {background!r} is not known; choose one of {', '.join(BACKGROUNDS)}.")
     outside = np.float32(background == "white")
-    return np.where(mask, 1 - normalised, outside).astype(np.float32)
+    return np.where(mask, 1 - normalised, outside).astype(np.float32, copy=False)
 
 
 def swi_channel(swi: Float, mask: Mask, scale: str) -> Float:
@@ -95,7 +95,7 @@ def swi_channel(swi: Float, mask: Mask, scale: str) -> Float:
     """
     if _known(scale) != "fixed" or not mask.any():
         return minmax(swi, mask, per_slice=scale == "slice")
-    bright = float(np.percentile(swi[mask], _BRIGHT_PERCENTILE))
+    bright = float(np.percentile(_inside(swi, mask), _BRIGHT_PERCENTILE))
     if bright <= 0:
         return np.zeros(swi.shape, np.float32)
     return np.where(mask, np.clip(swi / bright, 0, 1), 0).astype(np.float32)
@@ -122,6 +122,17 @@ def phase_channel(phase: Float, mask: Mask, scale: str) -> Float:
     if _known(scale) != "fixed":
         return minmax(phase, mask, per_slice=scale == "slice")
     return np.where(mask, np.clip(phase / (2 * np.pi) + 0.5, 0, 1), 0).astype(np.float32)
+
+
+def _inside(volume: Float, mask: Mask) -> Float:
+    """The values inside, in an order that means nothing."""
+    inside: Float = _as_it_lies(volume)[_as_it_lies(mask, volume)]
+    return inside
+
+
+def _as_it_lies(array: NDArray[Any], like: NDArray[Any] | None = None) -> NDArray[Any]:
+    """With its axes turned, where it lies so in memory, or `like` does: numpy picks values along the last axis."""
+    return array.T if (array if like is None else like).flags.f_contiguous else array
 
 
 def _known(scale: str) -> str:

@@ -100,7 +100,13 @@ class Volume:
         return i, j, k
 
 
-def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude", "phase"] | None = None) -> Volume:
+def read_volume(
+    path: Path,
+    *,
+    echo: int | None = None,
+    part: Literal["magnitude", "phase"] | None = None,
+    order: Literal["C", "F"] = "C",
+) -> Volume:
     """Read one three-dimensional volume.
 
     Parameters
@@ -111,6 +117,9 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
         Which volume of a 4-D file, counted from 1. Needed for such a file; a 3-D file has only echo 1.
     part : {"magnitude", "phase"}, optional
         What to take of complex values: their modulus, or their angle [rad]. Real files are read as they are.
+    order : {"C", "F"}
+        How the array lies in memory, as numpy has it. F, as files have it, spares the time to turn it where it is only
+        looked at slice by slice.
 
     Returns
     -------
@@ -126,7 +135,7 @@ def read_volume(path: Path, *, echo: int | None = None, part: Literal["magnitude
     file = open_nifti(path)
     values, notes = _load(file, echo, part)
     _check_geometry(path, file.affine)
-    volume = _canonical(file, values, (*_header_notes(file), *notes))
+    volume = _canonical(file, values, (*_header_notes(file), *notes), order)
     _check_axial(volume, file.slice_axis)
     invalid = ~np.isfinite(volume.data)
     notes = volume.notes
@@ -194,7 +203,7 @@ def read_grid(path: Path) -> Grid:
 
 
 def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
-    """Read a mask and check that it lies on the grid of `like`.
+    """Read a mask, and check that it lies on the grid of `like`; in memory it lies as that does.
 
     A mask has 0 outside and one other, positive value inside; NaN is outside. What it would mean to be above 0 in a
     map of probabilities, of distances or of labels depends on who made it, so these are not taken for masks.
@@ -206,13 +215,14 @@ def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
     file = open_nifti(path)
     if math.prod(file.shape[3:]) > 1:
         raise DataError(f"{path}: has shape {_times(file.shape)}; a mask is one volume. Save the one that is meant.")
-    volume = _canonical(file, _load(file, None, None).values, ())
+    order: Literal["C", "F"] = "C" if like.data.flags.c_contiguous else "F"
+    volume = _canonical(file, _load(file, None, None).values, (), order)
     check_same_grid(like, volume)
     values = np.nan_to_num(volume.data, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
     inside = float(values.max())
     mask: NDArray[np.bool_] = values > _MASK_TOLERANCE * inside
     negative = (values < -_MASK_TOLERANCE * abs(inside)).any()
-    if negative or math.isinf(inside) or (values[mask] < (1 - _MASK_TOLERANCE) * inside).any():
+    if negative or math.isinf(inside) or (mask & (values < (1 - _MASK_TOLERANCE) * inside)).any():
         raise DataError(
             f"{path}: is no mask but {_kind_of_map(values)}. A mask has 0 outside the brain and one other value "
             "inside: threshold it as its makers mean it, and save that."
@@ -376,11 +386,13 @@ def _load(file: NiftiFile, echo: int | None, part: Literal["magnitude", "phase"]
     return _Loaded(values, notes)
 
 
-def _canonical(file: NiftiFile, values: NDArray[np.float32], notes: tuple[str, ...]) -> Volume:
+def _canonical(
+    file: NiftiFile, values: NDArray[np.float32], notes: tuple[str, ...], order: Literal["C", "F"]
+) -> Volume:
     path = file.path
     _check_geometry(path, file.affine)
     orientation = io_orientation(file.affine)
-    data = np.ascontiguousarray(apply_orientation(values, orientation), np.float32)
+    data = np.asarray(apply_orientation(values, orientation), np.float32, order=order)
     canonical = file.affine @ inv_ornt_aff(orientation, values.shape)
     return Volume(data, canonical, path, file.affine, file.codes, None, notes)
 

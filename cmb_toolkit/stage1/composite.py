@@ -47,14 +47,15 @@ def average_slices(images: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     (k, row, column) float32 array
     """
-    total = images.copy()
-    total[1:] += images[:-1]
-    total[:-1] += images[1:]
-    count = np.full(len(images), 3, np.float32)
-    count[0] -= 1
-    count[-1] -= 1
-    total /= count[:, None, None]
-    return total
+    means = images.copy()
+    last = len(images) - 1
+    for k in range(len(images)):  # one after the other: what a processor keeps at hand holds a few
+        if k > 0:
+            means[k] += images[k - 1]
+        if k < last:
+            means[k] += images[k + 1]
+        means[k] /= np.float32(1 + (k > 0) + (k < last))
+    return means
 
 
 def composite(
@@ -104,15 +105,18 @@ def composite(
         assert volume is not None
         if name == "phase" and "cphase" in input_name:
             assert mask is not None
-            outside = float(background == "white")  # beyond the volume as well, where the frame fills with 0
-            images = framing.apply(frame, complement(volume, mask, background=background) - outside) + outside
+            volume = complement(volume, mask, background=background)
+        if name == "phase" and "cphase" in input_name and background == "white":
+            images = framing.apply(frame, volume - 1)  # beyond the volume as well, where the frame fills with 0
+            images += 1
         else:
             images = framing.apply(frame, volume)
         if input_name.endswith("-averaged"):
             images = average_slices(images)  # interpolation in the plane and averaging across planes commute
-        images *= 255
-        images += 0.5
-        result[..., n] = np.clip(images, 0, 255, out=images)
+        for k in range(len(images)):
+            images[k] *= 255
+            images[k] += 0.5
+            result[k, ..., n] = np.clip(images[k], 0, 255, out=images[k])
     if len(needs(input_name)) == 1:
         result[..., 1:] = result[..., :1]
     return result

@@ -50,11 +50,11 @@ def images_of(
         The brain.
     """
     paths = volumes_of(study, subject, input_name)
-    swi = read_volume(paths["swi"])
+    swi = read_volume(paths["swi"], order="F")
     mask = read_mask(paths.pop("mask"), swi)
     volumes = {}
     for name, path in paths.items():
-        volume = swi if name == "swi" else read_volume(path)
+        volume = swi if name == "swi" else read_volume(path, order="F")
         check_same_grid(swi, volume)
         volumes[name] = volume.data
     return network_images(input_name, frame, volumes, mask, scale=scale, background=background), mask

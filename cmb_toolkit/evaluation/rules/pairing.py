@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 __all__ = ["one_to_one", "steps_one_to_one"]
 
 
 def one_to_one(near: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """One-to-one pairs (rows, columns): as many as possible, then the greatest total closeness."""
+    from scipy.optimize import linear_sum_assignment  # a quarter of what most commands would take to start
+
     # a pair is worth more than the closeness of all pairs together, so that the number of pairs comes first
     worth = np.where(near > 0, near + min(near.shape) + 1, 0.0)
     a, b = linear_sum_assignment(worth, maximize=True)
