@@ -88,7 +88,7 @@ def command(*words: object) -> Taken:
     watcher.join()
     if status:
         sys.exit(f"{' '.join(line)}: exit status {os.waitstatus_to_exitcode(status)}")
-    return Taken(wall, usage.ru_utime + usage.ru_stime, max(most[0], usage.ru_maxrss / 1024))
+    return Taken(wall, usage.ru_utime + usage.ru_stime, most[0])
 
 
 def memory_of(session: int) -> float:

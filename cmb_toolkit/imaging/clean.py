@@ -149,7 +149,8 @@ def clean(
     done.mask = _brain(scan, recipe, mask, extract, done)
     steps = _filtered(scan, recipe, wrapped, is_wrapped, done)
     _settle_sign(scan, recipe, steps, _where_to_look(scan, recipe, mask is not None, done.mask), sign_is_known, done)
-    steps = {name: np.float32(done.sign) * data for name, data in steps.items()}
+    if done.sign < 0:
+        steps = {name: -data for name, data in steps.items()}
 
     phase, brain = steps.pop("phase"), done.mask
     polarity = 1 if recipe.swi_polarity == "paramagnetic" else -1
