@@ -125,7 +125,7 @@ def bet(magnitude: Float, zooms: Sequence[float], *, fraction: float = 0.5, grad
     bodies, _ = ndimage.label(common)
     common = bodies == np.bincount(bodies[common]).argmax()
     return Extraction(
-        ndimage.binary_fill_holes(_upsample(common, voxel, factor, shape)),
+        _without_holes(_upsample(common, voxel, factor, shape)),
         runs[0].capped,
         max(run.passes for run in runs),
         max(run.folded for run in runs),
@@ -307,6 +307,13 @@ class _Balloon:
             points = points + np.float32(0.5) * (s - normal_part) + f2[:, None] * normal_part
             points += (np.float32(0.05) * edge * f3)[:, None] * normal
         return points
+
+
+def _without_holes(mask: Mask) -> Mask:
+    """Holes are looked for where the mask is: beyond its box there are none."""
+    for box in ndimage.find_objects(mask.astype(np.uint8)):
+        mask[box] = ndimage.binary_fill_holes(mask[box])
+    return mask
 
 
 def _upsample(mask: Mask, voxel: NDArray[np.float64], factor: NDArray[np.intp], shape: Sequence[int]) -> Mask:

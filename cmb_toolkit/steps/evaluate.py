@@ -252,7 +252,7 @@ def _natures(study: Study, candidates: pd.DataFrame, subjects: Sequence[str]) ->
         if not mine.any():
             continue
         things, kinds = _things(study.simulated_truth(subject))
-        swi = read_volume(study.swi(subject))
+        swi = read_volume(study.swi(subject), order="F")
         rim = rim_voxels(read_mask(study.mask(subject), swi)) @ swi.affine[:3, :3].T + swi.affine[:3, 3]
         nature[mine] = natures(candidates.loc[mine, ["x_mm", "y_mm", "z_mm"]].to_numpy(float), things, kinds, rim)
     return nature
@@ -364,8 +364,8 @@ def _with_box_sizes(study: Study, candidates: pd.DataFrame, setup: Setup) -> pd.
 def _views(study: Study, lesions: Sequence[Lesion]) -> list[View]:
     """Cut the surroundings of one subject's lesions."""
     subject = lesions[0].subject
-    volume, phase = read_volume(study.swi(subject)), read_volume(study.phase(subject)).data
-    swi, spacing = volume.data, volume.zooms[:2]
+    volume, other = (read_volume(path, order="F") for path in (study.swi(subject), study.phase(subject)))
+    swi, phase, spacing = volume.data, other.data, volume.zooms[:2]
     windows = (_window(swi, 0.5, 99.5), _window(phase, 2, 98))
     return [
         View(lesion, crop(swi, lesion.place, spacing), crop(phase, lesion.place, spacing), spacing, windows)

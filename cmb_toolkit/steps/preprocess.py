@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,9 @@ REVISION = 1
 
 _STEPS = ("wrapped", "unwrapped", "phasemask")
 """What ``save_steps`` writes as well."""
+
+_WRITING = 2
+"""Volumes that are written at once; each takes as much memory again."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +297,9 @@ def _write(scan: Scan, folder: Path, names: Mapping[str, str], recipe: Preproces
         raise DataError(f"{called[error.image]}: {error}") from error
     warnings += [f"{called[image].name}: {text}" if image else text for image, text in done.notes]
     outputs = done.volumes | (done.steps if recipe.save_steps else {})
-    for role, data in outputs.items():
-        write_volume(folder / names[role], data, grid, np.dtype(recipe.output_type))
+    write = partial(write_volume, like=grid, dtype=np.dtype(recipe.output_type))
+    with ThreadPoolExecutor(_WRITING) as pool:  # most of it is compression, which needs no lock
+        for _ in pool.map(write, [folder / names[role] for role in outputs], outputs.values()):
+            pass
     write_volume(folder / names["mask"], done.mask, grid, np.uint8)
     return _Findings(done.brain_ml, done.brain_mask, done.phase_unit, done.phase_sign, done.sign, warnings)

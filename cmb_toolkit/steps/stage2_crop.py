@@ -233,7 +233,7 @@ def _tasks(study: Study, table: pd.DataFrame) -> list[_Task]:
 
 def _cut_subject(task: _Task, *, array: Path, scale: str, size: int) -> None:
     swi_file, phase_file, mask_file = task.volumes
-    swi, phase = read_volume(swi_file), read_volume(phase_file)
+    swi, phase = read_volume(swi_file, order="F"), read_volume(phase_file, order="F")
     check_same_grid(swi, phase)
     mask = read_mask(mask_file, swi)
     patches = beside(
