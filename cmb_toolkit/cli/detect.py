@@ -11,6 +11,7 @@ from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..names import SUBJECT
 from ..sources.bids import BidsChoice
+from ..sources.dicom import DicomChoice
 from .options import JOBS, Place
 from .progress import progress
 from .recipes import recipe_options, taken
@@ -32,16 +33,16 @@ _FILE = Place(dir_okay=False)
 @click.option("--mask", type=_FILE, help="The brain mask, from any tool; else it is found.")
 @click.option("--name", default="sub-scan", show_default=True, help="What to call the one scan; never a person's name.")
 @click.option("-o", "--out", type=Place(file_okay=False), required=True, help="Folder for the results.")
-@recipe_options(Detecting, BidsChoice)
+@recipe_options(Detecting, BidsChoice, DicomChoice)
 @JOBS
 def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **asked: Any) -> None:
     """Look for microbleeds in new scans with MODEL, that `cmbtk train` made.
 
-    One scan is given by its files; several as SCANS: a study, a table of files as `cmbtk import table` takes it, or a
-    folder in BIDS. Each is cleaned as the model's own scans were, brought to their voxels where it has others, and
-    looked at by both stages. OUT then holds, on the scan's own voxels, a label map of the findings and a map of
-    probabilities; tables of findings and of all candidates; a summary; and report.html, a page to read. Of several
-    scans there is a folder each, and index.html.
+    One scan is given by its files; several as SCANS: a study, a table of files as `cmbtk import table` takes it, a
+    folder in BIDS, or one of DICOM with a folder for each person. Each is cleaned as the model's own scans were,
+    brought to their voxels where it has others, and looked at by both stages. OUT then holds, on the scan's own voxels,
+    a label map of the findings and a map of probabilities; tables of findings and of all candidates; a summary; and
+    report.html, a page to read. Of several scans there is a folder each, and index.html.
 
     A scan unlike those that the model learned from is amber, with the reason; one so far from them that the result
     would mean nothing is refused. A scan that fails does not stop the others; those that are done are left alone.
@@ -49,6 +50,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
     \b
     Examples:
       cmbtk detect ours.cmbtk --magnitude mag.nii.gz --phase phase.nii.gz -o result
+      cmbtk detect ours.cmbtk dicom/new -o results --series magnitude=5 --series phase=6
       cmbtk detect ours.cmbtk scans.tsv -o results --operating sensitive --jobs 2
     """
     from ..steps import detect as step
@@ -56,7 +58,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
 
     files = {role: asked.pop(role) for role in ("magnitude", "phase", "swi", "real", "imaginary", "mask")}
     given = {role: path for role, path in files.items() if path is not None}
-    choice, recipe = taken(BidsChoice, asked), taken(Detecting, asked)
+    choice, series, recipe = taken(BidsChoice, asked), taken(DicomChoice, asked), taken(Detecting, asked)
     problems, notes = Problems(), list[str]()
     if scans is None:
         scan = Scan(SUBJECT.check(name, "--name"), **given)
@@ -70,7 +72,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
         raise UsageError(f"--{next(iter(given))} and SCANS were both given. Give one scan by its files, or SCANS.")
     from ..detect.scans import scans_at
 
-    every = scans_at(scans, choice, problems, notes)
+    every = scans_at(scans, choice, problems, notes, out=out, series=series)
     for note in notes:
         click.echo(note, err=True)
     with progress("Scans") as on_progress:

@@ -37,13 +37,15 @@ def command() -> None:
     """Make a study from scans and marks that you have.
 
     A study is a folder with a table of its subjects, a table of their microbleeds, and room for everything that the
-    later steps make. The scans stay where they are. `bids` takes a BIDS folder, `authors` the folder layout of the
-    paper's authors, `table` any other, from a table of files. Marks come from tables, Excel, 3D Slicer or label maps.
+    later steps make. The scans stay where they are; DICOM is converted. `bids` takes a BIDS folder, `dicom` folders of
+    DICOM, `authors` the folder layout of the paper's authors, `table` any other, from a table of files. Marks come from
+    tables, Excel, 3D Slicer or label maps.
 
     \b
     Examples:
       cmbtk import authors /data/yonsei -o study
       cmbtk import bids /data/ds003990 --marks marks.xlsx -o study
+      cmbtk import dicom /data/dicom -o study --key key.tsv
       cmbtk import table scans.tsv --marks marks.tsv -o study
     """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["describe_file", "describe_folder"]
 
 _CONVERT = "Convert the scan with a converter such as dcm2niix."
-_DICOM = "Convert its series with `dcm2niix -z y -o OUT FOLDER`."
+_DICOM = "Take its folder with `cmbtk import dicom`, or convert it with `dcm2niix -z y -o OUT FOLDER`."
 _PAR = "Convert it with `dcm2niix -z y -o OUT FILE.PAR`; the .REC must lie beside it."
 _FREESURFER = "Convert it with `mri_convert FILE OUT.nii.gz`."
 _SAVE_MATLAB = "Save its volume with MATLAB's niftiwrite, with the scan's own header."

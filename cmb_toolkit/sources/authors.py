@@ -65,7 +65,7 @@ class Authors(Source):
         "Write here which name became which identifier. Keep it apart from the study: it may name people.",
     )
 
-    def find(self, place: Path) -> Found:
+    def find(self, place: Path, out: Path) -> Found:
         from ..io.authors import find_authors_files
         from .names import kept_names, numbered
         from .places import check_place

@@ -125,8 +125,15 @@ class Source(Recipe, ABC):
     place: ClassVar[str]
 
     @abstractmethod
-    def find(self, place: Path) -> Found:
+    def find(self, place: Path, out: Path) -> Found:
         """Look for scans and marks. Of a scan no more is read than where it is.
+
+        Parameters
+        ----------
+        place : Path
+            The folder or table.
+        out : Path
+            The study, for what has to be converted; all else stays where it is.
 
         Raises
         ------

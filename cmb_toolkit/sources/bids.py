@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..io.bids_files import BidsImage, Sidecars
     from ..study.scan import Scan as ScanFiles
 
-__all__ = ["Bids", "BidsChoice", "find_scans", "scans_in"]
+__all__ = ["Bids", "BidsChoice", "find_scans", "scanner_of", "scans_in"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Bids(BidsChoice, MarkOptions, Source):
     resolution: str | None = resolution(silent=True)
     unmarked: Literal["patient", "read", "control"] = unmarked()
 
-    def find(self, place: Path) -> Found:
+    def find(self, place: Path, out: Path) -> Found:
         from ..io.bids_files import Sidecars
         from .marks.gather import with_marks
         from .places import check_place
@@ -242,13 +242,13 @@ def _scan(
         facts["echo_time_ms"] = round(echo.time_ms, 6)
     if echo.volume is not None:
         facts["echo"] = echo.volume
-    scanner = _scanner(sidecars.of(echo.volumes.get("phase") or echo.volumes["real"]))
+    scanner = scanner_of(sidecars.of(echo.volumes.get("phase") or echo.volumes["real"]))
     if scanner:
         facts["scanner"] = scanner
     return Scan(name, facts, {role: image.path for role, image in echo.volumes.items()})
 
 
-def _scanner(acquisition: Mapping[str, Any]) -> str | None:
+def scanner_of(acquisition: Mapping[str, Any]) -> str | None:
     """Manufacturer and model, where the sidecar has them."""
     maker, model = (str(acquisition.get(key, "")).strip() for key in ("Manufacturer", "ManufacturersModelName"))
     name = model if maker.casefold() in model.casefold() else f"{maker} {model}".strip()

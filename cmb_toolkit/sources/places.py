@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import MissingError
 from ..io.bids_files import is_bids
+from ..io.dicom import looks_like_dicom
 from ..io.foreign import describe_folder
 from ..study.layout import Study
 
@@ -20,7 +21,7 @@ def check_place(place: Path, source: str) -> None:
     Parameters
     ----------
     place : Path
-    source : {"authors", "bids", "table"}
+    source : {"authors", "bids", "dicom", "table"}
 
     Raises
     ------
@@ -36,6 +37,7 @@ def check_place(place: Path, source: str) -> None:
     fits, what = {
         "bids": (is_bids, "is no BIDS folder"),
         "authors": (_is_authors, "no folder Data in it"),
+        "dicom": (looks_like_dicom, "holds no DICOM"),
         "table": (lambda _: False, "is a folder, not a table"),
     }[source]
     if not fits(place) or (source == "bids" and Study(place).settings.is_file()):
@@ -52,6 +54,8 @@ def _instead(folder: Path) -> str:
         return "It is a BIDS folder, which `cmbtk import bids` takes."
     if _is_authors(folder):
         return "It holds Data and Label, which `cmbtk import authors` takes."
+    if looks_like_dicom(folder):
+        return "It holds DICOM, which `cmbtk import dicom` takes."
     dicom = describe_folder(folder)
     return f"It {dicom}" if "DICOM" in dicom else _TABLE
 

@@ -11,6 +11,7 @@ SOURCES: dict[str, tuple[str, str]] = {
         "From folders Data (volumes) and Label (Excel sheets).",
     ),
     "bids": ("cmb_toolkit.sources.bids:Bids", "From a BIDS folder."),
+    "dicom": ("cmb_toolkit.sources.dicom:Dicom", "From DICOM, a folder a person."),
     "table": ("cmb_toolkit.sources.table:Table", "From a table of files."),
 }
 """The sources; what each must say is in :mod:`cmb_toolkit.sources.base`."""

@@ -54,7 +54,7 @@ class Table(MarkOptions, Source):
     resolution: str | None = resolution(silent=True)
     unmarked: Literal["patient", "read", "control"] = unmarked(silent=True)
 
-    def find(self, place: Path) -> Found:
+    def find(self, place: Path, out: Path) -> Found:
         from ..io.spelling import on_disk
         from ..io.tables import ANY_SIGN, read_tsv
         from ..study.persons import same_person_hints

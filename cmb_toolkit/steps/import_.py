@@ -74,7 +74,7 @@ def import_(
     ------
     UsageError, MissingError, DataError
     """
-    found = source.find(place)
+    found = source.find(place, out)
     if notes is not None:
         notes += found.notes
     study, record = _begin(out, source, found)

@@ -19,7 +19,7 @@ DICOM = bytes(128) + b"DICM" + bytes(400)
         ("scan.PAR", b"# PAR", "a Philips PAR header. Convert it with `dcm2niix"),
         ("scan.par", b"# === DATA DESCRIPTION FILE ======\n# Research image export tool     V9.9", "a Philips PAR"),
         ("scan.rec", bytes(500), "a Philips REC file"),
-        ("IM0001", DICOM, "a DICOM file. Convert its series with `dcm2niix -z y"),
+        ("IM0001", DICOM, "a DICOM file. Take its folder with `cmbtk import dicom`, or convert it with `dcm2niix -z y"),
         ("scan.nii", DICOM, "a DICOM file"),
         ("old.ima", b"\x08\0\x05\0CS" + bytes(400), "a DICOM file"),
         ("scan.mgz", b"x" * 400, "a FreeSurfer volume. Convert it with `mri_convert"),

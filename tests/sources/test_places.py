@@ -32,7 +32,7 @@ def places(tmp_path):
         ("table", "authors", "It holds Data and Label, which `cmbtk import authors` takes"),
         ("table", "any", "found p01. Scans in any other order are imported from a table of files"),
         ("table", "study", "It is a study already: `cmbtk check` looks at it"),
-        ("table", "dicom", "It is a folder of DICOM files"),
+        ("table", "dicom", "It holds DICOM, which `cmbtk import dicom` takes"),
         ("table", "nowhere", "not found. Check the path"),
         ("bids", "study", "is no BIDS folder; found .* It is a study already"),
         ("bids", "authors", "is no BIDS folder; found Data. It holds Data and Label"),
@@ -45,5 +45,5 @@ def places(tmp_path):
 )
 def test_what_lies_there_is_said(places, source, place, told):
     with pytest.raises(MissingError, match=told) as caught:
-        load(SOURCES[source][0])().find(places / place)
+        load(SOURCES[source][0])().find(places / place, places / "study")
     assert str(caught.value).startswith(f"{places / place}: ")

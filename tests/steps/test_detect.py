@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from dicom_series import siemens
 from hand_made_model import content
 from hand_made_model import model as make_model
 from nibabel.affines import apply_affine
@@ -121,6 +122,20 @@ def test_nothing_is_done_twice_and_another_threshold_is_another_result(looked, m
         str(tmp_path)
         not in json.dumps(record) + (mine / "summary.json").read_text() + (mine / "report.html").read_text()
     )
+
+
+def test_a_folder_of_dicom_is_looked_at_as_its_images_are(looked, model, simulated, tmp_path):
+    siemens(tmp_path / "dicom" / "any^name", simulated.magnitude, simulated.phase, simulated.affine)
+    out = tmp_path / "out"
+    run = CliRunner().invoke(cli, ["detect", str(model), str(tmp_path / "dicom"), "-o", str(out), "--phase-sign", "+1"])
+    assert run.exit_code == 0, run.output
+    assert "magnitude=2, phase=3" in run.output
+    mine, theirs = table(out / "sub-001"), table(looked[1])
+    assert abs(len(mine) - len(theirs)) <= 5, "the phase was rounded otherwise"
+    best = theirs.head(3)
+    away = np.linalg.norm(best[WORLD].to_numpy()[:, None] - mine[WORLD].to_numpy()[None], axis=2).min(axis=1)
+    assert (away < 0.1).all()
+    assert not [path for path in out.rglob("*") if path.is_file() and b"any^name" in path.read_bytes()]
 
 
 @pytest.mark.parametrize("axes", ["LPS", "LAS", "oblique"])

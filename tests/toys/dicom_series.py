@@ -8,7 +8,7 @@ MAGNITUDE, PHASE = 2, 3
 """Numbers of the series."""
 
 
-def siemens(folder, magnitude, phase, affine, *, name="Planted^Name", echo_time_ms=20.0):
+def siemens(folder, magnitude, phase, affine, *, first=0, series=None, **tags):
     """Both series in one folder, as an export leaves them.
 
     Parameters
@@ -19,28 +19,36 @@ def siemens(folder, magnitude, phase, affine, *, name="Planted^Name", echo_time_
         Arbitrary units, and radians, which become 12 bits as the vendor's: -4096..4094 by slope and intercept.
     affine : (4, 4) array
         Voxel to world [mm, RAS].
-    name : str
-        The patient's, to be looked for in what is made of it.
+    first : int
+        Added to the numbers of the series.
+    series : str, optional
+        Where several calls add to the same two series, as echoes do.
+    tags
+        What else stands in every file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    study, frame = generate_uid(), generate_uid()
+    tags = {"PatientName": "Planted^Name", "PatientID": "007", "EchoTime": 20.0, **tags}
+    tags.setdefault("StudyInstanceUID", generate_uid())
+    frame = generate_uid()
     stored = {
         MAGNITUDE: ("Mag_Images", ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], np.rint(1000 * magnitude)),
         PHASE: ("Pha_Images", ["ORIGINAL", "PRIMARY", "P", "ND"], np.rint((phase + np.pi) * 2048 / np.pi) % 4096),
     }
     for number, (description, kind, voxels) in stored.items():
-        series = generate_uid()
+        uid = generate_uid(entropy_srcs=[series, tags["StudyInstanceUID"], description]) if series else generate_uid()
         for k in range(voxels.shape[2]):
             slice_ = _slice(voxels[:, :, k], affine, k)
-            slice_.PatientName, slice_.PatientID, slice_.PatientBirthDate = name, "007", "19400401"
-            slice_.StudyInstanceUID, slice_.SeriesInstanceUID, slice_.FrameOfReferenceUID = study, series, frame
+            slice_.PatientBirthDate, slice_.SeriesInstanceUID, slice_.FrameOfReferenceUID = "19400401", uid, frame
             slice_.StudyDate = slice_.SeriesDate = slice_.AcquisitionDate = slice_.ContentDate = "20260102"
             slice_.StudyTime = slice_.AcquisitionTime = slice_.SeriesTime = slice_.ContentTime = "101500"
-            slice_.SeriesNumber, slice_.SeriesDescription, slice_.ImageType = number, description, kind
-            slice_.ProtocolName, slice_.EchoTime = "t2_swi3d_tra", echo_time_ms
+            slice_.SeriesNumber, slice_.SeriesDescription, slice_.ImageType = first + number, description, kind
+            slice_.ProtocolName = "t2_swi3d_tra"
             if number == PHASE:
                 slice_.RescaleSlope, slice_.RescaleIntercept, slice_.RescaleType = 2, -4096, "US"
-            slice_.save_as(folder / f"{number}_{k + 1:04d}.dcm", enforce_file_format=True)
+            for tag, value in tags.items():
+                setattr(slice_, tag, value)
+            path = folder / f"{first + number}_{tags['EchoTime']:g}_{k + 1:04d}.dcm"
+            slice_.save_as(path, enforce_file_format=True)
 
 
 def _slice(plane, affine, k):

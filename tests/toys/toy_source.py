@@ -20,7 +20,7 @@ class Toy(Source):
 
     group: str = option("patient", "Who they are.", choices=("patient", "control"))
 
-    def find(self, place):
+    def find(self, place, out):
         return Found([self.scan(folder) for folder in sorted(place.iterdir())])
 
     def scan(self, folder):

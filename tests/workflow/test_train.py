@@ -115,7 +115,8 @@ def test_a_method_that_looks_at_whole_scans_becomes_a_model_that_finds_the_same(
     (subject,) = read_fold(study, "1").test[:1]
     with opened(out) as bundle:
         assert bundle.content.look.scans.settings == {"strictness": 2.0}
-        (scan,) = [each for each in scans_at(folded, BidsChoice(), Problems(), []) if each.name == subject]
+        every = scans_at(folded, BidsChoice(), Problems(), [], out=tmp_path)
+        (scan,) = [each for each in every if each.name == subject]
         found = look_at(scan, bundle.content, load(bundle), Detecting()).candidates
     theirs = pd.read_csv(cell.candidates, sep="\t").query("participant_id == @subject")
     assert len(found) == len(theirs) > 3
