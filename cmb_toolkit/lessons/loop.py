@@ -35,6 +35,8 @@ _LEAST = 0.05
 """What is taken for a microbleed with less than this is not mined."""
 _CHECKPOINT = 200
 """Steps between two checkpoints."""
+_NOTED = 20
+"""Steps of a row of the history."""
 _END = 0.02
 
 Places: TypeAlias = list[NDArray[np.float64]]
@@ -119,12 +121,13 @@ def train(
         state.step += 1
         if not math.isfinite(losses[-1]):
             raise DataError(f"the loss of step {state.step} is not finite. Train with another --seed.")
-        if state.step % _CHECKPOINT == 0 or state.step == recipe.steps:
+        kept = state.step % _CHECKPOINT == 0 or state.step == recipe.steps
+        if kept or state.step % _NOTED == 0:
             state.history.append((state.step, float(np.mean(losses)), sum(map(len, state.mined))))
             losses.clear()
-            if checkpoint is not None:
-                state.write(checkpoint)
-        recent = losses[-20:] or [state.history[-1][1]]
+        if kept and checkpoint is not None:
+            state.write(checkpoint)
+        recent = losses or [state.history[-1][1]]
         on_progress(state.step, recipe.steps, f"loss {np.mean(recent):.3f}")
     return pd.DataFrame(state.history, columns=["step", "loss", "mined"])
 
