@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from .process import running
 __all__ = ["KINDS", "Converted", "converted", "examination_in", "keep", "kind_of", "looks_like_dicom"]
 
 KINDS = ("magnitude", "phase", "real", "imaginary", "swi")
-"""Images that a scan is made of; there are ``projection`` and ``field map`` besides."""
+"""Images that a scan is made of; there are ``projection``, ``field map`` [Hz] and ``phase difference`` (of two echoes)
+besides."""
 
 _KEPT = (
     "Modality",
@@ -74,7 +75,6 @@ _BY_TYPE: tuple[tuple[frozenset[str], str], ...] = (
 
 _BY_WORD: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mip", "minip", "min ip", "mnip"), "projection"),
-    (("b0map", "b0 map", "fieldmap", "field map", "fmap"), "field map"),
     (("mag",), "magnitude"),
     (("pha",), "phase"),
     (("swi", "swan"), "swi"),
@@ -127,6 +127,8 @@ def kind_of(name: str, facts: Mapping[str, Any]) -> str:
     """
     if str(facts.get("Units", "")).casefold() == "hz":
         return "field map"
+    if {"EchoTime1", "EchoTime2"} <= set(facts):
+        return "phase difference"
     if end := _END.search(name):
         return _BY_END[end[1]]
     types = {str(word).upper() for word in facts.get("ImageType", ())}
@@ -135,7 +137,9 @@ def kind_of(name: str, facts: Mapping[str, Any]) -> str:
         return by_type
     said = str(facts.get("SeriesDescription", "")).casefold().replace("_", " ")
     by_word = next((kind for words, kind in _BY_WORD if any(word in said for word in words)), "")
-    return by_type if by_type and by_word == "phase" else by_word or by_type
+    if by_type:
+        return by_word if by_word in ("projection", "swi") else by_type
+    return by_word
 
 
 def looks_like_dicom(folder: Path) -> bool:
@@ -179,10 +183,19 @@ def converted(folder: Path) -> Iterator[list[Converted]]:
         with running([*words, str(folder.resolve())], place, cure=cure, patience_s=_PATIENCE_S) as run:
             for _ in run.lines():
                 pass
-        images = [_image(path) for path in sorted(place.glob("*.nii"))]
+        images = _twins([_image(path) for path in sorted(place.glob("*.nii"))])
         if not images:
             raise DataError(f"{folder}: dcm2niix made no image of what is in it. Is it DICOM? Look with `dcm2niix`.")
         yield images
+
+
+def _twins(images: list[Converted]) -> list[Converted]:
+    """Images with magnitudes known as such that only their phase tells: what a series holds beside it (Philips)."""
+    phases = {(image.series, image.echo_time_ms) for image in images if image.kind == "phase"}
+    return [
+        replace(image, kind="magnitude") if not image.kind and (image.series, image.echo_time_ms) in phases else image
+        for image in images
+    ]
 
 
 def _image(path: Path) -> Converted:

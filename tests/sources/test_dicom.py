@@ -52,14 +52,19 @@ def imported(place, out, **options):
         ("1.2_1", "ORIGINAL PRIMARY M_FFE M FFE MAGNITUDE", "T2_FFE", "magnitude"),
         ("1.2_1", "ORIGINAL PRIMARY M NONE MAGNITUDE", "t2_swi_tra_Mag", "magnitude"),
         ("1.2_1_fieldmaphz", "DERIVED PRIMARY OTHER", "B0map", "field map"),
+        ("1.2_1", "DERIVED PRIMARY MIXED", "WIP Field_Mapping", ""),
         ("1.2_1", "ORIGINAL PRIMARY OTHER", "localizer", ""),
+        ("1.2_1", "ORIGINAL PRIMARY M NONE MAGNITUDE", "gre_field_mapping", "magnitude"),
+        ("1.2_1", "ORIGINAL PRIMARY M_FFE M FFE MAGNITUDE", "WIP fcMRI_Field_Mapping", "magnitude"),
+        ("1.2_2_ph", "ORIGINAL PRIMARY P NONE PHASE", "gre_field_mapping", "phase"),
     ],
 )
 def test_what_each_image_is(name, types, series, kind):
     assert kind_of(name, {"ImageType": types.split(), "SeriesDescription": series}) == kind
 
 
-def test_a_phase_in_hz_is_a_field_map():
+def test_a_phase_in_hz_is_a_field_map_and_one_of_two_echoes_a_difference():
+    assert kind_of("x_ph", {"ImageType": ["PHASE"], "EchoTime1": 0.005, "EchoTime2": 0.007}) == "phase difference"
     assert kind_of("x_ph", {"ImageType": ["PHASE"], "Units": "Hz"}) == "field map"
 
 
