@@ -73,8 +73,8 @@ def complement(normalised: Float, mask: Mask, *, background: str = "black") -> F
     """
     if background not in BACKGROUNDS:
         raise UsageError(f"background {background!r} is not known; choose one of {', '.join(BACKGROUNDS)}.")
-    outside = np.float32(background == "white")
-    return np.where(mask, 1 - normalised, outside).astype(np.float32, copy=False)
+    result = np.full_like(normalised, background == "white", np.float32)
+    return np.subtract(1, normalised, out=result, where=mask)
 
 
 def swi_channel(swi: Float, mask: Mask, scale: str) -> Float:

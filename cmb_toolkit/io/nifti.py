@@ -218,7 +218,8 @@ def read_mask(path: Path, like: Volume) -> NDArray[np.bool_]:
     order: Literal["C", "F"] = "C" if like.data.flags.c_contiguous else "F"
     volume = _canonical(file, _load(file, None, None).values, (), order)
     check_same_grid(like, volume)
-    values = np.nan_to_num(volume.data, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    values = volume.data
+    values[np.isnan(values)] = 0
     inside = float(values.max())
     mask: NDArray[np.bool_] = values > _MASK_TOLERANCE * inside
     negative = (values < -_MASK_TOLERANCE * abs(inside)).any()
