@@ -44,7 +44,14 @@ RECIPES: Mapping[str, tuple[type[Any], ...]] = {
 OPTIONS: Mapping[str, Mapping[str, Parameter]] = {step: settable(*recipes) for step, recipes in RECIPES.items()}
 """Options of every step that a settings file may set, by the name that they have on the command line."""
 
-SEEDED = ("split", "prepare-yolo", "stage1-train", "stage2-crop", "stage2-train")
+SEEDED = (
+    "split",
+    "prepare-yolo",
+    "stage1-train",
+    *(command for command, method in finders().items() if "seed" in declared(load(DETECTORS[method].finder))),
+    "stage2-crop",
+    "stage2-train",
+)
 """Steps that are given the experiment's seed."""
 
 

@@ -76,6 +76,17 @@ def test_repeats_are_trained_with_seeds_of_their_own_on_the_same_slices(paper, p
     assert "--seed 1" in options["split", "study"]
 
 
+def test_a_method_that_learns_learns_otherwise_in_a_repeat(paper, participants):
+    people = participants("HR")
+    settings = replace(paper, tables=(9,), rivals=("heatmap", "frst"), rival_folds="first", repeats=2)
+    cells, _ = of(settings, people)
+    jobs = list_jobs(settings, list(cells.values()), people["participant_id"].tolist(), own_folds=False)
+    said = {job.cell: " ".join(job.options) for job in jobs if job.step in ("heatmap", "frst")}
+    assert "--seed 1" in said["HR_heatmap_fold-1"]
+    assert "--seed 2" in said["HR_heatmap_fold-1_repeat-2"]
+    assert "--seed" not in said["HR_frst_fold-1"]
+
+
 def test_rivals_have_all_folds_or_the_first_and_the_papers_own_has_all(paper, participants):
     people = participants("HR")
     settings = replace(paper, tables=(9,), rivals=("frst", "dou", "kuijf"), rival_folds="first")
