@@ -12,6 +12,9 @@ def card(content: Content) -> str:
     """Markdown text."""
     learned, look = content.learned, content.look
     first = f"input `{look.images.input}`" if look.images else f"method `{look.method}`"
+    stages = "in two stages (Al-masni et al. 2020)"
+    if not look.images:
+        stages = f"in two stages, as Al-masni et al. 2020 do, with `{look.method}` in the place of their detector"
     maker = ", ".join(word for word in (content.author, content.contact, content.doi) if word) or "not said"
     grids = "\n".join(
         f"- {' x '.join(f'{side:g}' for side in grid.voxel_mm)} mm, {grid.matrix[0]} x {grid.matrix[1]} voxels: "
@@ -25,7 +28,7 @@ def card(content: Content) -> str:
     )
     return f"""# {content.name} {content.version}
 
-Finds cerebral microbleeds in susceptibility-weighted MR images, in two stages (Al-masni et al. 2020).
+Finds cerebral microbleeds in susceptibility-weighted MR images, {stages}.
 **Research use only. Not a medical device.** The method is claimed by a patent (US 11,481,902 B2).
 
 - Learned from **{learned.kind}** scans: {counted(learned.scans, "scan")} of {counted(learned.persons, "person")} with

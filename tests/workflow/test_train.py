@@ -110,7 +110,9 @@ def test_a_method_that_looks_at_whole_scans_becomes_a_model_that_finds_the_same(
     study = Study(folded)
     (cell,) = study.cells()
     as_learned(study, cell)
-    assert "method `round`" in run(*asked)
+    said = run(*asked)
+    assert "method `round`" in said
+    assert "with `round` in the place of their detector" in said
     assert try_it(out).worst < 1e-6
     (subject,) = read_fold(study, "1").test[:1]
     with opened(out) as bundle:
