@@ -375,6 +375,17 @@ def publish(target: Path, record: Record) -> Iterator[Output]:
 
 
 @contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    """Say of a disk that is full or not writable that it is."""
+    try:
+        yield
+    except OSError as error:
+        if (code := _storage_code(error, path.parent)) is not None:
+            raise storage_error(path, code) from error
+        raise
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write a file to, which then replaces `path`: whole, and without provenance (logs, live
     histories, checkpoints).
@@ -388,14 +399,11 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     _make_folder(path.parent)
     try:
-        _sweep(path)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        if (code := _storage_code(error, path.parent)) is not None:
-            raise storage_error(path, code) from error
-        raise
+        with _storing(path):
+            _sweep(path)
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
     finally:
         _remove(temporary)
 
@@ -412,13 +420,10 @@ def working(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     _make_folder(path.parent)
     try:
-        _sweep(path)
-        temporary.mkdir()
-        yield temporary
-    except OSError as error:
-        if (code := _storage_code(error, path.parent)) is not None:
-            raise storage_error(path, code) from error
-        raise
+        with _storing(path):
+            _sweep(path)
+            temporary.mkdir()
+            yield temporary
     finally:
         _remove(temporary)
 
