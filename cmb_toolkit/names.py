@@ -21,6 +21,7 @@ __all__ = [
     "INPUT",
     "PERSON",
     "QUEUE",
+    "READER",
     "RESOLUTION",
     "SCANNER",
     "SESSION",
@@ -121,6 +122,9 @@ CELL = Grammar(
     "letters, digits and . _ + - after the first of them (it names folders)",
     r"(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z+._-]*",
     200,
+)
+READER = Grammar(
+    "reader", "letters, digits, spaces and . _ + - after the first of them", r"(?!.*\.\.)[^\W_][\w .+-]*", 40
 )
 QUEUE = Grammar(
     "name on the cluster", "letters, digits and . , _ - after the first of them", r"[0-9A-Za-z][0-9A-Za-z.,_-]*"

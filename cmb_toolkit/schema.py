@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "AGREED",
+    "ASKED",
     "BOX",
     "CANDIDATES",
     "CNN_HISTORY",
@@ -32,6 +34,8 @@ __all__ = [
     "PATCHES",
     "PLACE",
     "RESULTS",
+    "REVIEWED",
+    "ROUND",
     "SIMULATED_MICROBLEEDS",
     "SIMULATED_PARTICIPANTS",
     "VOLUMES",
@@ -148,6 +152,9 @@ _KINDS: Mapping[str, Kind] = {
     "origin": _Words(("candidate", "microbleed")),
 }
 
+REVIEW_WORDS = ("verdict", "mimic", "reader", "comment", "added", "reviewed")
+"""Columns of what readers say."""
+
 FLAGS = ("best", "kept")
 """Columns of True and False, which are words in every other."""
 
@@ -160,7 +167,7 @@ def kind_of(column: str) -> Kind | None:
 def is_text(column: str) -> bool:
     """Whether a column stays text even where every value looks like a number or all are missing: names, paths, and what
     became of microbleeds and candidates."""
-    return column in ("resolution", "scanner", "group", "role", *VOLUMES) or column.endswith(
+    return column in ("resolution", "scanner", "group", "role", *REVIEW_WORDS, *VOLUMES) or column.endswith(
         ("_id", "_stage1", "_stage2", "_overall")
     )
 
@@ -380,6 +387,68 @@ FOUND = Table(
         "kept": "Whether the score reaches the threshold",
     },
     ("candidate_id", "participant_id", *WORLD, "confidence", "probability", "kept"),
+)
+
+ASKED = Table(
+    {
+        **_SUBJECT,
+        "id": "Of the finding in this scan, the value of its voxels in the label map; of a scan without findings none",
+        "verdict": "For the reader to fill in: yes, no or unsure; n/a: nothing is said",
+        "mimic": "What it is instead, where it is none",
+        "reader": "Who says so, by a name of his own choice",
+        "comment": "Anything",
+        **{name: LESIONS.columns[name] for name in (*WORLD, "slice", "diameter_mm", "probability", "flags")},
+    },
+    ("participant_id", "id", *WORLD),
+)
+
+ROUND = Table(
+    {
+        **_SUBJECT,
+        "id": "Of the finding; what readers added has numbers of its own after those; 0: the scan as a whole",
+        "reader": "Who says so",
+        "verdict": "yes, no or unsure",
+        "mimic": "What it is instead: vein, calcification, sulcus, artefact, mineral, cavernoma, haemorrhage, other",
+        "x_mm": "Where the reader puts it, RAS",
+        "y_mm": "",
+        "z_mm": "",
+        "moved_mm": "How far that is from where it was",
+        "added": "Whether a reader added it: yes or no",
+        "comment": "Of the reader",
+    },
+    ("participant_id", "id", "reader", "verdict", *WORLD, "added"),
+)
+
+AGREED = Table(
+    {
+        **_SUBJECT,
+        "id": "Of the finding, or of what a reader added",
+        "verdict": "Of more than half of the readers, else unsure; n/a: of nobody",
+        "mimic": "What most of those who say no take it for",
+        "x_mm": "World position, RAS; where most of those who say yes moved it",
+        "y_mm": "",
+        "z_mm": "",
+        "added": "Whether a reader added it: yes or no",
+        "yes": "How many readers say so; of what one added, the others who read the scan say no",
+        "no": "likewise",
+        "unsure": "likewise",
+    },
+    ("participant_id", "id", "verdict", *WORLD, "added"),
+)
+
+REVIEWED = Table(
+    {
+        **_SUBJECT,
+        "reviewed": "yes: somebody has a verdict on every finding, so that what nobody marked counts as none; else no",
+        "findings": "Handed out",
+        "judged": "Of these, with a verdict",
+        "yes": "Microbleeds among them",
+        "no": "Others",
+        "unsure": "Neither",
+        "new": "Microbleeds that readers added",
+        "readers": "Number",
+    },
+    ("participant_id", "reviewed"),
 )
 
 LOOKED_AT = Table(

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("A model for new scans", "train", "Cross-validation and a model of all patients, in one command."),
     "model": ("A model for new scans", "model", "Make, show, verify, test and pack a model."),
     "detect": ("A model for new scans", "detect", "Look for microbleeds in new scans: label maps, tables, reports."),
+    "review": ("A model for new scans", "review", "Hand findings to readers, and read what comes back."),
     "bids": ("A model for new scans", "bids", "The same for a BIDS folder, as a BIDS app."),
     "evaluate": ("Results", "evaluate", "Hold the findings of a fold against the truth."),
     "export": ("Results", "export", "Write findings for other programs: label maps, lists of points."),

@@ -33,7 +33,7 @@ class Lesions:
     centres : (n, 3) integer array
         The voxel of each nearest to its centre of mass, along the file's own axes, from 0.
     values : (n,) integer array
-        Their labels.
+        Their labels; 1 where the only one is no whole number.
     """
 
     grid: Grid
@@ -89,7 +89,7 @@ def read_lesions(path: Path, by: Literal["component", "value"] = "component") ->
             if by == "component" and (np.ptp(voxels, axis=0) * zooms).max() > _LONGEST_MM:
                 raise _no_lesions(path, f"a label that reaches over more than {_LONGEST_MM:g} mm")
             centres.append(_middle(voxels, zooms))
-            labels.append(round(float(values[code - 1])) if len(values) > 1 else 1)
+            labels.append(int(values[code - 1]) if values[code - 1] == np.rint(values[code - 1]) else 1)
     return Lesions(grid, np.array(centres, int).reshape(-1, 3), np.array(labels, int))
 
 

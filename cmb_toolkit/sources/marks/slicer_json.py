@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ...names import shown
 from ...schema import WORLD
 from .base import MarkOptions, Reading
 
-__all__ = ["LARGEST", "TO_RAS", "check_place", "read"]
+__all__ = ["LARGEST", "TO_RAS", "Control", "check_place", "controls", "in_ras", "read", "reading_of"]
 
 LARGEST = 16 << 20
 """Of a file of points [byte]."""
@@ -28,6 +29,27 @@ _FARTHEST_MM = 10_000
 _SAVE = "Save the point list again in 3D Slicer as .mrk.json."
 
 
+@dataclass(frozen=True)
+class Control:
+    """A point of a list.
+
+    Attributes
+    ----------
+    where : str
+        Where it stands, for messages.
+    place : three floats or None
+        World position, RAS [mm]; None where it was never placed.
+    selected : bool
+    label, description : str
+    """
+
+    where: str
+    place: tuple[float, float, float] | None
+    selected: bool = True
+    label: str = ""
+    description: str = ""
+
+
 def read(path: Path, _: MarkOptions) -> Reading:
     """Read a file of point lists; of several lists in it all points.
 
@@ -37,12 +59,21 @@ def read(path: Path, _: MarkOptions) -> Reading:
     ------
     MissingError, DataError
     """
+    return reading_of(*controls(path))
+
+
+def controls(path: Path) -> tuple[list[Control], str]:
+    """Every point of a file, and the coordinate system that it was written in.
+
+    Raises
+    ------
+    MissingError, DataError
+    """
     content = load_json(path, _SAVE, LARGEST)
     lists = content.get("markups") if isinstance(content, dict) else None
     if not isinstance(lists, list) or not lists or not all(isinstance(one, dict) for one in lists):
         raise DataError(f"{path}: holds no markups of 3D Slicer. {_SAVE}")
-    rows: list[dict[str, Any]] = []
-    left_out: Counter[str] = Counter()
+    found: list[Control] = []
     systems = []
     for number, one in enumerate(lists, 1):
         where = f"{path}: " + f"list {number}, " * (len(lists) > 1)
@@ -52,16 +83,31 @@ def read(path: Path, _: MarkOptions) -> Reading:
         if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
             raise DataError(f"{where}its controlPoints are none. {_SAVE}")
         for n, point in enumerate(points, 1):
-            if point.get("positionStatus", "defined") != "defined":
-                left_out["not placed"] += 1
-            elif point.get("selected", True) is False:
-                left_out["not selected"] += 1
-            else:
-                place = check_place(f"{where}point {n}", point.get("position"))
-                turned = [sign * x for sign, x in zip(TO_RAS[system], place, strict=True)]
-                rows.append({"where": f"{where}point {n}", **dict(zip(WORLD, turned, strict=True))})
-    said = " and ".join(dict.fromkeys(systems))
-    return Reading(f"3D Slicer points, {said}", pd.DataFrame(rows, columns=["where", *WORLD]), left_out=left_out)
+            here, selected = f"{where}point {n}", point.get("selected", True) is not False
+            words = tuple(str(point.get(name, "")) for name in ("label", "description"))
+            placed = point.get("positionStatus", "defined") == "defined"
+            # where a point stands that nobody selected need not make sense
+            place = in_ras(here, point.get("position"), system) if placed and selected else None
+            found.append(Control(here, place, selected or not placed, *words))
+    return found, " and ".join(dict.fromkeys(systems))
+
+
+def reading_of(points: Sequence[Control], system: str) -> Reading:
+    """The marks among points."""
+    left_out = Counter("not selected" if not each.selected else "not placed" for each in points if each.place is None)
+    rows = [{"where": each.where, **dict(zip(WORLD, each.place, strict=True))} for each in points if each.place]
+    return Reading(f"3D Slicer points, {system}", pd.DataFrame(rows, columns=["where", *WORLD]), left_out=left_out)
+
+
+def in_ras(where: str, place: object, system: str) -> tuple[float, float, float]:
+    """A position as it stands in a file, in RAS.
+
+    Raises
+    ------
+    DataError
+    """
+    x, y, z = (sign * number for sign, number in zip(TO_RAS[system], check_place(where, place), strict=True))
+    return x, y, z
 
 
 def check_place(where: str, place: object) -> list[float]:

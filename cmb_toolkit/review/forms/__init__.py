@@ -1,0 +1,1 @@
+"""The kinds of files that verdicts come back in, a reader each."""
