@@ -1,14 +1,16 @@
 """A study from DICOM: what each image is, what belongs together, and that nobody is named."""
 
+import gzip
 import json
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from dicom_series import MAGNITUDE, PHASE, siemens
+from dicom_series import MAGNITUDE, PHASE, ge, ge_complex, philips, philips_enhanced, siemens
 
 from cmb_toolkit.errors import DataError, MissingError, UsageError
+from cmb_toolkit.imaging.phase import phase_scale, to_radians
 from cmb_toolkit.io.dicom import kind_of
 from cmb_toolkit.io.publish import read_record
 from cmb_toolkit.sources.dicom import Dicom
@@ -106,6 +108,48 @@ def test_people_and_examinations_become_subjects_and_sessions_without_names(tmp_
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     imported(place, out, key=tmp_path / "key.tsv")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before, "nothing is converted twice"
+
+
+def _values_at(path, there):
+    """The value of a file at a voxel of the series, through the world, and all of its values."""
+    image = nib.load(path)
+    voxel = np.linalg.solve(image.affine, AFFINE @ [*there, 1])[:3]
+    np.testing.assert_allclose(image.affine @ [*np.rint(voxel), 1], AFFINE @ [*there, 1], atol=1e-3)
+    values = np.asarray(image.dataobj, np.float32)
+    return values[tuple(np.rint(voxel).astype(int))], values
+
+
+@pytest.mark.parametrize(
+    ("vendor", "tags", "shown", "unit"),
+    [
+        (siemens, {"Manufacturer": "CANON_MEC"}, "magnitude", 1000),
+        (siemens, {"Manufacturer": "UIH"}, "magnitude", 1000),
+        (philips, {}, "magnitude", 2000),
+        (philips, {"SeriesDescription": "SWIp"}, "swi", 2000),
+        (philips_enhanced, {}, "magnitude", 2000),
+        (ge, {}, "swi", 1000),
+        (ge_complex, {}, None, 1000),
+    ],
+)
+def test_every_vendors_values_are_taken_where_they_are(tmp_path, vendor, tags, shown, unit):
+    magnitude, phase = scan(5)
+    phase[0, 0], magnitude[0, 0] = np.linspace(-np.pi, np.pi, SHAPE[2]).clip(-3.1414, 3.1414), 1
+    vendor(tmp_path / "dicom" / "p1", magnitude, phase, AFFINE, **tags)
+    out = tmp_path / "study"
+    people, _ = imported(tmp_path / "dicom", out)
+    (row,) = people.to_dict("records")
+    for there in ((11, 7, 4), (40, 3, 0), (2, 38, 9)):
+        if shown is None:
+            (real, _), (imaginary, _) = (_values_at(out / row[part], there) for part in ("real", "imaginary"))
+            assert np.hypot(real, imaginary) == pytest.approx(unit * magnitude[there], abs=1)
+            assert np.angle((real + 1j * imaginary) * np.exp(-1j * phase[there])) == pytest.approx(0, abs=0.01)
+            continue
+        assert _values_at(out / row[shown], there)[0] == pytest.approx(unit * magnitude[there])
+        value, values = _values_at(out / row["phase"], there)
+        assert to_radians(value, phase_scale(values)) == pytest.approx(phase[there], abs=2e-3)
+    left = [path for path in out.rglob("*") if path.is_file()]
+    assert not [path for path in left if any(word in path.read_bytes() for word in IDENTIFYING)]
+    assert not [path for path in left if path.suffix == ".gz" and b"Planted" in gzip.decompress(path.read_bytes())]
 
 
 def test_folders_of_one_examination_are_one_person(tmp_path):
