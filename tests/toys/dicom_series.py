@@ -169,7 +169,7 @@ def _tags(given, **own):
     when = {f"{what}Date": "20260102" for what in ("Study", "Series", "Acquisition", "Content")}
     when |= {f"{what}Time": "101500" for what in ("Study", "Series", "Acquisition", "Content")}
     who = {"PatientName": "Planted^Name", "PatientID": "007", "PatientBirthDate": "19400401", "PatientSex": "O"}
-    who |= {"AccessionNumber": "", "StudyID": "", "ReferringPhysicianName": ""}
+    who |= {"AccessionNumber": "", "StudyID": "1", "ReferringPhysicianName": ""}
     uids = {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid()}
     return {**when, **who, **uids, "EchoTime": 20.0, **own, **given}
 
