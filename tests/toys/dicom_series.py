@@ -92,7 +92,7 @@ def _ge(kind):
 
 
 def philips_enhanced(folder, magnitude, phase, affine, **tags):
-    """One object that holds both."""
+    """One object that holds both; each frame states its own voxels and directions, alike as they are."""
     tags = _tags(tags, Manufacturer="Philips Medical Systems", ManufacturerModelName="Ingenia Elition X")
     time = float(tags.pop("EchoTime"))
     stored = {
@@ -119,8 +119,6 @@ def philips_enhanced(folder, magnitude, phase, affine, **tags):
     out.PresentationLUTShape, out.ContentQualification, out.NumberOfFrames = "IDENTITY", "PRODUCT", 2 * shape[2]
     first = _image(shape, affine, 0)
     shared = Dataset()
-    shared.PixelMeasuresSequence = [_item(first, "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")]
-    shared.PlaneOrientationSequence = [_item(first, "ImageOrientationPatient")]
     shared.MRTimingAndRelatedParametersSequence = [_dataset(RepetitionTime=28.0, FlipAngle=15.0, EchoTrainLength=1)]
     out.SharedFunctionalGroupsSequence = Sequence([shared])
     organization = generate_uid()
@@ -151,6 +149,8 @@ def philips_enhanced(folder, magnitude, phase, affine, **tags):
                     AcquisitionContrast="T2",
                 )
             ]
+            frame.PixelMeasuresSequence = [_item(first, "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")]
+            frame.PlaneOrientationSequence = [_item(first, "ImageOrientationPatient")]
             frame.MREchoSequence = [_dataset(EffectiveEchoTime=time)]
             frame.PixelValueTransformationSequence = [
                 _dataset(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US")

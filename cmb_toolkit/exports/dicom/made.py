@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,10 +77,10 @@ class Made:
             for name in _MAY_BE_EMPTY:
                 if name not in image:
                     setattr(image, name, "")
+            for element in [element for element in image if element.VR == "SQ" and not element.value]:
+                del image[element.tag]  # some scanners write sequences of nothing, which may not be handed on
             if self.source.series.many:
-                every = image.PerFrameFunctionalGroupsSequence
-                image.PerFrameFunctionalGroupsSequence = [every[frame.number] for frame in self.source.frames]
-                image.NumberOfFrames = len(self.source.frames)
+                _keep_frames(image, [frame.number for frame in self.source.frames])
         return list(images.values())
 
     @property
@@ -139,7 +140,9 @@ class Made:
         DataError
         """
         try:
-            return build()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # how a name is spelled is the scanner's affair
+                return build()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{self._folder}: series {self.source.series.number} lacks what a {what} that refers to it needs "
@@ -149,6 +152,16 @@ class Made:
     @property
     def _folder(self) -> Path:
         return self.source.frames[0].path.parent
+
+
+def _keep_frames(image: Dataset, numbers: list[int]) -> None:
+    """Leave of an image's header some of its frames; what all of these have in common is said once."""
+    every, shared = image.PerFrameFunctionalGroupsSequence, image.SharedFunctionalGroupsSequence[0]
+    image.PerFrameFunctionalGroupsSequence = [every[number] for number in numbers]
+    image.NumberOfFrames = len(numbers)
+    for group in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if group not in shared:
+            setattr(shared, group, getattr(every[numbers[0]], group))
 
 
 def _uid(*what: object) -> str:
