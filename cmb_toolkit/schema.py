@@ -33,6 +33,7 @@ __all__ = [
     "PARTICIPANTS",
     "PATCHES",
     "PLACE",
+    "PLACED",
     "RESULTS",
     "REVIEWED",
     "ROUND",
@@ -155,7 +156,7 @@ _KINDS: Mapping[str, Kind] = {
 REVIEW_WORDS = ("verdict", "mimic", "reader", "comment", "added", "reviewed")
 """Columns of what readers say."""
 
-FLAGS = ("best", "kept")
+FLAGS = ("best", "border", "kept")
 """Columns of True and False, which are words in every other."""
 
 
@@ -167,9 +168,11 @@ def kind_of(column: str) -> Kind | None:
 def is_text(column: str) -> bool:
     """Whether a column stays text even where every value looks like a number or all are missing: names, paths, and what
     became of microbleeds and candidates."""
-    return column in ("resolution", "scanner", "group", "role", *REVIEW_WORDS, *VOLUMES) or column.endswith(
-        ("_id", "_stage1", "_stage2", "_overall")
-    )
+    return column in (
+        *("resolution", "scanner", "group", "role", "region", "side", "next_region", "change"),
+        *REVIEW_WORDS,
+        *VOLUMES,
+    ) or column.endswith(("_id", "_stage1", "_stage2", "_overall"))
 
 
 def unit_of(column: str) -> str:
@@ -377,6 +380,21 @@ LESIONS = Table(
     ("id", *WORLD, "confidence", "score", "kept"),
 )
 
+PLACED = Table(
+    {
+        "region": "Which of the thirteen of MARS, by the place on the MNI152 brain; n/a where that is not known",
+        "group": "lobar, deep or infratentorial: the region's",
+        "side": "left, right, or midline (within 3 mm of it)",
+        "next_region": "The next nearest region",
+        "next_mm": "How much farther away it is; n/a beyond 10 mm",
+        "border": "Whether that is less than 3 mm, so that it may as well be the lesion's",
+        "mni_x_mm": "Place on the MNI152 brain, RAS",
+        "mni_y_mm": "",
+        "mni_z_mm": "",
+    }
+)
+"""What `cmbtk detect --regions` adds to the table of lesions."""
+
 FOUND = Table(
     {
         "candidate_id": "Its name",
@@ -462,6 +480,9 @@ LOOKED_AT = Table(
         "slices": "Number",
         "voxel_mm": "Size of a voxel",
         "learned_from": "Whether the model has learned from this very scan",
+        "lobar": "Findings in lobar regions; only with --regions, n/a where they are not known",
+        "deep": "likewise",
+        "infratentorial": "likewise",
         "reasons": "Why it is not green, or why it was not looked at",
     }
 )

@@ -58,6 +58,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
       cmbtk detect ours.cmbtk dicom/new -o results --series magnitude=5 --series phase=6
       cmbtk detect ours.cmbtk dicom/new -o results --dicom-out for-the-archive
       cmbtk detect ours.cmbtk scans.tsv -o results --operating sensitive --jobs 2
+      cmbtk detect ours.cmbtk scans.tsv -o results --regions
     """
     from ..steps import detect as step
     from ..study.scan import Scan
@@ -121,10 +122,20 @@ def _show_one(summary: DetectSummary) -> None:
     best = scan["best_rejected_score"]
     if not count and best is not None:
         click.echo(f"            the best that was rejected scores {best:.2g}, and {scan['threshold']:.2g} is needed")
+    if "regions" in scan:
+        click.echo(f"Regions     {_regions(scan['regions'])}")
     click.echo(f"Range       {scan['range']}")
     for line in (*scan["reasons"], *scan["warnings"]):
         click.echo(f"Warning: {line}", err=True)
     click.echo(f"Report      {scan['folder'] / 'report.html'}")
+
+
+def _regions(where: dict[str, Any]) -> str:
+    if "doubt" in where:
+        return f"not known: {where['doubt']}"
+    said = ", ".join(f"{where[group]} {group}" for group in ("lobar", "deep", "infratentorial"))
+    said += f": {where['pattern']}" if where["pattern"] else ""
+    return f"{said} ({where['unsure']})" if where["unsure"] else said
 
 
 def show(summary: DetectSummary, out: Path, page: str = "") -> None:

@@ -27,6 +27,12 @@ class Detecting(Recipe):
         "Which of the model's thresholds: chosen to leave 2, 0.5 or 0.125 false positives a subject on its validation "
         "subjects.",
     )
+    regions: bool = option(
+        False,
+        "Say in which region of the brain each finding lies, and count by MARS's regions: lays the scan on the MNI152 "
+        "brain (needs the extra regions: SimpleITK, nilearn).",
+        silent=True,
+    )
     force: bool = option(False, "Look at scans that are far from what the model learned from, too.")
     brain_mask: Literal["own", "none"] | None = option(
         None,

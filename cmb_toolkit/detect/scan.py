@@ -21,12 +21,14 @@ from ..io.bids import echo_time_ms
 from ..io.fsl import other_program
 from ..io.nifti import Volume, read_mask
 from ..io.publish import sha256
+from ..regions.brain import Brain, coarse
 from ..schema import VOXEL, WORLD
 from ..study.nameless import without_names
 from ..study.scan import Images, Scan, acquisition, own_recipe, read_images
 from ..study.scan_limits import method_doubts
 from .extent import NEAR_MM, Extent
 from .lesions import described, extents
+from .located import Located, located
 from .look import candidates_of
 from .networks import Networks
 from .recipe import Detecting
@@ -48,7 +50,8 @@ class Looked:
     candidates : DataFrame
         As the networks give them, from :func:`cmb_toolkit.detect.look.candidates_of`.
     table : DataFrame
-        All of them, :data:`cmb_toolkit.schema.LESIONS`.
+        All of them, :data:`cmb_toolkit.schema.LESIONS`; where regions were asked for with
+        :data:`cmb_toolkit.schema.PLACED`.
     regions : list of Extent
         The dark region of each.
     slice_axis : int
@@ -61,6 +64,10 @@ class Looked:
         Without names of files.
     acquisition : mapping
         How it was acquired, as far as its sidecars say.
+    brain : Brain
+        By which the scan can be laid on another.
+    located : Located or None
+        In which regions they lie, where that was asked for.
     """
 
     own: Volume
@@ -73,6 +80,8 @@ class Looked:
     fit: Fit
     warnings: tuple[str, ...]
     acquisition: Mapping[str, Any]
+    brain: Brain
+    located: Located | None
 
     @property
     def world(self) -> NDArray[np.float64]:
@@ -112,8 +121,13 @@ def look_at(scan: Scan, content: Content, networks: Networks, recipe: Detecting)
         fitted = fitted.doubted("the model has learned from this very scan: what it finds there says nothing of it")
     if not whole:
         fitted = fitted.doubted("the brain is larger than the model's image, and its border was not looked at")
+    assert on.head is not None  # every scan has a magnitude or an SWI
+    brain = coarse(on.head, on.cleaned.mask, on.affine)
+    where = located(brain, lesions[[*WORLD]].to_numpy(float)) if recipe.regions else None
+    if where:
+        lesions = lesions.join(where.table)
     nameless = tuple(dict.fromkeys(without_names(text, scan.files) for text in warnings))
-    return Looked(own, on, candidates, lesions, regions, axis, known, fitted, nameless, acquired)
+    return Looked(own, on, candidates, lesions, regions, axis, known, fitted, nameless, acquired, brain, where)
 
 
 def _digest(scan: Scan) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .. import __version__
 from ..bundle.card import expected
@@ -14,6 +15,7 @@ from ..imaging.swi import minip
 from ..io.publish import COMMIT
 from ..report.scan.content import ScanPage, Shown
 from ..report.scan.grid import slice_numbers
+from ..report.scan.regions import Placement, by_group, pattern, unsure
 from .recipe import Detecting
 from .scan import Looked
 
@@ -28,6 +30,7 @@ def summary_of(name: str, looked: Looked, bundle: Bundle, recipe: Detecting) -> 
     table, content = looked.table, bundle.content
     kept = table[table["kept"]]
     best = table[~table["kept"]]["score"]
+    regions = {"regions": _regions(looked, kept)} if looked.located else {}
     return {
         "subject": name,
         "model": bundle.title,
@@ -51,7 +54,18 @@ def summary_of(name: str, looked: Looked, bundle: Bundle, recipe: Detecting) -> 
         "phase_sign": looked.on.cleaned.phase_sign,
         "warnings": list(looked.warnings),
         "acquisition": dict(looked.acquisition),
+        **regions,
     }
+
+
+def _regions(looked: Looked, kept: pd.DataFrame) -> dict[str, Any]:
+    """Where the findings lie; only how many and the pattern."""
+    where = looked.located
+    assert where is not None
+    laid = {"overlap": _number(where.laid.overlap)} if where.laid else {}
+    if where.doubt:
+        return {**laid, "doubt": where.doubt}
+    return {**laid, **by_group(kept), "pattern": pattern(kept), "unsure": unsure(kept)}
 
 
 def page_of(
@@ -116,7 +130,16 @@ def page_of(
             slice_numbers(looked.on.affine, cleaned.mask.shape, looked.own.file_affine, looked.slice_axis),
             looked.on.head,
         ),
+        placement=_placement(looked),
     )
+
+
+def _placement(looked: Looked) -> Placement | None:
+    where = looked.located
+    if where is None:
+        return None
+    laid = where.laid
+    return Placement(where.doubt, laid.overlap, laid.matrix) if laid else Placement(where.doubt)
 
 
 _FACTS = {

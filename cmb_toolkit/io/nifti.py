@@ -36,6 +36,7 @@ __all__ = [
     "read_mask",
     "read_volume",
     "write_labels",
+    "write_on_own_grid",
     "write_volume",
 ]
 
@@ -273,6 +274,26 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume, dtype: DTypeLike 
     qform, sform = like.codes if any(like.codes) else (1, 1)
     image.set_qform(like.file_affine, code=qform)
     image.set_sform(like.file_affine, code=sform)
+    image.header.set_xyzt_units("mm")
+    image.header.set_slope_inter(slope, 0)
+    nib.save(image, path)
+
+
+def write_on_own_grid(path: Path, data: NDArray[Any], affine: NDArray[np.float64]) -> None:
+    """Write an array on a grid of its own; stored as int16 in steps, see :func:`write_volume`.
+
+    Parameters
+    ----------
+    path : Path
+    data : (i, j, k) array
+        On canonical axes.
+    affine : (4, 4) array
+        From its voxels to world [mm], RAS.
+    """
+    stored, slope = _in_steps(data)
+    image = nib.Nifti1Image(stored, affine)
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
     image.header.set_xyzt_units("mm")
     image.header.set_slope_inter(slope, 0)
     nib.save(image, path)

@@ -17,13 +17,15 @@ from ..darknet.looking import looking
 from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..io.files import load_json
-from ..io.nifti import write_labels, write_volume
+from ..io.nifti import write_labels, write_on_own_grid, write_volume
 from ..io.publish import Output, Record, publish, read_record, sha256
 from ..io.tables import read_tsv, write_tsv
 from ..keras_settings import keras_engine
 from ..model import OnProgress
 from ..parallel import for_each
-from ..schema import FOUND, LESIONS, LOOKED_AT
+from ..regions.atlas import GROUPS
+from ..regions.registration import check_installed
+from ..schema import FOUND, LESIONS, LOOKED_AT, PLACED
 from ..study.nameless import without_names
 from ..study.scan import Scan, check_files
 
@@ -32,15 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DetectSummary", "detect", "detect_scan"]
 
-REVISION = 3
+REVISION = 4
 
-REPORT, SUMMARY, TABLE, ALL, LABELS, MAP = (
+REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN = (
     "report.html",
     "summary.json",
     "lesions.tsv",
     "candidates.tsv",
     "microbleeds.nii.gz",
     "probability.nii.gz",
+    "brain.nii.gz",
 )
 """What is written of each scan."""
 
@@ -97,6 +100,7 @@ def detect(
     UsageError, MissingError, DataError, StorageError
     """
     recipe = recipe or Detecting()
+    _check_extra(recipe)
     gathered = Problems() if problems is None else problems
     failed = Problems()
     for name in (COHORT, FINDINGS, PAGE):
@@ -129,12 +133,20 @@ def detect_scan(
     ------
     UsageError, MissingError, DataError, StorageError
     """
+    recipe = recipe or Detecting()
+    _check_extra(recipe)
     on_progress(0, 1, scan.name)
     with opened(model) as bundle:
         verify(bundle, model)
-        summary, made = _written(bundle, scan, out, recipe or Detecting())
+        summary, made = _written(bundle, scan, out, recipe)
     on_progress(1, 1, scan.name)
     return DetectSummary(({**summary, "folder": out},), int(made))
+
+
+def _check_extra(recipe: Detecting) -> None:
+    """Before long work."""
+    if recipe.regions:
+        check_installed("--regions")
 
 
 # --- one scan, perhaps in a worker process ---------------------------------------------------------------------------
@@ -177,7 +189,7 @@ def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[
             inputs = {role: sha256(path) for role, path in scan.files.items()}
             page = page_of(summary, looked, bundle, recipe, inputs, record.engine or "")
             (folder / REPORT).write_text(scan_page(page), "utf-8")
-            folder.note(columns=LESIONS.described())
+            folder.note(columns=LESIONS.described() | (PLACED.described() if recipe.regions else {}))
     return load_json(out / SUMMARY, "Remove the folder and run `cmbtk detect` again."), made
 
 
@@ -199,7 +211,7 @@ def _said_of(scan: Scan) -> dict[str, Any]:
 
 def _check_output(out: Path, record: Record) -> None:
     """Refuse to replace what this step did not write."""
-    written = {REPORT, SUMMARY, TABLE, ALL, LABELS, MAP}
+    written = {REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN}
     if not out.exists():
         return
     old = read_record(out)
@@ -219,7 +231,7 @@ def _check_table(target: Path) -> None:
 
 
 def _write_volumes(folder: Output, looked: Any) -> None:
-    """The label map of the findings and the map of all candidates' probabilities, on the scan's own voxels."""
+    """Label map and all candidates' probabilities on the scan's own voxels; the brain on coarse ones."""
     from ..detect.lesions import labels_on, probabilities_on
 
     own, kept = looked.own, int(looked.table["kept"].sum())
@@ -228,6 +240,7 @@ def _write_volumes(folder: Output, looked: Any) -> None:
     canonical = labels_on(looked.on, looked.world, looked.regions, own.shape, own.affine)
     column = "score" if looked.table["probability"].isna().any() else "probability"
     write_volume(folder / MAP, probabilities_on(canonical, looked.table[column].to_numpy(float)), own)
+    write_on_own_grid(folder / BRAIN, looked.brain.image, looked.brain.affine)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
@@ -256,8 +269,9 @@ def _write_cohort(
     sources = {str(scan["subject"]): scan["folder"] / SUMMARY for scan in summary.scans}
     record = Record("detect", recipe.parameters(), {"model": model / MODEL, **sources}, revision=REVISION)
     found = pd.concat(tables, ignore_index=True)[FOUND.names] if tables else pd.DataFrame(columns=FOUND.names)
+    shown_of_scans = [name for name in LOOKED_AT.names if recipe.regions or name not in GROUPS]
     for name, frame, columns in (
-        (COHORT, pd.DataFrame(lines, columns=LOOKED_AT.names), LOOKED_AT),
+        (COHORT, pd.DataFrame(lines, columns=shown_of_scans), LOOKED_AT),
         (FINDINGS, found, FOUND),
     ):
         with publish(out / name, record) as target:
@@ -280,6 +294,7 @@ def _line(scan: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
         "slices": scan["shape"][2],
         "voxel_mm": " x ".join(f"{side:.3g}" for side in scan["voxel_mm"]),
         "learned_from": scan["learned_from_this_scan"],
+        **{group: scan.get("regions", {}).get(group) for group in GROUPS},
         "reasons": "; ".join(scan["reasons"]) or None,
     }
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .regions import Placement
+
 __all__ = ["COLUMNS", "Light", "ScanPage", "Shown"]
 
 Light = Literal["green", "amber", "red"]
@@ -115,6 +117,9 @@ class ScanPage:
     quality, provenance : tuple of (what, words)
     warnings : tuple of str
     shown : Shown
+    placement : Placement or None
+        How the scan lies on the template, where regions were asked for; where they are known, the tables of lesions
+        have the columns of :data:`cmb_toolkit.schema.PLACED`.
 
     Raises
     ------
@@ -137,6 +142,7 @@ class ScanPage:
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     shown: Shown
+    placement: Placement | None = None
 
     def __post_init__(self) -> None:
         if self.light not in get_args(Light):

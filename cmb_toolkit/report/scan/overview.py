@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
+from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
+from ...regions.atlas import mars
 from ..planes import grey, picture_address, radiological
 from .content import Shown
 from .grid import Window, brain_box, slice_number, zooms
 
-__all__ = ["RADIUS_MM", "Circle", "Overview", "bar_mm", "outlines", "slabs"]
+__all__ = ["RADIUS_MM", "Circle", "Overview", "bar_mm", "outlines", "regions_on", "slabs"]
 
 RADIUS_MM = 4.5
 """Of a circle around a lesion."""
@@ -137,6 +139,34 @@ def _lowest(swi: NDArray[np.float32], mask: NDArray[np.bool_], mm: Sequence[floa
 
 def outlines(shown: Shown, windows: dict[str, Window], most: int = 3) -> tuple[Overview, ...]:
     """The edge of the brain mask on a few slices, evenly from below; on the head where it is there, else on SWI."""
+    return _outlined(shown, windows, most, lambda k: [shown.mask[:, :, k]])
+
+
+def regions_on(
+    shown: Shown, windows: dict[str, Window], matrix: NDArray[np.float64], most: int = 3
+) -> tuple[Overview, ...]:
+    """The edges of the atlas's regions on a few slices, as :func:`outlines`.
+
+    Parameters
+    ----------
+    shown, windows, most
+    matrix : (4, 4) array
+        From the scan's world to the template's [mm].
+    """
+    places = np.moveaxis(np.indices((*shown.mask.shape[:2], 1)), 0, -1)[:, :, 0]
+    atlas = mars()
+
+    def regions(k: int) -> list[NDArray[np.bool_]]:
+        labels = atlas.at(apply_affine(matrix @ shown.affine, places + np.array([0, 0, k])))
+        return [labels == label for label in np.unique(labels[labels > 0])]
+
+    return _outlined(shown, windows, most, regions)
+
+
+def _outlined(
+    shown: Shown, windows: dict[str, Window], most: int, bodies: Callable[[int], Sequence[NDArray[np.bool_]]]
+) -> tuple[Overview, ...]:
+    """A few slices with the edges of bodies, which are given for each slice."""
     box = brain_box(shown, 4.0 if shown.head is None else _HEAD_MM)
     mm = zooms(shown)
     first, end = box.low[2], box.high[2]
@@ -148,9 +178,11 @@ def outlines(shown: Shown, windows: dict[str, Window], most: int = 3) -> tuple[O
     for k in chosen:
         area = (*box.plane, int(k))
         plane = volume[area]
-        edge = np.ascontiguousarray(radiological(shown.mask[area]), np.uint8)
-        lines, _ = cv2.findContours(edge, cv2.RETR_LIST, cv2.CHAIN_APPROX_TC89_L1)
-        points = [(line[:, 0] + 0.5) * mm[:2] for line in lines if len(line) > 2]
+        points = []
+        for body in bodies(int(k)):
+            edge = np.ascontiguousarray(radiological(body[box.plane]), np.uint8)
+            lines, _ = cv2.findContours(edge, cv2.RETR_LIST, cv2.CHAIN_APPROX_TC89_L1)
+            points += [(line[:, 0] + 0.5) * mm[:2] for line in lines if len(line) > 2]
         made.append(
             Overview(
                 _picture(plane, window, mm),

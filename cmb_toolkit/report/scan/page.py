@@ -12,8 +12,9 @@ import pandas as pd
 from .content import ScanPage, Shown
 from .crops import FIELD_MM, Crop, crops, ring_radius
 from .grid import Window, to_voxel, windows, zooms
-from .overview import RADIUS_MM, outlines, slabs
+from .overview import RADIUS_MM, outlines, regions_on, slabs
 from .packed import Packed, pack
+from .regions import SIDES, counts, groups_said, pattern, unsure, where
 from .templates import render
 from .words import CLASSES, LIGHTS, class_of, emptiness, likely, number, probability, sizes
 
@@ -42,6 +43,7 @@ class _Line:
     score: str
     confidence: str
     network: str
+    region: str
     flags: tuple[str, ...]
     voxel: tuple[float, float, float]
     ring: float
@@ -81,6 +83,7 @@ def scan_page(page: ScanPage) -> str:
         lesions=lesions,
         rejected=rejected,
         pictured=MOST_PICTURED,
+        **_regions(page, seen),
         titles=_TITLES,
         field=FIELD_MM,
         radius=RADIUS_MM,
@@ -97,6 +100,7 @@ def _lines(table: pd.DataFrame, shown: Shown, seen: dict[str, Window]) -> list[_
     for n, row in enumerate(table.to_dict("records")):
         world = [float(row[axis]) for axis in _WORLD]
         i, j, k = (float(value) for value in to_voxel(shown, world))
+        region, border = where(row)
         calibrated = not math.isnan(row["probability"])
         lines.append(
             _Line(
@@ -110,13 +114,31 @@ def _lines(table: pd.DataFrame, shown: Shown, seen: dict[str, Window]) -> list[_
                 probability(row["score"]),
                 probability(row["confidence"]),
                 probability(row["network_probability"]),
-                _words(row["flags"]),
+                region,
+                _words(row["flags"]) + ((border,) if border else ()),
                 (i, j, k),
                 ring_radius(row["diameter_mm"]),
                 crops(shown, seen, (i, j, k)) if n < MOST_PICTURED else (),
             )
         )
     return lines
+
+
+def _regions(page: ScanPage, seen: dict[str, Window]) -> dict[str, Any]:
+    """What is said of where the findings lie; nothing where that was not asked for."""
+    placement = page.placement
+    known = placement is not None and not placement.doubt
+    return {
+        "placement": placement,
+        "groups": groups_said(page.lesions) if known else "",
+        "pattern": pattern(page.lesions) if known else "",
+        "unsure": unsure(page.lesions) if known else "",
+        "sizes_by_region": counts(page.lesions) if known else None,
+        "sides": SIDES,
+        "atlas": ()
+        if placement is None or placement.matrix is None
+        else regions_on(page.shown, seen, placement.matrix),
+    }
 
 
 def _words(flags: Any) -> tuple[str, ...]:

@@ -1,0 +1,89 @@
+"""`cmbtk detect --regions`: columns, summary, page and table of all scans; what is said where it cannot be done."""
+
+import json
+import sys
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from hand_made_model import model as make_model
+from nibabel.affines import apply_affine
+
+from cmb_toolkit.cli.main import cli
+from cmb_toolkit.errors import MissingError
+from cmb_toolkit.regions.atlas import GROUP_OF
+from cmb_toolkit.schema import LESIONS, PLACED
+from cmb_toolkit.simulation.acquisition import PROTOCOLS
+from cmb_toolkit.simulation.scan import simulate_scan
+
+WHOLE = replace(PROTOCOLS["tiny"], matrix=(112, 128, 48))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model") / "ours.cmbtk")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return simulate_scan(7, WHOLE, microbleeds=8, difficulty="easy")
+
+
+def write(folder, scan):
+    """Its files with a brain mask, and a table that names them."""
+    folder.mkdir()
+    for name, data in (("magnitude", 1000 * scan.magnitude), ("phase", 1000 * scan.phase), ("mask", scan.intracranial)):
+        nib.save(nib.Nifti1Image(np.rint(data).astype(np.int16), scan.affine), folder / f"{name}.nii.gz")
+    return folder
+
+
+def table(path):
+    return pd.read_csv(path, sep="\t", na_values="n/a", keep_default_na=False)
+
+
+def run(*words):
+    return CliRunner().invoke(cli, ["detect", *map(str, words)], catch_exceptions=False)
+
+
+@pytest.mark.slow
+def test_of_several_scans_each_says_its_regions_or_why_not(model, whole, tmp_path):
+    slab = simulate_scan(7, "tiny", microbleeds=5, difficulty="easy")
+    folders = {"01": write(tmp_path / "a", whole), "02": write(tmp_path / "b", slab)}
+    lines = ["participant_id\tmagnitude\tphase\tmask\tphase_sign"]
+    lines += [f"{n}\t{f}/magnitude.nii.gz\t{f}/phase.nii.gz\t{f}/mask.nii.gz\t1" for n, f in folders.items()]
+    (tmp_path / "scans.tsv").write_text("\n".join(lines) + "\n")
+    done = run(model, tmp_path / "scans.tsv", "-o", tmp_path / "out", "--regions", "--operating", "specific")
+    assert done.exit_code == 0, done.output
+
+    lesions = table(tmp_path / "out" / "sub-01" / "lesions.tsv")
+    assert list(lesions) == LESIONS.names + PLACED.names
+    assert lesions["group"].tolist() == lesions["region"].map(GROUP_OF).tolist()
+    summary = json.loads((tmp_path / "out" / "sub-01" / "summary.json").read_text())
+    assert [summary["regions"][group] for group in ("lobar", "deep", "infratentorial")] == [
+        (lesions["group"] == group).sum() for group in ("lobar", "deep", "infratentorial")
+    ]
+    assert summary["regions"]["overlap"] > 0.9
+    assert "The atlas on slice" in (tmp_path / "out" / "sub-01" / "report.html").read_text()
+    below = apply_affine(whole.affine, [p.position for p in whole.microbleeds if p.lesion.region == "infratentorial"])
+    places = lesions[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    near = np.linalg.norm(places[:, None] - below, axis=2).min(axis=1) < 3
+    assert near.any()
+    assert set(lesions["group"][near]) == {"infratentorial"}
+
+    assert table(tmp_path / "out" / "sub-02" / "candidates.tsv")["region"].isna().all()
+    doubt = json.loads((tmp_path / "out" / "sub-02" / "summary.json").read_text())["regions"]["doubt"]
+    assert "less than 110 mm" in doubt
+    assert doubt in (tmp_path / "out" / "sub-02" / "report.html").read_text()
+    cohort = table(tmp_path / "out" / "cohort.tsv").set_index("participant_id")
+    assert cohort.loc["sub-01", "infratentorial"] == summary["regions"]["infratentorial"]
+    assert cohort.loc["sub-02", ["lobar", "deep", "infratentorial"]].isna().all()
+
+
+def test_what_is_not_installed_is_said_before_anything_is_done(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    with pytest.raises(MissingError, match="--regions needs SimpleITK"):
+        run(model, "--magnitude", "m.nii.gz", "--phase", "p.nii.gz", "-o", tmp_path / "out", "--regions")
+    assert not list(tmp_path.iterdir())
