@@ -48,6 +48,7 @@ from cmb_toolkit.darknet.embedded_detection import at_once
 from cmb_toolkit.darknet.looking import looking
 from cmb_toolkit.darknet.weights import read_weights
 from cmb_toolkit.machine import machine_in_words
+from cmb_toolkit.stage2.looking import looking as classifier_looking
 from cmb_toolkit.study.layout import Cell, Study
 
 DISTINCT = 2
@@ -157,8 +158,6 @@ class Floors:
     """
 
     def __init__(self, study: Study, cell: Cell, bundle: Bundle) -> None:
-        from cmb_toolkit.stage2 import networks
-
         self.study, self.cell, self.size = study, cell, looks_at(bundle).size
         people = pd.read_csv(study.participants, sep="\t", dtype=str)
         roles = {role: [study.root / path for path in people[role].tolist()] for role in ("magnitude", "phase")}
@@ -168,9 +167,10 @@ class Floors:
         self.batch = at_once()
         self.detector = looking().detector(cfg, read_weights(bundle.weights, cfg), self.batch)
         self.detector(np.zeros((self.batch, self.size, self.size, 3), np.uint8))
-        self.classifier: Any = None if bundle.classifier is None else networks.load(bundle.classifier)
-        if self.classifier is not None:
-            self.classifier.predict_on_batch(np.zeros((1, *self.classifier.input_shape[1:]), np.float32))
+        looks = None if bundle.classifier is None else classifier_looking(bundle.classifier)
+        self.classifier = looks.classifier() if looks else None
+        if looks and self.classifier:
+            self.classifier(np.zeros((1, looks.size, 2 * looks.size, looks.size), np.float32))
 
     def _volumes(self, subject: str) -> list[Path]:
         return [self.study.swi(subject), self.study.phase(subject), self.study.mask(subject)]
@@ -205,9 +205,10 @@ class Floors:
 
     def classify(self, out: Path) -> None:
         """Run the classifier."""
+        assert self.classifier is not None
         patches = np.load(self.cell.patches / "patches.npy", mmap_mode="r")
         for start in range(0, len(patches), 128):
-            self.classifier.predict_on_batch(patches[start : start + 128][..., None])
+            self.classifier(patches[start : start + 128])
 
     def new_patient(self, out: Path) -> None:
         """All of it without files in between."""

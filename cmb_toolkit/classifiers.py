@@ -19,6 +19,8 @@ class Classifier:
     ----------
     builder : str
         Where the function is that builds it, ``module:name``.
+    openvino : str
+        Where the function is that builds it to classify on processors; empty: Keras classifies.
     model : str
         What the network is called in its file: the same numbers under another name are another network.
     size : int
@@ -29,17 +31,21 @@ class Classifier:
 
     builder: str
     model: str
+    openvino: str = ""
     size: int = 16
     work: float = 1.0
 
 
+_KERAS, _OPENVINO = "cmb_toolkit.stage2.networks:", "cmb_toolkit.stage2.openvino_network:"
+_RIVALS = "cmb_toolkit.stage2.rivals:"
+
 CLASSIFIERS: dict[str, Classifier] = {
-    "paper": Classifier("cmb_toolkit.stage2.networks:paper", "paper-centred"),
-    "channel": Classifier("cmb_toolkit.stage2.networks:channel", "channel-centred"),
-    "small": Classifier("cmb_toolkit.stage2.networks:small", "small", work=0.01),
-    "paper-literal": Classifier("cmb_toolkit.stage2.networks:paper_literal", "paper-literal"),
-    "dou": Classifier("cmb_toolkit.stage2.rivals:dou", "dou", size=20, work=0.012),
-    "chen": Classifier("cmb_toolkit.stage2.rivals:chen", "chen", work=0.021),
-    "liu": Classifier("cmb_toolkit.stage2.rivals:liu", "liu", work=0.043),
+    "paper": Classifier(_KERAS + "paper", "paper-centred", _OPENVINO + "paper"),
+    "channel": Classifier(_KERAS + "channel", "channel-centred", _OPENVINO + "channel"),
+    "small": Classifier(_KERAS + "small", "small", _OPENVINO + "small", work=0.01),
+    "paper-literal": Classifier(_KERAS + "paper_literal", "paper-literal", _OPENVINO + "paper_literal"),
+    "dou": Classifier(_RIVALS + "dou", "dou", _OPENVINO + "dou", size=20, work=0.012),
+    "chen": Classifier(_RIVALS + "chen", "chen", _OPENVINO + "chen", work=0.021),
+    "liu": Classifier(_RIVALS + "liu", "liu", _OPENVINO + "liu", work=0.043),
 }
 """Name of a network -> what it is."""

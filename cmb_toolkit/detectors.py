@@ -35,6 +35,8 @@ class Detector:
         Where the class is of what can be chosen of where it looks, ``module:name``, if not the usual one's.
     found_by : str
         The method that sees the same in a subject and whose tables it shares; empty where that is itself.
+    openvino : bool
+        Whether OpenVINO can look in the place of Keras once it has learned.
     hours : float
         Of one training on two processors with the defaults, measured; 0 of what learns nothing, and of YOLO, whose
         networks say it.
@@ -48,6 +50,7 @@ class Detector:
     alone: bool = False
     search: str = ""
     found_by: str = ""
+    openvino: bool = False
     hours: float = 0.0
 
     @property
@@ -73,6 +76,7 @@ DETECTORS: dict[str, Detector] = {
         "Train one 3D network on SWI and phase, beyond the paper, and find candidates with it.",
         "cmb_toolkit.methods.heatmap:Heatmap",
         learns=True,
+        openvino=True,
         hours=0.3,
     ),
     "dou": Detector(

@@ -1,12 +1,18 @@
-"""Whether Keras computes on a GPU, asked without a long import where there can be none."""
+"""What computes a network that only looks: OpenVINO, or Keras with its backend, perhaps on a GPU.
+
+Asked without a long import where it can be told without.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["on_gpu"]
+from .keras_settings import is_there, keras_engine
+
+__all__ = ["keras_because", "looked_by", "on_gpu"]
 
 _DEVICES = ("nvidia*", "kfd", "dxg")
 """What the drivers of GPUs put into /dev: NVIDIA's, AMD's, and Windows' for the Linux within it."""
@@ -27,3 +33,28 @@ def on_gpu(devices: Path = Path("/dev")) -> bool:
 
     where = str(ops.convert_to_tensor([0.0]).device).lower()
     return any(word in where for word in _WORDS)
+
+
+def keras_because() -> str:
+    """Why Keras looks; empty if OpenVINO does.
+
+    On processors OpenVINO starts in a fraction of the time that a backend of Keras takes, needs less memory, and is as
+    fast or faster (docs/darknet.md). So it is taken wherever it is installed, unless Keras computes on a GPU or
+    ``KERAS_BACKEND`` says what is to compute.
+    """
+    if not is_there("openvino"):
+        return "it is not installed: pip install openvino"
+    if os.environ.get("KERAS_BACKEND"):
+        return "KERAS_BACKEND is set: unset it"
+    return "here Keras computes on a GPU" if on_gpu() else ""
+
+
+def looked_by(*, openvino: bool) -> str:
+    """What looks, with versions, for provenance; nothing is imported.
+
+    Parameters
+    ----------
+    openvino : bool
+        Whether the network is known to OpenVINO.
+    """
+    return f"openvino {version('openvino')}, f32" if openvino and not keras_because() else keras_engine()

@@ -123,16 +123,18 @@ def _mutate_network(random: Random, originals: Path, folder: Path) -> Mutant:
 
     def read() -> Any:
         from cmb_toolkit.stage2 import networks
+        from cmb_toolkit.stage2.keras_file import read_network
 
         with rights():
-            return networks.load(path).get_weights()
+            return networks.load(read_network(path)).get_weights()
 
     def wrong(weights: Any) -> str:
         if not all(np.isfinite(array).all() for array in weights):
             return "weights that are not finite"
         from cmb_toolkit.stage2 import networks
+        from cmb_toolkit.stage2.keras_file import read_network
 
-        whole = networks.load(originals / "cnn.keras").get_weights()
+        whole = networks.load(read_network(originals / "cnn.keras")).get_weights()
         same = len(whole) == len(weights) and all(np.array_equal(a, b) for a, b in zip(whole, weights, strict=True))
         return "" if same else "other weights than the file had before it was damaged"
 

@@ -1,13 +1,7 @@
-"""What computes a network that looks at images: OpenVINO, or Keras with its backend.
-
-On processors OpenVINO takes the network straight from cfg and weights, starts in a fraction of the time that a backend
-of Keras takes, needs half its memory, and is as fast or faster (docs/darknet.md). So it is taken wherever it is
-installed, unless Keras computes on a GPU or ``KERAS_BACKEND`` says what is to compute.
-"""
+"""What computes a network that looks at images: OpenVINO, straight from cfg and weights, or Keras with its backend."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..device import on_gpu
+from ..device import keras_because
 from ..errors import MissingError, UsageError
-from ..keras_settings import backend_version, is_there, keras_backend
+from ..keras_settings import backend_version, keras_backend
 from .cfg import Cfg
 from .recipe import Precision
 from .weights import Weights
@@ -79,18 +73,9 @@ def looking(precision: Precision = "f32") -> Looking:
     UsageError
         If another precision than f32 is asked for where OpenVINO does not compute.
     """
-    why = _keras_because()
+    why = keras_because()
     if not why:
         return Looking("openvino", precision)
     if precision != "f32":
         raise UsageError(f"--precision {precision}: OpenVINO computes so, and {why}.")
     return Looking("keras")
-
-
-def _keras_because() -> str:
-    """Why Keras looks; empty if OpenVINO does."""
-    if not is_there("openvino"):
-        return "it is not installed: pip install openvino"
-    if os.environ.get("KERAS_BACKEND"):
-        return "KERAS_BACKEND is set: unset it"
-    return "here Keras computes on a GPU" if on_gpu() else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from ..bundle.content import OnImages, OnScans
 from ..bundle.files import Bundle
 from ..darknet.cfg import Cfg, read_cfg
+from ..darknet.looking import looking
 from ..detectors import DETECTORS
+from ..device import looked_by
 from ..errors import DataError, UsageError
 from ..methods.base import Finder
 from ..model import Detection
 from ..registry import load as registered
+from ..stage2.batches import in_batches
+from ..stage2.looking import looking as stage2_looking
 
-__all__ = ["Networks", "load"]
+__all__ = ["Networks", "engine", "load"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,15 @@ class Networks:
     patch: int
 
 
+def engine(bundle: Bundle) -> str:
+    """What computes each of a model's networks, with versions, for provenance; nothing is imported."""
+    look = bundle.content.look
+    detector = DETECTORS[look.method]
+    first = looking().describe() if look.images else looked_by(openvino=detector.openvino) if detector.learns else ""
+    second = "" if bundle.classifier is None else stage2_looking(bundle.classifier).engine
+    return "; ".join(dict.fromkeys(f"embedded ({each})" for each in (first, second) if each))
+
+
 def load(bundle: Bundle) -> Networks:
     """Build a model's networks.
 
@@ -57,11 +71,8 @@ def load(bundle: Bundle) -> Networks:
     finder = _finder(bundle, look.method, look.scans) if look.scans else None
     if bundle.classifier is None:
         return Networks(run, finder, None, 0)
-    from ..stage2 import networks
-    from ..stage2.training import predict
-
-    classifier: Any = networks.load(bundle.classifier)
-    return Networks(run, finder, lambda patches: predict(classifier, patches), int(classifier.input_shape[1]))
+    looks = stage2_looking(bundle.classifier)
+    return Networks(run, finder, partial(in_batches, looks.classifier()), looks.size)
 
 
 def _finder(bundle: Bundle, method: str, on_scans: OnScans) -> Finder:
@@ -91,7 +102,6 @@ def _cfg(bundle: Bundle, images: OnImages) -> Cfg:
 def _detector(bundle: Bundle, images: OnImages) -> Callable[[NDArray[np.uint8], list[str], float], list[Detection]]:
     from ..darknet.embedded_detection import at_once, find_boxes
     from ..darknet.images import in_memory
-    from ..darknet.looking import looking
     from ..darknet.weights import read_weights
     from ..stage1.detections import MOST_BOXES
 

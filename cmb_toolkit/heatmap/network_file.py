@@ -1,15 +1,16 @@
-"""A heatmap network read from its file."""
+"""A heatmap network read from its file, in OpenVINO or in Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device import keras_because
 from ..errors import DataError
 from ..lessons import network_file
 from .blocks import factor_of
@@ -17,6 +18,8 @@ from .blocks import factor_of
 __all__ = ["load"]
 
 _CHANNELS = 2
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def _built(name: str, channels: int) -> Any:
@@ -28,7 +31,7 @@ def _built(name: str, channels: int) -> Any:
 _BUILDERS = {f"heatmap-{name}": partial(_built, name) for name in ("small", "large")}
 
 
-def load(path: Path, spacing: Sequence[float]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def load(path: Path, spacing: Sequence[float]) -> Run:
     """What answers with a network, see :func:`cmb_toolkit.heatmap.running.answers`.
 
     Parameters
@@ -43,10 +46,28 @@ def load(path: Path, spacing: Sequence[float]) -> Callable[[NDArray[np.float32]]
     DataError
         If it is no such file, or the network is for scans with other voxels.
     """
-    model = network_file.load(path, _BUILDERS, "heatmap")
-    if model.input_shape[-1] != _CHANNELS * factor_of(spacing) ** 2:
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    channels, run = _in_keras(path) if keras_because() else _in_openvino(path, stamp)
+    if channels != _CHANNELS * factor_of(spacing) ** 2:
         voxel = " x ".join(f"{side:g}" for side in spacing)
         raise DataError(f"{path}: is for scans with other voxels than {voxel} mm. Train one on scans like these.")
+    return run
+
+
+def _in_keras(path: Path) -> tuple[int, Run]:
+    model = network_file.load(path, _BUILDERS, "heatmap")
     from .running import answers
 
-    return answers(model)
+    return int(model.input_shape[-1]), answers(model)
+
+
+@cache
+def _in_openvino(path: Path, _: int) -> tuple[int, Run]:
+    from ..openvino_layers import Numbers
+    from .openvino_network import answers
+
+    file = network_file.read_network(path, _BUILDERS, "heatmap")
+    try:
+        return file.channels, answers(file.network, file.channels, Numbers.in_turn(file.arrays))
+    except ValueError as error:
+        raise file.other_numbers() from error

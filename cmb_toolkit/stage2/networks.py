@@ -29,11 +29,9 @@ from numpy.typing import NDArray
 
 from ..backend import keras, layers, ops
 from ..classifiers import CLASSIFIERS
-from ..errors import DataError, MissingError, UsageError
-from ..io.publish import read_record, sha256, sidecar
-from ..names import shown
+from ..errors import UsageError
 from ..registry import load as locate
-from .keras_file import read_keras
+from .keras_file import NetworkFile
 
 __all__ = [
     "KEEP",
@@ -43,6 +41,7 @@ __all__ = [
     "Builder",
     "DepthBN",
     "MaxPool",
+    "answers",
     "build",
     "live_units",
     "load",
@@ -268,47 +267,27 @@ def save(model: keras.Model, path: Path) -> None:
     bare.save(path)
 
 
-def load(path: Path) -> keras.Model:
-    """Read a trained network: one of :data:`NETWORKS` with the numbers of a file. Nothing else in the file is used.
+def load(file: NetworkFile) -> keras.Model:
+    """A trained network: one of :data:`NETWORKS` with the numbers of a file. Nothing else in the file is used.
 
     Raises
     ------
-    MissingError
-        If there is no such file.
     DataError
-        If it is none that `cmbtk stage2-train` wrote, was changed since, or its numbers are not finite.
+        If its numbers are not the network's.
     """
-    if not path.is_file():
-        raise MissingError(f"{path}: not found. Train the network first with `cmbtk stage2-train`.")
-    name, numbers, shapes = read_keras(path)
-    written = {classifier.model: network for network, classifier in CLASSIFIERS.items()}
-    if name not in written:
-        older = " It is of a version that did not centre the input." if name in CLASSIFIERS else ""
-        raise DataError(
-            f"{path}: a network called {shown(name)}; known are {', '.join(written)}.{older} "
-            "Give a network made by `cmbtk stage2-train`."
-        )
-    noted = (read_record(path) or {}).get("sha256")
-    if noted is not None and noted != sha256(path):
-        raise DataError(
-            f"{path}: changed since it was written: its checksum is not the one in {sidecar(path).name}. "
-            "Put the right file there, or train it again with `cmbtk stage2-train`."
-        )
-    model = _built(written[name], 0)
-    if sorted(shapes) != sorted(tuple(weight.shape) for weight in model.weights):
-        raise DataError(
-            f"{path}: its numbers are not those of the network {name}. Train it again with `cmbtk stage2-train`."
-        )
+    model = _built(file.network, 0)
+    if sorted(array.shape for array in file.arrays.values()) != sorted(tuple(w.shape) for w in model.weights):
+        raise file.other_numbers()
     with tempfile.TemporaryDirectory(prefix="cmbtk-") as folder:
         copy = Path(folder) / "model.weights.h5"
-        copy.write_bytes(numbers)  # what was looked at, not what may lie at the path by now
+        copy.write_bytes(file.numbers)  # what was looked at, not what may lie at the path by now
         try:
             model.load_weights(copy)
         except Exception as error:  # Keras documents none
-            raise DataError(
-                f"{path}: not a readable Keras network ({type(error).__name__}). "
-                "Train it again with `cmbtk stage2-train`."
-            ) from error
-    if not all(np.isfinite(array).all() for array in model.get_weights()):
-        raise DataError(f"{path}: holds numbers that are not finite. Train it again with `cmbtk stage2-train`.")
+            raise file.other_numbers() from error
     return model
+
+
+def answers(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What classifies a batch of patches, (n, size, 2 size, size) -> (n,) probability of a microbleed."""
+    return lambda patches: np.asarray(model.predict_on_batch(patches[..., None]))[:, 1]

@@ -29,6 +29,7 @@ from ..model import OnProgress
 from ..schema import CNN_HISTORY
 from .augment import epoch as epoch_order
 from .augment import joint_index, symmetries, transform
+from .batches import in_batches
 from .drawing import vary
 from .recipe import Scheduled
 from .skill import auc, no_skill, spread
@@ -37,7 +38,6 @@ __all__ = [
     "RESTARTS",
     "NoSkillError",
     "class_weight",
-    "predict",
     "train",
     "train_until_skilled",
 ]
@@ -88,37 +88,6 @@ def class_weight(labels: NDArray[np.intp], recipe: Scheduled) -> float:
     if recipe.class_weights == "ratio":
         return negative * recipe.copies[1] / (positive * recipe.copies[0])
     return float(recipe.class_weights)
-
-
-def predict(
-    model: Any, patches: NDArray[np.float32], *, batch: int = 256, on_progress: OnProgress | None = None
-) -> NDArray[np.float64]:
-    """Probability that each patch is a microbleed.
-
-    Parameters
-    ----------
-    model : keras.Model
-    patches : (n, 16, 32, 16) float32 array
-        In 0..1; may be a memory map.
-    batch : int
-        Patches at a time. All batches have one size, so that the network is traced once.
-    on_progress : callable, optional
-
-    Returns
-    -------
-    (n,) array
-    """
-    n = len(patches)
-    batch = min(batch, n)
-    probability = np.empty(n)
-    for first in range(0, n, batch or 1):
-        part = np.asarray(patches[first : first + batch], np.float32)
-        filled = np.zeros((batch, *part.shape[1:], 1), np.float32)
-        filled[: len(part), ..., 0] = part
-        probability[first : first + len(part)] = np.asarray(model.predict_on_batch(filled))[: len(part), 1]
-        if on_progress:
-            on_progress(first + len(part), n, "patches")
-    return probability
 
 
 def train(
@@ -325,8 +294,10 @@ def _validated(
     model: Any, validation: tuple[NDArray[np.float32], NDArray[np.intp]], weight: float
 ) -> tuple[float, float, float]:
     """Weighted loss, AUC and spread on the validation patches."""
+    from .networks import answers
+
     patches, labels = validation
-    probability = predict(model, patches)
+    probability = in_batches(answers(model), patches)
     right = np.clip(np.where(labels == 1, probability, 1 - probability), 1e-7, 1)
     loss = np.average(-np.log(right), weights=np.where(labels == 1, weight, 1.0))
     return float(loss), auc(labels, probability), spread(probability)

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 
 from ..bundle.files import MODEL, Bundle, opened, verify
-from ..darknet.looking import looking
+from ..detect.networks import engine
 from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..io.files import load_json
 from ..io.nifti import write_labels, write_on_own_grid, write_volume
 from ..io.publish import Output, Record, publish, read_record, sha256
 from ..io.tables import read_tsv, write_tsv
-from ..keras_settings import keras_engine
 from ..model import OnProgress
 from ..parallel import for_each
 from ..regions.atlas import GROUPS
@@ -198,7 +197,7 @@ def _record(bundle: Bundle, scan: Scan, recipe: Detecting) -> Record:
         "detect",
         {**recipe.parameters(), "subject": scan.name, "scan": _said_of(scan)},
         {"model": bundle.folder / MODEL, **scan.files, **{f"sidecar of the {r}": p for r, p in scan.sidecars.items()}},
-        f"embedded ({looking().describe()}); {keras_engine()}",
+        engine(bundle),
         REVISION,
     )
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 import pandas as pd
 
 from ..detectors import DETECTORS
+from ..device import looked_by
 from ..errors import MissingError, Problems, UsageError
 from ..evaluation.rules.centre import Centre
 from ..evaluation.thresholds import choose_threshold
@@ -116,6 +117,7 @@ def find(
         DETECTORS[method].command,
         {**always, **asked, **automatic, **repeat},
         sources=(*found.values(), *([opened.microbleeds] if automatic else [])),
+        engine=searcher.engine,
         revision=REVISION,
     )
     target = cell.candidates
@@ -223,6 +225,11 @@ class Searcher:
         return self.cell.found(subject) if self.cell is not None else study.found(self.seen_by, subject)
 
     @property
+    def engine(self) -> str | None:
+        """What computes its network, with versions."""
+        return looked_by(openvino=DETECTORS[self.method].openvino) if self.network else None
+
+    @property
     def seen_by(self) -> str:
         """The method whose tables they are."""
         return DETECTORS[self.method].found_by or self.method
@@ -234,6 +241,7 @@ def _record(study: Study, subject: str, searcher: Searcher, separation_mm: float
         DETECTORS[searcher.seen_by].command,
         {"recipe": dict(searcher.settings), "separation_mm": separation_mm, "most": MOST},
         (*volumes, study.mask(subject), *([searcher.network] if searcher.network else [])),
+        searcher.engine,
         revision=REVISION,
     )
 

@@ -16,10 +16,12 @@ from ..evaluation.thresholds import choose_threshold
 from ..io.publish import Record, publish
 from ..io.tables import read_tsv, write_tsv
 from ..io.warned import Warned
-from ..keras_settings import keras_engine
 from ..machine import stopwatch
 from ..model import OnProgress
+from ..stage2.batches import in_batches
+from ..stage2.looking import looking
 from ..stage2.recipe import Classifying
+from ..stage2.weighing import pooled
 from ..study.cell import finding, labelled_by, read_setup
 from ..study.evidence import hit_distance, validated
 from ..study.layout import Cell, Study
@@ -101,18 +103,15 @@ def stage2_classify(
         sources.append(study.microbleeds)
     asked: dict[str, Any] = {"threshold": threshold, "most_false": most_false, "by": by, "patches": digest}
     asked |= {"by_default": True} if by_default else {}
-    record = Record("stage2-classify", asked, tuple(sources), keras_engine(), REVISION)
+    looks = looking(files.cnn)
+    record = Record("stage2-classify", asked, tuple(sources), looks.engine, REVISION)
     if record.is_current(files.findings):
         warned.again(files.findings)
         return files.findings
     table, patches = _patches_of(files, candidates)
-    from ..stage2 import networks
-    from ..stage2.training import predict
-    from ..stage2.weighing import pooled
-
-    model = networks.load(files.cnn)
+    classifier = looks.classifier()
     timed = stopwatch()
-    probability = predict(model, patches, batch=recipe.batch, on_progress=on_progress)
+    probability = in_batches(classifier, patches, batch=recipe.batch, on_progress=on_progress)
     _check_skill(files, table, probability)
     probability = probability[: len(candidates)]
     work = timed(sum(len(read_setup(files).roles[role]) for role in candidates["role"].unique()))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmb_toolkit import device
 from cmb_toolkit.darknet import looking as looking_module
 from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
@@ -134,8 +135,8 @@ def test_openvino_looks_where_it_is_installed():
     "set_up",
     [
         lambda patch: patch.setenv("KERAS_BACKEND", "tensorflow"),
-        lambda patch: patch.setattr(looking_module, "on_gpu", lambda: True),
-        lambda patch: patch.setattr(looking_module, "is_there", lambda name: name != "openvino"),
+        lambda patch: patch.setattr(device, "on_gpu", lambda: True),
+        lambda patch: patch.setattr(device, "is_there", lambda name: name != "openvino"),
     ],
     ids=["backend chosen", "on a GPU", "not installed"],
 )

@@ -11,6 +11,7 @@ from cmb_toolkit.classifiers import CLASSIFIERS
 from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.keras_file import read_network
 
 
 def trainable(model):
@@ -45,7 +46,7 @@ def test_files_from_before_the_input_was_centred_are_refused(tmp_path):
     old = networks._paper("paper", 0, 16, networks.DepthBN, centred=False)
     networks.save(old, tmp_path / "cnn.keras")
     with pytest.raises(DataError, match=r"a version that did not centre the input.*stage2-train"):
-        networks.load(tmp_path / "cnn.keras")
+        networks.load(read_network(tmp_path / "cnn.keras"))
 
 
 def test_parameters_of_the_variants():
@@ -63,7 +64,7 @@ def test_networks_give_probabilities_and_are_saved_whole(name, tmp_path):
     assert before.shape == (2, 2)
     assert np.allclose(before.sum(axis=1), 1, atol=1e-5)
     networks.save(model, tmp_path / "cnn.keras")
-    again = networks.load(tmp_path / "cnn.keras")
+    again = networks.load(read_network(tmp_path / "cnn.keras"))
     assert again.name == model.name
     assert np.array_equal(np.asarray(again.predict_on_batch(patches)), before)
 
@@ -167,14 +168,14 @@ def test_unknown_network():
 
 def test_files_that_are_no_network(tmp_path):
     with pytest.raises(MissingError, match=r"cnn\.keras.*stage2-train"):
-        networks.load(tmp_path / "cnn.keras")
+        networks.load(read_network(tmp_path / "cnn.keras"))
     (tmp_path / "cnn.keras").write_bytes(b"PK not really")
     with pytest.raises(DataError, match=r"cnn\.keras.*not a readable"):
-        networks.load(tmp_path / "cnn.keras")
+        networks.load(read_network(tmp_path / "cnn.keras"))
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     other.save(tmp_path / "cnn.keras")
     with pytest.raises(DataError, match=r"a network called 'sequential.*known are paper-centred, .*small"):
-        networks.load(tmp_path / "cnn.keras")
+        networks.load(read_network(tmp_path / "cnn.keras"))
 
 
 # -- files that would do harm -----------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ def test_a_description_is_never_built(saved, tmp_path):
     foreign = {"class_name": "System", "module": "os", "config": {}}
     description["config"]["layers"] = [harm, huge, foreign]
     path = packed(tmp_path / "cnn.keras", saved | {"config.json": json.dumps(description)})
-    assert networks.load(path).count_params() < 100_000
+    assert networks.load(read_network(path)).count_params() < 100_000
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_a_description_is_never_built(saved, tmp_path):
 )
 def test_parts_that_are_not_what_they_should_be(saved, tmp_path, part, content, says):
     with pytest.raises(DataError, match=says):
-        networks.load(packed(tmp_path / "cnn.keras", saved | {part: content}))
+        networks.load(read_network(packed(tmp_path / "cnn.keras", saved | {part: content})))
 
 
 def huge(file):
@@ -265,14 +266,14 @@ def lacking(file):
 @pytest.mark.parametrize("change", [huge, outside, external, around, not_finite, lacking])
 def test_numbers_that_are_not_the_networks(saved, tmp_path, change):
     with pytest.raises(DataError, match=r"cnn\.keras.*numbers"):
-        networks.load(numbers(change, saved, tmp_path / "cnn.keras"))
+        networks.load(read_network(numbers(change, saved, tmp_path / "cnn.keras")))
 
 
 def test_a_network_that_was_changed_since_it_was_written_is_noticed(tmp_path):
     target = tmp_path / "cnn.keras"
     with publish(target, Record("stage2-train", {})) as path:
         networks.save(networks.build("small", 1), path)
-    networks.load(target)
+    networks.load(read_network(target))
     networks.save(networks.build("small", 2), target)
     with pytest.raises(DataError, match=r"changed since it was written.*cnn\.json"):
-        networks.load(target)
+        networks.load(read_network(target))

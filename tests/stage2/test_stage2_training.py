@@ -4,13 +4,13 @@ import pytest
 from cmb_toolkit.errors import DataError, UsageError
 from cmb_toolkit.keras_settings import keras_engine
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.batches import in_batches
 from cmb_toolkit.stage2.recipe import Scheduled
 from cmb_toolkit.stage2.skill import auc
 from cmb_toolkit.stage2.training import (
     NoSkillError,
     _State,
     class_weight,
-    predict,
     train,
     train_until_skilled,
 )
@@ -48,7 +48,7 @@ def test_small_network_learns_balls_from_tubes(make_patches):
     calls = []
     recipe = Scheduled(epochs=4, batch=30, learning_rate=2e-3, augmentation="in-plane", copies=(4, 2))
     history = train(model, training, validation, recipe, on_progress=lambda *call: calls.append(call))
-    probability = predict(model, test[0], batch=32)
+    probability = in_batches(networks.answers(model), test[0], batch=32)
     assert auc(test[1], probability) > 0.95
     assert list(history["epoch"]) == [1, 2, 3, 4]
     assert history["val_loss"][history["best"]].iloc[-1] == history["val_loss"].min()
@@ -194,7 +194,7 @@ def test_early_stopping_keeps_the_best_weights(make_patches):
     history = train(model, training, (patches, 1 - labels), recipe)
     best = int(history["epoch"][history["best"]].iloc[-1])
     assert len(history) == best + 2 < 30
-    probability = predict(model, patches)
+    probability = in_batches(networks.answers(model), patches)
     right = np.where(labels == 0, probability, 1 - probability)
     weight = np.where(labels == 0, 2, 1)  # the ratio in training, for what is called a microbleed here
     assert np.average(-np.log(right), weights=weight) == pytest.approx(history["val_loss"].min(), rel=1e-4)
@@ -204,11 +204,12 @@ def test_predictions_do_not_depend_on_the_batch(make_patches):
     model = networks.build("small", 0)
     patches, _ = make_patches(11, 0)
     done = []
-    whole = predict(model, patches)
-    parts = predict(model, patches, batch=4, on_progress=lambda n, total, what: done.append((n, total)))
+    answers = networks.answers(model)
+    whole = in_batches(answers, patches)
+    parts = in_batches(answers, patches, batch=4, on_progress=lambda n, total, what: done.append((n, total)))
     assert np.allclose(whole, parts, atol=1e-6)
     assert done == [(4, 11), (8, 11), (11, 11)]
-    assert predict(model, patches[:0]).shape == (0,)
+    assert in_batches(answers, patches[:0]).shape == (0,)
 
 
 def test_class_weight():
@@ -364,7 +365,9 @@ def test_the_next_seed_is_tried_and_an_interrupted_one_gone_on_with(make_patches
             "gives one output for all 30 validation patches (units of its hidden layers that answer to any: 0)",
         )
     )
-    assert auc(sets[1][1], predict(model, sets[1][0])) == history["val_auc"][history["best"]].iloc[-1]
+    assert (
+        auc(sets[1][1], in_batches(networks.answers(model), sets[1][0])) == history["val_auc"][history["best"]].iloc[-1]
+    )
 
 
 def test_an_epoch_that_tells_nothing_apart_is_never_the_best():

@@ -16,6 +16,7 @@ from cmb_toolkit.errors import DataError, MissingError, UsageError
 from cmb_toolkit.io.publish import Record, publish, read_record, sidecar
 from cmb_toolkit.io.tables import read_tsv, write_tsv
 from cmb_toolkit.stage2 import networks
+from cmb_toolkit.stage2.keras_file import read_network
 from cmb_toolkit.stage2.recipe import ClassifierTraining, Classifying, Cropping
 from cmb_toolkit.steps.stage2_classify import stage2_classify
 from cmb_toolkit.steps.stage2_crop import stage2_crop
@@ -329,7 +330,7 @@ def test_train_publishes_network_history_and_plot(trained):
     )
     assert record["best"]["epoch"] == history["epoch"][history["best"]].iloc[-1]
     assert trained.cnn_loss.read_bytes().startswith(b"\x89PNG")
-    assert networks.load(trained.cnn).name == "small"
+    assert networks.load(read_network(trained.cnn)).name == "small"
     made = trained.cnn.stat().st_mtime_ns
     stage2_train(trained.folder, QUICK)
     assert trained.cnn.stat().st_mtime_ns == made
@@ -352,7 +353,7 @@ def test_by_default_what_is_trained_fits_the_machine_and_is_said(cell, monkeypat
 
 def test_train_never_reads_test_patches(trained):
     """Test and control patches are made unreadable nonsense: nothing changes."""
-    first = networks.load(trained.cnn).get_weights()
+    first = networks.load(read_network(trained.cnn)).get_weights()
     table, _ = read_patches(trained.patches)
     patches = np.load(trained.patches / "patches.npy", mmap_mode="r+")
     patches[table["role"].isin(["test", "control"])] = np.nan
@@ -363,7 +364,9 @@ def test_train_never_reads_test_patches(trained):
     )
     forget_contents(trained.patches)
     stage2_train(trained.folder, QUICK, restart=True)
-    assert all(np.array_equal(a, b) for a, b in zip(networks.load(trained.cnn).get_weights(), first, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(networks.load(read_network(trained.cnn)).get_weights(), first, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -528,7 +531,7 @@ def test_a_network_copied_in_that_gives_one_output_is_refused(trained):
 
 def test_a_network_that_tells_validation_patches_apart_the_wrong_way_round_is_refused(many):
     stage2_train(many.folder, replace(QUICK, epochs=8, learning_rate=2e-3))
-    model = networks.load(many.cnn)
+    model = networks.load(read_network(many.cnn))
     model.layers[-1].set_weights([array[..., ::-1] for array in model.layers[-1].get_weights()])
     networks.save(model, many.cnn)
     sidecar(many.cnn).unlink()
