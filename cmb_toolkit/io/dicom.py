@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,14 +20,13 @@ from typing import Any
 
 from ..errors import DataError, MissingError
 from ..extras import how_to_install
-from .files import load_json
 from .process import running
 
 __all__ = ["KINDS", "Converted", "converted", "examination_in", "keep", "kind_of", "looks_like_dicom"]
 
 KINDS = ("magnitude", "phase", "real", "imaginary", "swi")
-"""Images that a scan is made of; there are ``projection``, ``field map`` [Hz] and ``phase difference`` (of two echoes)
-besides."""
+"""Images that a scan is made of; there are ``projection``, ``field map`` [Hz], ``phase difference`` (of two echoes) and
+``no MR image`` (a segmentation, a picture) besides."""
 
 _KEPT = (
     "Modality",
@@ -57,6 +56,9 @@ _DEPTH = "9"
 _PREAMBLE, _HEAD, _LOOKED_AT = 128, 1 << 16, 50
 _EXAMINATION = re.compile(rb"\x20\x00\x0d\x00(?:UI..|..\x00\x00)([0-9.]{1,64})", re.DOTALL)
 """The tag (0020,000D) with or without its kind, in little endian as nearly all files have it."""
+
+_SPOILING = re.compile(r"[^\t\r -~]|\\")
+"""In a line of a sidecar: what is not plain ASCII, and the sign that gives others another meaning."""
 
 _END = re.compile(r"_(fieldmaphz|ph|real|imaginary)[a-z]?$")
 _BY_END = {"fieldmaphz": "field map", "ph": "phase", "real": "real", "imaginary": "imaginary"}
@@ -125,10 +127,8 @@ def kind_of(name: str, facts: Mapping[str, Any]) -> str:
     str
         Empty where nothing says it.
     """
-    if str(facts.get("Units", "")).casefold() == "hz":
-        return "field map"
-    if {"EchoTime1", "EchoTime2"} <= set(facts):
-        return "phase difference"
+    if what := _no_image_of_a_scan(facts):
+        return what
     if end := _END.search(name):
         return _BY_END[end[1]]
     types = {str(word).upper() for word in facts.get("ImageType", ())}
@@ -140,6 +140,15 @@ def kind_of(name: str, facts: Mapping[str, Any]) -> str:
     if by_type:
         return by_word if by_word in ("projection", "swi") else by_type
     return by_word
+
+
+def _no_image_of_a_scan(facts: Mapping[str, Any]) -> str:
+    """What an image is that none of the words are asked of; empty of any other."""
+    if facts.get("Modality", "MR") != "MR":
+        return "no MR image"
+    if str(facts.get("Units", "")).casefold() == "hz":
+        return "field map"
+    return "phase difference" if {"EchoTime1", "EchoTime2"} <= set(facts) else ""
 
 
 def looks_like_dicom(folder: Path) -> bool:
@@ -200,8 +209,22 @@ def _twins(images: list[Converted]) -> list[Converted]:
 
 def _image(path: Path) -> Converted:
     sidecar = path.with_suffix(".json")
-    facts = load_json(sidecar, "Convert the scan again.") if sidecar.is_file() else {}
+    facts = _facts(sidecar) if sidecar.is_file() else {}
     return Converted(path, kind_of(path.stem, facts), facts)
+
+
+def _facts(sidecar: Path) -> dict[str, Any]:
+    """What a sidecar of dcm2niix says; of one that is spoilt what is plain in it.
+
+    Names in East Asian scripts keep the bytes of their file there, among which are control characters and quotes.
+    """
+    text = sidecar.read_bytes().decode("utf-8", "replace")
+    plain = "\n".join(line for line in text.split("\n") if not _SPOILING.search(line))
+    for said in (text, plain):
+        with suppress(ValueError):
+            facts: dict[str, Any] = json.loads(said)
+            return facts
+    raise DataError(f"{sidecar.name}: dcm2niix wrote no JSON. Convert the scan yourself and take `cmbtk import table`.")
 
 
 def keep(image: Converted, target: Path) -> None:

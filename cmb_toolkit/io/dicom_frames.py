@@ -22,6 +22,7 @@ __all__ = ["Frame", "Series", "header", "pixels", "series_in"]
 _PREAMBLE = 128
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NEEDED = [
+    "Modality",
     "SOPClassUID",
     "SOPInstanceUID",
     "SeriesInstanceUID",
@@ -85,12 +86,12 @@ class Series:
 
 
 def series_in(folder: Path) -> list[Series]:
-    """The image series in a folder, and in folders of it, each instance once.
+    """The MR series in a folder, and in folders of it, each instance once.
 
     Raises
     ------
     MissingError
-        If pydicom is not installed, or there is no DICOM image with a place in the folder.
+        If pydicom is not installed, or no MR image with a place lies in the folder.
     """
     _pydicom()
     seen: set[str] = set()
@@ -107,7 +108,9 @@ def series_in(folder: Path) -> list[Series]:
             found.setdefault(key, []).extend(frames)
             numbers[key] = int(said.get("SeriesNumber") or 0)
     if not found:
-        raise MissingError(f"{folder}: holds no DICOM image that says where it lies. Give the folder with the scans.")
+        raise MissingError(
+            f"{folder}: holds no MR image in DICOM that says where it lies. Give the folder with the scans."
+        )
     return [Series(numbers[key], key[1] != "", tuple(frames)) for key, frames in found.items()]
 
 
@@ -164,7 +167,7 @@ def _pydicom() -> Any:
 
 
 def _said(path: Path) -> Dataset | None:
-    """What is needed of a header; None where a file is no DICOM image."""
+    """What is needed of a header; None where a file is no MR image."""
     with path.open("rb") as stream:
         if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
             return None
@@ -172,7 +175,7 @@ def _said(path: Path) -> Dataset | None:
         said: Dataset = _pydicom().dcmread(path, specific_tags=_NEEDED, stop_before_pixels=True)
     except Exception:  # damaged: it cannot be the one that was looked at
         return None
-    return said if "SOPInstanceUID" in said and "Rows" in said else None
+    return said if said.get("Modality") == "MR" and "SOPInstanceUID" in said and "Rows" in said else None
 
 
 def _frames(path: Path, said: Dataset) -> Iterator[Frame]:

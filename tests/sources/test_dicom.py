@@ -65,6 +65,29 @@ def test_what_each_image_is(name, types, series, kind):
     assert kind_of(name, {"ImageType": types.split(), "SeriesDescription": series}) == kind
 
 
+def test_what_is_no_mr_image_is_none_of_a_scan():
+    assert kind_of("x_e1_imaginary_real_ph", {"Modality": "SEG"}) == "no MR image"
+
+
+@pytest.mark.parametrize(
+    ("characters", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "山田^太郎"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+    ],
+)
+def test_names_in_any_script_do_no_harm_and_do_not_stay(tmp_path, characters, name):
+    siemens(tmp_path / "dicom/p1", *scan(), AFFINE, PatientName=name, SpecificCharacterSet=characters)
+    people, _ = imported(tmp_path / "dicom", tmp_path / "study")
+    assert people["echo_time_ms"].astype(float).tolist() == [20.0]
+    texts = [path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.suffix in (".json", ".tsv")]
+    assert len(texts) > 5
+    assert not [text for text in texts if not text.isascii() or name.partition("^")[0].encode() in text]
+
+
 def test_a_phase_in_hz_is_a_field_map_and_one_of_two_echoes_a_difference():
     assert kind_of("x_ph", {"ImageType": ["PHASE"], "EchoTime1": 0.005, "EchoTime2": 0.007}) == "phase difference"
     assert kind_of("x_ph", {"ImageType": ["PHASE"], "Units": "Hz"}) == "field map"

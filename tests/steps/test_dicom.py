@@ -187,7 +187,7 @@ def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_
     assert "--dicom-from DIR" in run(model, *files, "-o", out, "--dicom-out", tmp_path / "archive", code=2)
     (tmp_path / "none").mkdir()
     words = ["--dicom-out", tmp_path / "archive", "--dicom-from", tmp_path / "none"]
-    assert "holds no DICOM image" in run(model, *files, "-o", out, *words, code=3)
+    assert "holds no MR image in DICOM" in run(model, *files, "-o", out, *words, code=3)
     assert not out.exists()
     (tmp_path / "archive/sub-001").mkdir(parents=True)
     (tmp_path / "archive/sub-001/mine.txt").write_text("mine")

@@ -79,6 +79,9 @@ class Made:
                     setattr(image, name, "")
             for element in [element for element in image if element.VR == "SQ" and not element.value]:
                 del image[element.tag]  # some scanners write sequences of nothing, which may not be handed on
+            if not isinstance(image.get("SpecificCharacterSet", ""), str):
+                image.decode()  # names in several scripts; what is made of them is in Unicode
+                image.SpecificCharacterSet = "ISO_IR 192"
             if self.source.series.many:
                 _keep_frames(image, [frame.number for frame in self.source.frames])
         return list(images.values())

@@ -5,8 +5,11 @@ import pytest
 from dicom_series import MAGNITUDE, PHASE, ge_complex, philips, philips_enhanced, siemens
 
 from cmb_toolkit.errors import DataError, MissingError
+from cmb_toolkit.exports.dicom.pages import pages
+from cmb_toolkit.exports.dicom.report import measurement_report
+from cmb_toolkit.exports.dicom.segmentation import planes_of, segmentation
 from cmb_toolkit.exports.dicom.source import source_of
-from cmb_toolkit.io.dicom import converted
+from cmb_toolkit.io.dicom import KINDS, converted
 from cmb_toolkit.io.dicom_frames import header, pixels, series_in
 from cmb_toolkit.io.nifti import read_volume
 
@@ -85,8 +88,20 @@ def test_copies_other_files_and_damaged_ones_do_not_matter(case, tmp_path):
         (folder / "again" / path.name).write_bytes(path.read_bytes())
     assert sorted(len(series.frames) for series in series_in(folder)) == [SHAPE[2]] * 2
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MissingError, match="holds no DICOM image that says where it lies"):
+    with pytest.raises(MissingError, match="holds no MR image in DICOM that says where it lies"):
         series_in(tmp_path / "empty")
+
+
+def test_what_was_written_before_may_lie_beside_the_series(case, tmp_path):
+    there = case(siemens)
+    folder = tmp_path / "dicom"
+    planes = planes_of(there.made, there.labels, there.image.affine)
+    objects = [segmentation(there.made, planes), measurement_report(there.made), *pages(there.made, there.image)]
+    for number, each in enumerate(objects):
+        each.save_as(folder / f"object-{number}.dcm")
+    assert sorted(series.number for series in series_in(folder)) == [MAGNITUDE, PHASE]
+    with converted(folder) as images:
+        assert sorted(each.kind for each in images if each.kind in KINDS) == ["magnitude", "phase"]
 
 
 def test_pixels_that_cannot_be_decoded_are_named(case):
