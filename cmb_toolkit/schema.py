@@ -21,6 +21,7 @@ __all__ = [
     "ASKED",
     "BOX",
     "CANDIDATES",
+    "CHANGED",
     "CNN_HISTORY",
     "DETECTIONS",
     "EVALUATION",
@@ -28,6 +29,7 @@ __all__ = [
     "FINDINGS",
     "FLAGS",
     "FOLDS",
+    "GONE",
     "MARKS_ON",
     "MICROBLEEDS",
     "PARTICIPANTS",
@@ -394,6 +396,30 @@ PLACED = Table(
     }
 )
 """What `cmbtk detect --regions` adds to the table of lesions."""
+
+CHANGED = Table(
+    {
+        "change": "Of a finding: new, unchanged (within 3 mm of one of the earlier scan), or unseen (outside the "
+        "earlier scan's brain)",
+        "earlier_id": "Of the finding that it was in the earlier scan",
+        "earlier_probability": "Of the likeliest candidate at its place in the earlier scan, kept or not",
+    }
+)
+"""What `cmbtk detect --prior` adds to the table of lesions."""
+
+GONE = Table(
+    {
+        "id": "Of the finding in the earlier scan",
+        "change": "gone, or unseen now: outside this scan's brain",
+        "x_mm": "Where it would lie in this scan",
+        "y_mm": "",
+        "z_mm": "",
+        "diameter_mm": "Then",
+        "probability": "Then",
+        "probability_now": "Of the likeliest candidate at its place in this scan, not kept; n/a where there is none",
+    }
+)
+"""Findings of an earlier scan that are none in the later."""
 
 FOUND = Table(
     {

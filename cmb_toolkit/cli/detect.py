@@ -58,7 +58,7 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
       cmbtk detect ours.cmbtk dicom/new -o results --series magnitude=5 --series phase=6
       cmbtk detect ours.cmbtk dicom/new -o results --dicom-out for-the-archive
       cmbtk detect ours.cmbtk scans.tsv -o results --operating sensitive --jobs 2
-      cmbtk detect ours.cmbtk scans.tsv -o results --regions
+      cmbtk detect ours.cmbtk scans.tsv -o results --regions --prior results-of-last-year
     """
     from ..steps import detect as step
     from ..study.scan import Scan
@@ -124,6 +124,8 @@ def _show_one(summary: DetectSummary) -> None:
         click.echo(f"            the best that was rejected scores {best:.2g}, and {scan['threshold']:.2g} is needed")
     if "regions" in scan:
         click.echo(f"Regions     {_regions(scan['regions'])}")
+    if "since" in scan:
+        click.echo(f"Since       {_since(scan['since'])}")
     click.echo(f"Range       {scan['range']}")
     for line in (*scan["reasons"], *scan["warnings"]):
         click.echo(f"Warning: {line}", err=True)
@@ -136,6 +138,12 @@ def _regions(where: dict[str, Any]) -> str:
     said = ", ".join(f"{where[group]} {group}" for group in ("lobar", "deep", "infratentorial"))
     said += f": {where['pattern']}" if where["pattern"] else ""
     return f"{said} ({where['unsure']})" if where["unsure"] else said
+
+
+def _since(changed: dict[str, Any]) -> str:
+    if "doubt" in changed:
+        return f"not known: {changed['doubt']}"
+    return ", ".join(f"{changed[word]} {word}" for word in ("new", "unchanged", "gone", "unseen", "unseen now"))
 
 
 def show(summary: DetectSummary, out: Path, page: str = "") -> None:

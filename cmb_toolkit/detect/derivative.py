@@ -15,7 +15,7 @@ import pandas as pd
 from .. import __version__
 from ..io.publish import replacing, write_text
 from ..io.tables import read_tsv, tsv_text
-from ..schema import LESIONS, PLACED
+from ..schema import CHANGED, LESIONS, PLACED
 from ..study.scan import Scan
 
 __all__ = ["describe_dataset", "write_scan"]
@@ -79,7 +79,7 @@ def write_scan(folder: Path, scan: Scan, made: Path, summary: Mapping[str, Any])
     place = folder / f"sub-{entities['sub']}"
     place = (place / f"ses-{entities['ses']}" if "ses" in entities else place) / "anat"
     lesions = read_tsv(made / "lesions.tsv", LESIONS.needed)
-    sentences = LESIONS.described() | PLACED.described()
+    sentences = LESIONS.described() | PLACED.described() | CHANGED.described()
     columns = {name: sentence for name, sentence in sentences.items() if name in lesions and name != "id"}
     table = pd.DataFrame({"index": lesions["id"], "name": [f"microbleed {number}" for number in lesions["id"]]})
     table = table.join(lesions.drop(columns="id"))

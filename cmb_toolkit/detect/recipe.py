@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from ..imaging.recipe import PhaseRange, Preprocessing
@@ -32,6 +33,14 @@ class Detecting(Recipe):
         "Say in which region of the brain each finding lies, and count by MARS's regions: lays the scan on the MNI152 "
         "brain (needs the extra regions: SimpleITK, nilearn).",
         silent=True,
+    )
+    prior: Path | None = option(
+        None,
+        "What `cmbtk detect` wrote of an earlier scan of the same person: say which findings are new, unchanged and "
+        "gone. With SCANS, the folder of earlier results, in which the same person's are called alike (needs the extra "
+        "regions).",
+        folders=True,
+        metavar="DIR",
     )
     force: bool = option(False, "Look at scans that are far from what the model learned from, too.")
     brain_mask: Literal["own", "none"] | None = option(

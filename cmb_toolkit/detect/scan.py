@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from .located import Located, located
 from .look import candidates_of
 from .networks import Networks
 from .recipe import Detecting
+from .since import Earlier, Since, since
 from .volume import OnGrid, on_grid
 
 __all__ = ["Looked", "look_at"]
@@ -68,6 +69,8 @@ class Looked:
         By which the scan can be laid on another.
     located : Located or None
         In which regions they lie, where that was asked for.
+    since : Since or None
+        What has changed since an earlier scan, likewise; the table then has :data:`cmb_toolkit.schema.CHANGED`.
     """
 
     own: Volume
@@ -82,6 +85,12 @@ class Looked:
     acquisition: Mapping[str, Any]
     brain: Brain
     located: Located | None
+    since: Since | None = None
+
+    def held_against(self, earlier: Earlier | None, looked_with: str) -> Looked:
+        """With what has changed since an earlier scan, see :func:`cmb_toolkit.detect.since.since`."""
+        found = since(self.table, self.brain, looked_with, earlier)
+        return replace(self, table=self.table.join(found.table), since=found)
 
     @property
     def world(self) -> NDArray[np.float64]:

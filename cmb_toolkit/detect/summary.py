@@ -13,7 +13,7 @@ from ..bundle.card import expected
 from ..bundle.files import Bundle
 from ..imaging.swi import minip
 from ..io.publish import COMMIT
-from ..report.scan.content import ScanPage, Shown
+from ..report.scan.content import Changes, ScanPage, Shown
 from ..report.scan.grid import slice_numbers
 from ..report.scan.regions import Placement, by_group, pattern, unsure
 from .recipe import Detecting
@@ -55,7 +55,16 @@ def summary_of(name: str, looked: Looked, bundle: Bundle, recipe: Detecting) -> 
         "warnings": list(looked.warnings),
         "acquisition": dict(looked.acquisition),
         **regions,
+        **({"since": _since(looked)} if looked.since else {}),
     }
+
+
+def _since(looked: Looked) -> dict[str, Any]:
+    """What has changed; only how many."""
+    changed = looked.since
+    assert changed is not None
+    laid = {"overlap": _number(changed.laid.overlap)} if changed.laid else {}
+    return {**laid, "doubt": changed.doubt} if changed.doubt else {**laid, **changed.numbers(), "note": changed.note}
 
 
 def _regions(looked: Looked, kept: pd.DataFrame) -> dict[str, Any]:
@@ -131,7 +140,16 @@ def page_of(
             looked.on.head,
         ),
         placement=_placement(looked),
+        changes=_changes(looked),
     )
+
+
+def _changes(looked: Looked) -> Changes | None:
+    changed = looked.since
+    if changed is None:
+        return None
+    overlap = changed.laid.overlap if changed.laid else np.nan
+    return Changes(changed.doubt, changed.note, overlap, changed.numbers(), changed.gone)
 
 
 def _placement(looked: Looked) -> Placement | None:

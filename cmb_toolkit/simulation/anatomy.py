@@ -16,13 +16,14 @@ from .grid import Grid, PeriodicNoise
 from .shapes import Point, Points, capsule_chain, partial_volume, rotated_about_z, smooth_minimum, superellipsoid
 from .signal import Array
 
-__all__ = ["Builder", "Head", "Pose", "make_head", "warped"]
+__all__ = ["WARP_MM", "Builder", "Head", "Pose", "make_head", "warped"]
 
 CORTEX_MM = 2.7
 FAR_MM = 50.0
 """Distance written where a body was not looked at."""
 
-_WARP_MM = 1.6
+WARP_MM = 1.6
+"""How far the smooth warp moves things, standard deviation along each axis."""
 _WARP_WAVELENGTH_MM = 110.0
 _CALLOSUM_FRONT, _CALLOSUM_BACK = 34.0, -42.0
 _SULCUS_CENTRE: Point = (16.0, -18.0, 10.0)
@@ -135,7 +136,7 @@ def make_head(rng: np.random.Generator, grid: Grid, *, atrophy: float) -> Head:
     return Builder(rng, grid, pose, points, atrophy).build()
 
 
-def warped(rng: np.random.Generator, grid: Grid, pose: Pose, amplitude_mm: float = _WARP_MM) -> list[Array]:
+def warped(rng: np.random.Generator, grid: Grid, pose: Pose, amplitude_mm: float = WARP_MM) -> list[Array]:
     """Anatomical coordinates of every voxel, through the pose and a smooth random warp of this standard deviation."""
     x, y, z = grid.axes
     points = pose.to_anatomy([x[:, None, None], y[None, :, None], z[None, None, :]])

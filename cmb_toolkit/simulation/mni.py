@@ -21,9 +21,10 @@ from .grid import Grid
 from .shapes import partial_volume
 from .signal import Array
 
-__all__ = ["make_mni_head"]
+__all__ = ["MNI_WARP_MM", "make_mni_head"]
 
-_WARP_MM = 2.4
+MNI_WARP_MM = 2.4
+"""As :data:`cmb_toolkit.simulation.anatomy.WARP_MM`, of the template."""
 _SHARPNESS = 4
 """Power of the tissue maps: an average of many brains is blurred."""
 _CENTRAL = (-45.0, -80.0, -32.0), (45.0, 50.0, 36.0)
@@ -39,7 +40,7 @@ def make_mni_head(rng: np.random.Generator, grid: Grid, *, atrophy: float) -> He
         Without nilearn.
     """
     pose = Pose.draw(rng)
-    return _MniBuilder(rng, grid, pose, warped(rng, grid, pose, _WARP_MM), atrophy).build()
+    return _MniBuilder(rng, grid, pose, warped(rng, grid, pose, MNI_WARP_MM), atrophy).build()
 
 
 @cache

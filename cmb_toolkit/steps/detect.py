@@ -15,6 +15,8 @@ import pandas as pd
 from ..bundle.files import MODEL, Bundle, opened, verify
 from ..detect.networks import engine
 from ..detect.recipe import Detecting
+from ..detect.since import FILES as EARLIER
+from ..detect.since import check_earlier, read_earlier
 from ..errors import Problems, UsageError
 from ..io.files import load_json
 from ..io.nifti import write_labels, write_on_own_grid, write_volume
@@ -24,7 +26,7 @@ from ..model import OnProgress
 from ..parallel import for_each
 from ..regions.atlas import GROUPS
 from ..regions.registration import check_installed
-from ..schema import FOUND, LESIONS, LOOKED_AT, PLACED
+from ..schema import CHANGED, FOUND, LESIONS, LOOKED_AT, PLACED
 from ..study.nameless import without_names
 from ..study.scan import Scan, check_files
 
@@ -35,7 +37,7 @@ __all__ = ["DetectSummary", "detect", "detect_scan"]
 
 REVISION = 4
 
-REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN = (
+REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN, GONE_FROM = (
     "report.html",
     "summary.json",
     "lesions.tsv",
@@ -43,8 +45,11 @@ REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN = (
     "microbleeds.nii.gz",
     "probability.nii.gz",
     "brain.nii.gz",
+    "gone.tsv",
 )
-"""What is written of each scan."""
+"""What is written of each scan; the last where there is an earlier one."""
+
+_COLUMNS = LESIONS.described() | PLACED.described() | CHANGED.described()
 
 COHORT, PAGE, FINDINGS = "cohort.tsv", "index.html", "findings.tsv"
 """What is written of several scans together."""
@@ -100,6 +105,11 @@ def detect(
     """
     recipe = recipe or Detecting()
     _check_extra(recipe)
+    if recipe.prior and ((recipe.prior / SUMMARY).is_file() or not recipe.prior.is_dir()):
+        raise UsageError(
+            f"{recipe.prior}: is of one scan, or no folder. Of several scans give the folder of their earlier results, "
+            "in which each has a folder of its name."
+        )
     gathered = Problems() if problems is None else problems
     failed = Problems()
     for name in (COHORT, FINDINGS, PAGE):
@@ -137,15 +147,16 @@ def detect_scan(
     on_progress(0, 1, scan.name)
     with opened(model) as bundle:
         verify(bundle, model)
-        summary, made = _written(bundle, scan, out, recipe)
+        summary, made = _written(bundle, scan, out, recipe, recipe.prior)
     on_progress(1, 1, scan.name)
     return DetectSummary(({**summary, "folder": out},), int(made))
 
 
 def _check_extra(recipe: Detecting) -> None:
     """Before long work."""
-    if recipe.regions:
-        check_installed("--regions")
+    for asked, option in ((recipe.regions, "--regions"), (recipe.prior, "--prior")):
+        if asked:
+            check_installed(option)
 
 
 # --- one scan, perhaps in a worker process ---------------------------------------------------------------------------
@@ -161,13 +172,18 @@ def _networks(folder: Path) -> tuple[Bundle, Any]:
 
 def _one(folder: Path, scan: Scan, *, out: Path, recipe: Detecting) -> tuple[dict[str, Any], bool]:
     with opened(folder) as bundle:
-        return _written(bundle, scan, out / scan.name, recipe)
+        prior = recipe.prior / scan.name if recipe.prior else None
+        return _written(bundle, scan, out / scan.name, recipe, prior if prior and prior.is_dir() else None)
 
 
-def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[dict[str, Any], bool]:
+def _written(
+    bundle: Bundle, scan: Scan, out: Path, recipe: Detecting, prior: Path | None
+) -> tuple[dict[str, Any], bool]:
     """The summary of a scan, and whether it was made now."""
     check_files(scan)
-    record = _record(bundle, scan, recipe)
+    if prior:
+        check_earlier(prior, out)
+    record = _record(bundle, scan, recipe, prior)
     _check_output(out, record)
     made = not record.is_current(out)
     if made:
@@ -177,6 +193,8 @@ def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[
 
         _, networks = _networks(bundle.folder)
         looked = look_at(scan, bundle.content, networks, recipe)
+        if recipe.prior:
+            looked = looked.held_against(read_earlier(prior) if prior else None, f"{bundle.title}, {recipe.operating}")
         summary = summary_of(scan.name, looked, bundle, recipe)
         with publish(out, record) as folder:
             folder.mkdir()
@@ -185,18 +203,27 @@ def _written(bundle: Bundle, scan: Scan, out: Path, recipe: Detecting) -> tuple[
             write_tsv(lesions[lesions["kept"]], folder / TABLE)
             write_tsv(lesions, folder / ALL)
             (folder / SUMMARY).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", "utf-8")
+            if looked.since:
+                write_tsv(looked.since.gone, folder / GONE_FROM)
             inputs = {role: sha256(path) for role, path in scan.files.items()}
             page = page_of(summary, looked, bundle, recipe, inputs, record.engine or "")
             (folder / REPORT).write_text(scan_page(page), "utf-8")
-            folder.note(columns=LESIONS.described() | (PLACED.described() if recipe.regions else {}))
+            folder.note(columns={name: said for name, said in _COLUMNS.items() if name in lesions})
     return load_json(out / SUMMARY, "Remove the folder and run `cmbtk detect` again."), made
 
 
-def _record(bundle: Bundle, scan: Scan, recipe: Detecting) -> Record:
+def _record(bundle: Bundle, scan: Scan, recipe: Detecting, prior: Path | None) -> Record:
+    asked = {"prior": True} if recipe.prior else {}
+    earlier = {f"{role} of the earlier scan": prior / name for role, name in EARLIER.items()} if prior else {}
     return Record(
         "detect",
-        {**recipe.parameters(), "subject": scan.name, "scan": _said_of(scan)},
-        {"model": bundle.folder / MODEL, **scan.files, **{f"sidecar of the {r}": p for r, p in scan.sidecars.items()}},
+        {**recipe.parameters(), **asked, "subject": scan.name, "scan": _said_of(scan)},
+        {
+            "model": bundle.folder / MODEL,
+            **scan.files,
+            **{f"sidecar of the {r}": p for r, p in scan.sidecars.items()},
+            **earlier,
+        },
         engine(bundle),
         REVISION,
     )
@@ -210,7 +237,7 @@ def _said_of(scan: Scan) -> dict[str, Any]:
 
 def _check_output(out: Path, record: Record) -> None:
     """Refuse to replace what this step did not write."""
-    written = {REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN}
+    written = {REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN, GONE_FROM}
     if not out.exists():
         return
     old = read_record(out)

@@ -1,4 +1,4 @@
-"""`cmbtk detect --regions`: columns, summary, page and table of all scans; what is said where it cannot be done."""
+"""`cmbtk detect --regions` and `--prior`: tables, summary, page; what is said where it cannot be done."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from hand_made_model import model as make_model
 from nibabel.affines import apply_affine
 
 from cmb_toolkit.cli.main import cli
-from cmb_toolkit.errors import MissingError
+from cmb_toolkit.errors import MissingError, UsageError
 from cmb_toolkit.regions.atlas import GROUP_OF
-from cmb_toolkit.schema import LESIONS, PLACED
+from cmb_toolkit.schema import CHANGED, GONE, LESIONS, PLACED
 from cmb_toolkit.simulation.acquisition import PROTOCOLS
 from cmb_toolkit.simulation.scan import simulate_scan
 
@@ -46,6 +46,46 @@ def table(path):
 
 def run(*words):
     return CliRunner().invoke(cli, ["detect", *map(str, words)], catch_exceptions=False)
+
+
+def files(folder):
+    names = ("magnitude", "phase", "mask")
+    return [word for name in names for word in (f"--{name}", folder / f"{name}.nii.gz")]
+
+
+@pytest.mark.slow
+def test_a_later_scan_says_what_is_new_and_what_gone(model, tmp_path):
+    scans = {n: simulate_scan(7, "tiny", microbleeds=n, difficulty="easy") for n in (4, 6)}
+    for n, scan in scans.items():
+        write(tmp_path / f"files-{n}", scan)
+    results = tmp_path / "earlier"
+    asked = ("--operating", "specific", "--phase-sign", "+1")
+    assert run(model, *files(tmp_path / "files-4"), "-o", results / "sub-01", *asked).exit_code == 0
+    later = run(model, *files(tmp_path / "files-6"), "-o", tmp_path / "out", *asked, "--prior", results / "sub-01")
+    assert later.exit_code == 0, later.output
+    lesions = table(tmp_path / "out" / "lesions.tsv")
+    assert list(lesions) == LESIONS.names + CHANGED.names
+    assert "unchanged" in set(lesions["change"])
+    old = table(results / "sub-01" / "lesions.tsv").set_index("id")
+    same = lesions[lesions["change"] == "unchanged"]
+    places = [f"{axis}_mm" for axis in "xyz"]
+    away = same[places].to_numpy(float) - old.loc[same["earlier_id"].astype(int), places].to_numpy(float)
+    assert np.linalg.norm(away, axis=1).max() <= 3.5
+    gone = table(tmp_path / "out" / "gone.tsv")
+    assert list(gone) == GONE.names
+    assert set(gone["id"]) == set(old.index) - set(same["earlier_id"])
+    said = json.loads((tmp_path / "out" / "summary.json").read_text())["since"]
+    assert (said["unchanged"], said["gone"] + said["unseen now"]) == (len(same), len(gone))
+    assert f"{len(same)} unchanged" in later.output
+    assert f"{len(same)} unchanged" in (tmp_path / "out" / "report.html").read_text()
+
+    with pytest.raises(UsageError, match="own results"):
+        run(model, *files(tmp_path / "files-6"), "-o", tmp_path / "out", "--prior", tmp_path / "out")
+    with pytest.raises(MissingError, match=r"has no candidates\.tsv"):
+        run(model, *files(tmp_path / "files-6"), "-o", tmp_path / "other", "--prior", tmp_path / "files-4")
+    (tmp_path / "scans.tsv").write_text("participant_id\tmagnitude\tphase\n01\tm.nii.gz\tp.nii.gz\n")
+    with pytest.raises(UsageError, match="is of one scan"):
+        run(model, tmp_path / "scans.tsv", "-o", tmp_path / "many", "--prior", results / "sub-01")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from .regions import Placement
 
-__all__ = ["COLUMNS", "Light", "ScanPage", "Shown"]
+__all__ = ["COLUMNS", "Changes", "Light", "ScanPage", "Shown"]
 
 Light = Literal["green", "amber", "red"]
 """Within the range that the model was trained on, beyond it, far beyond it."""
@@ -83,6 +84,32 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
+class Changes:
+    """What has changed since an earlier scan.
+
+    Attributes
+    ----------
+    doubt : str
+        Why that is not known; empty where it is.
+    note : str
+        What to think of before believing a change; or empty.
+    overlap : float
+        Dice of the two brains, 0..1.
+    numbers : mapping
+        How many findings are ``new``, ``unchanged`` and ``unseen`` (outside the earlier scan), and how many of the
+        earlier are ``gone`` or ``unseen now``.
+    gone : DataFrame
+        :data:`cmb_toolkit.schema.GONE`.
+    """
+
+    doubt: str
+    note: str
+    overlap: float
+    numbers: Mapping[str, int]
+    gone: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
 class ScanPage:
     """The page on one scan.
 
@@ -120,6 +147,9 @@ class ScanPage:
     placement : Placement or None
         How the scan lies on the template, where regions were asked for; where they are known, the tables of lesions
         have the columns of :data:`cmb_toolkit.schema.PLACED`.
+    changes : Changes or None
+        Where an earlier scan was given; the tables of lesions then have the columns of
+        :data:`cmb_toolkit.schema.CHANGED`.
 
     Raises
     ------
@@ -143,6 +173,7 @@ class ScanPage:
     provenance: tuple[tuple[str, str], ...]
     shown: Shown
     placement: Placement | None = None
+    changes: Changes | None = None
 
     def __post_init__(self) -> None:
         if self.light not in get_args(Light):

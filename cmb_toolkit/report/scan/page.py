@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from .changes import change_words, gone, numbers_said
 from .content import ScanPage, Shown
 from .crops import FIELD_MM, Crop, crops, ring_radius
 from .grid import Window, to_voxel, windows, zooms
@@ -84,6 +85,7 @@ def scan_page(page: ScanPage) -> str:
         rejected=rejected,
         pictured=MOST_PICTURED,
         **_regions(page, seen),
+        **_changes(page),
         titles=_TITLES,
         field=FIELD_MM,
         radius=RADIUS_MM,
@@ -101,6 +103,7 @@ def _lines(table: pd.DataFrame, shown: Shown, seen: dict[str, Window]) -> list[_
         world = [float(row[axis]) for axis in _WORLD]
         i, j, k = (float(value) for value in to_voxel(shown, world))
         region, border = where(row)
+        change = change_words(row)
         calibrated = not math.isnan(row["probability"])
         lines.append(
             _Line(
@@ -115,7 +118,7 @@ def _lines(table: pd.DataFrame, shown: Shown, seen: dict[str, Window]) -> list[_
                 probability(row["confidence"]),
                 probability(row["network_probability"]),
                 region,
-                _words(row["flags"]) + ((border,) if border else ()),
+                tuple(words for words in (change, *_words(row["flags"]), border) if words),
                 (i, j, k),
                 ring_radius(row["diameter_mm"]),
                 crops(shown, seen, (i, j, k)) if n < MOST_PICTURED else (),
@@ -138,6 +141,17 @@ def _regions(page: ScanPage, seen: dict[str, Window]) -> dict[str, Any]:
         "atlas": ()
         if placement is None or placement.matrix is None
         else regions_on(page.shown, seen, placement.matrix),
+    }
+
+
+def _changes(page: ScanPage) -> dict[str, Any]:
+    """What is said of an earlier scan; nothing where there was none."""
+    changes = page.changes
+    known = changes is not None and not changes.doubt
+    return {
+        "changes": changes,
+        "changed": numbers_said(changes) if changes is not None and known else "",
+        "gone": gone(changes.gone, page.shown) if changes is not None and known else [],
     }
 
 
