@@ -13,7 +13,7 @@ FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help setup demo demo-long demo-tables test lint changelog darknet darknet-clean clean
+.PHONY: help setup demo demo-long demo-tables demo-rivals test lint changelog darknet darknet-clean clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -91,6 +91,11 @@ demo-tables: | $(VENV)/.installed-workflow ## every table of the paper on simula
 	$(CMBTK) experiment run demo-tables --settings demo
 	$(CMBTK) experiment report demo-tables
 
+demo-rivals: | $(VENV)/.installed-workflow ## the same with every method of Table 9 on all folds: some hours on 2 cores
+	$(CMBTK) simulate demo-rivals --cohort demo --difficulty easy --seed 1
+	$(CMBTK) experiment run demo-rivals --settings demo-rivals
+	$(CMBTK) experiment report demo-rivals
+
 # Two workers with a thread each: TensorFlow's own threads wait spinning, and slow each other down. Byte code is kept
 # whatever the shell says: a hundred commands, each in a process of its own, need not compile the package anew.
 test: $(VENV)/.installed-dev ## run the tests (at most 15 minutes on 2 cores)
@@ -121,5 +126,5 @@ darknet-clean: ## remove Darknet's source and binary
 	rm -rf darknet/source darknet/build
 
 clean: ## remove the environment, the demos and what the tools leave behind
-	rm -rf $(VENV) demo demo-long demo-tables build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo demo-long demo-tables demo-rivals build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """The settings of an experiment: one TOML file, checked strictly.
 
-``experiment-paper.toml``, ``experiment-released.toml`` and ``experiment-demo.toml`` come with the toolkit; a file of
+``experiment-paper.toml``, ``-released``, ``-demo`` and ``-demo-rivals`` come with the toolkit; a file of
 one's own begins with ``base = "paper"`` and says only what is different.
 """
 
@@ -25,7 +25,7 @@ from .work import work
 __all__ = ["DATA", "NAMES", "TABLES", "Settings", "load_settings", "settings_of"]
 
 _FOLDER = Path(__file__).parents[1] / "cfg"
-NAMES = ("paper", "released", "demo")
+NAMES = ("paper", "released", "demo", "demo-rivals")
 """Settings that come with the toolkit."""
 
 DATA = ("HR", "LR")
