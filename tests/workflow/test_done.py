@@ -22,6 +22,7 @@ base = "demo"
 HR = "slab"
 [experiment]
 tables = [9]
+rivals = ["frst"]
 [split]
 folds = {folds}
 validation = 0.5
