@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +11,15 @@ from ..detect.recipe import Detecting
 from ..errors import Problems, UsageError
 from ..exports.dicom.recipe import DicomOut
 from ..names import SUBJECT
-from ..recipe import declared
 from ..sources.bids import BidsChoice
 from ..sources.dicom import DicomChoice
-from ..wording import counted
+from .dicom_out import AsDicom
 from .options import JOBS, Place
 from .progress import progress
 from .recipes import recipe_options, taken
 
 if TYPE_CHECKING:
     from ..steps.detect import DetectSummary
-    from ..study.scan import Scan
 
 _FILE = Place(dir_okay=False)
 
@@ -66,16 +63,17 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
     files = {role: asked.pop(role) for role in ("magnitude", "phase", "swi", "real", "imaginary", "mask")}
     given = {role: path for role, path in files.items() if path is not None}
     choice, series, recipe = taken(BidsChoice, asked), taken(DicomChoice, asked), taken(Detecting, asked)
-    as_dicom = _as_dicom(taken(DicomOut, asked), recipe, scans, out)
+    as_dicom = AsDicom(taken(DicomOut, asked), recipe, scans, out)
     problems, notes = Problems(), list[str]()
     if scans is None:
         scan = Scan(SUBJECT.check(name, "--name"), **given)
         if scan.lacking():
             raise UsageError(f"a scan needs {scan.lacking()}. See `cmbtk detect --help` for examples.")
+        as_dicom.check([scan])
         with progress("Scans") as on_progress:
             summary = step.detect_scan(model, scan, out, recipe, on_progress=on_progress)
         _show_one(summary)
-        as_dicom([scan], summary, None)
+        as_dicom.write([scan], summary)
         return
     if given:
         raise UsageError(f"--{next(iter(given))} and SCANS were both given. Give one scan by its files, or SCANS.")
@@ -84,35 +82,12 @@ def command(model: Path, scans: Path | None, out: Path, name: str, jobs: int, **
     every = scans_at(scans, choice, problems, notes, out=out, series=series)
     for note in notes:
         click.echo(note, err=True)
+    as_dicom.check(every)
     with progress("Scans") as on_progress:
         summary = step.detect(model, every, out, recipe, jobs=jobs, on_progress=on_progress, problems=problems)
     show(summary, out, "index.html")
-    as_dicom(every, summary, problems)
+    as_dicom.write(every, summary, problems)
     problems.raise_if_any()
-
-
-def _as_dicom(
-    wanted: DicomOut, recipe: Detecting, place: Path | None, out: Path
-) -> Callable[[Sequence[Scan], DetectSummary, Problems | None], None]:
-    """What writes DICOM of what was found, if that is wanted; that it can is looked at before."""
-    if wanted.dicom_out is None:
-        for name, each in declared(DicomOut).items():
-            if getattr(wanted, each.field) != each.default:
-                raise UsageError(f"--{name} goes with --dicom-out DIR.")
-        return lambda scans, summary, problems: None
-    from ..steps.dicom import series_to_refer_to, write_dicom
-
-    series = series_to_refer_to(place, wanted, out)
-
-    def write(scans: Sequence[Scan], summary: DetectSummary, problems: Problems | None) -> None:
-        results = {str(each["subject"]): each["folder"] for each in summary.scans}
-        with progress("DICOM") as on_progress:
-            written = write_dicom(scans, results, series, wanted, recipe, on_progress=on_progress, problems=problems)
-        for name in written.without:
-            click.echo(f"{name}: nothing was found: an SR that says so, and no SEG, which cannot be empty", err=True)
-        click.echo(f"DICOM       {wanted.dicom_out}: of {counted(len(written.folders), 'scan')}; it names the patient")
-
-    return write
 
 
 def _show_one(summary: DetectSummary) -> None:

@@ -14,12 +14,12 @@ from ..detect.recipe import Detecting
 from ..errors import DataError, MissingError, Problems, UsageError
 from ..exports.dicom.made import Made
 from ..exports.dicom.recipe import DicomOut
-from ..exports.dicom.source import source_of
+from ..exports.dicom.source import fits, source_of
 from ..extras import how_to_install
 from ..imaging.recipe import Preprocessing
 from ..io.dicom_frames import Series, series_in
 from ..io.files import load_json
-from ..io.nifti import Volume
+from ..io.nifti import Volume, read_grid
 from ..io.nifti_file import open_nifti
 from ..io.publish import Record, publish, read_record, sha256
 from ..io.tables import read_tsv
@@ -30,9 +30,11 @@ from ..study.scan import Scan, own_recipe, read_images
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["DicomSummary", "series_to_refer_to", "write_dicom"]
+__all__ = ["DicomSummary", "check_before", "series_to_refer_to", "write_dicom"]
 
 REVISION = 1
+
+_STEP = "detect-dicom"
 
 SEG, SR, PAGE = "seg.dcm", "sr.dcm", "page-{:02d}.dcm"
 """What is written of each scan; the first only where something was found."""
@@ -92,6 +94,39 @@ def series_to_refer_to(place: Path | None, recipe: DicomOut, out: Path) -> list[
     return series_in(folder)
 
 
+def check_before(scans: Sequence[Scan], series: Sequence[Series], recipe: DicomOut) -> None:
+    """Look whether anything can be written, before hours are spent on what to write.
+
+    Raises
+    ------
+    UsageError
+        If something of somebody else lies where it would be written.
+    DataError
+        If on none of the scans a series lies: they are not of this folder.
+    """
+    for scan in scans:
+        _check_output(_folder(recipe, scan))
+    shown = [scan.magnitude or scan.swi or scan.real for scan in scans]
+    there = [path for path in shown if path is not None and path.is_file()]
+    if there and not any(fits(each, read_grid(path)) for path in there for each in series):
+        raise DataError(
+            f"{there[0]}{' and all others' if len(there) > 1 else ''}: none of {len(series)} DICOM series lies on its "
+            "voxels. Give the folder with the series that it was made from with --dicom-from."
+        )
+
+
+def _folder(recipe: DicomOut, scan: Scan) -> Path:
+    """Where what is of a scan is written."""
+    assert recipe.dicom_out is not None  # who does not ask for it does not come here
+    return recipe.dicom_out / scan.name
+
+
+def _check_output(out: Path) -> None:
+    old = read_record(out)
+    if out.exists() and (old is None or old["step"] != _STEP):
+        raise UsageError(f"{out}: is not of `cmbtk detect`, and would be replaced. Choose another --dicom-out.")
+
+
 def write_dicom(
     scans: Sequence[Scan],
     results: Mapping[str, Path],
@@ -132,8 +167,7 @@ def write_dicom(
     for done, scan in enumerate(mine):
         on_progress(done, len(mine), scan.name)
         with gathered.of(scan.name):
-            assert recipe.dicom_out is not None
-            out = recipe.dicom_out / scan.name
+            out = _folder(recipe, scan)
             found = _written(scan, results[scan.name], series, out, recipe, looked)
             folders[scan.name] = out
             without += [] if found else [scan.name]
@@ -151,10 +185,8 @@ def _written(scan: Scan, result: Path, series: Sequence[Series], out: Path, reci
     made = _made(result, [images.structure, *others], series)
     said = {"subject": scan.name, "series": _digest(*(image.SOPInstanceUID for image in made.images))}
     sources = {name: result / name for name in (TABLE, LABELS, SUMMARY)}
-    record = Record("detect-dicom", {**recipe.parameters(), **said}, sources, revision=REVISION)
-    old = read_record(out)
-    if out.exists() and (old is None or old["step"] != record.step):
-        raise UsageError(f"{out}: is not of `cmbtk detect`, and would be replaced. Choose another --dicom-out.")
+    record = Record(_STEP, {**recipe.parameters(), **said}, sources, revision=REVISION)
+    _check_output(out)
     if not record.is_current(out):
         objects = _objects(made, result, images.structure, recipe)
         with publish(out, record) as folder:

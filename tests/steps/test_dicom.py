@@ -189,6 +189,10 @@ def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_
     words = ["--dicom-out", tmp_path / "archive", "--dicom-from", tmp_path / "none"]
     assert "holds no MR image in DICOM" in run(model, *files, "-o", out, *words, code=3)
     assert not out.exists()
+    siemens(tmp_path / "other", np.ones((6, 5, 4)), np.zeros((6, 5, 4)), np.eye(4))
+    words = ["--dicom-out", tmp_path / "archive", "--dicom-from", tmp_path / "other"]
+    assert "none of 2 DICOM series lies on its voxels" in run(model, *files, "-o", out, *words, code=5)
+    assert not out.exists()
     (tmp_path / "archive/sub-001").mkdir(parents=True)
     (tmp_path / "archive/sub-001/mine.txt").write_text("mine")
     said = run(model, dicom, "-o", folder / "out", "--phase-sign", "+1", "--dicom-out", tmp_path / "archive", code=2)

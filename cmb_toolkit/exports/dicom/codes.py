@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "VOLUME",
     "Triple",
     "coded",
+    "sites_of",
 ]
 
 Triple = tuple[str, str, str]
@@ -79,3 +81,17 @@ def coded(triple: Triple) -> Any:
 
     value, scheme, meaning = triple
     return CodedConcept(value, scheme, meaning)
+
+
+def sites_of(finding: Mapping[Any, Any]) -> list[Triple]:
+    """Where a finding is, as a row of the table says it.
+
+    Returns
+    -------
+    list of triple
+        Its region; the next one as well where it is at the border of the two; the brain where no region is known.
+    """
+    words = [finding.get("region")]
+    if str(finding.get("border")) == "True":
+        words.append(finding.get("next_region"))
+    return [REGIONS[str(word)] for word in words if str(word) in REGIONS] or [BRAIN]

@@ -6,6 +6,7 @@ that they lie on every series of the same frame of reference.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +26,11 @@ from .codes import (
     NOT_DETECTED,
     PROBABILITY,
     QUANTITY,
-    REGIONS,
     SCORE,
     SIDES,
     VOLUME,
     coded,
+    sites_of,
 )
 from .made import MAKER, Made
 
@@ -60,7 +61,7 @@ def measurement_report(made: Made) -> Dataset:
         made.device, f"{MAKER} {__version__}", MAKER, made.model, __version__
     )
     observer = hd.sr.ObserverContext(codes.DCM.Device, device)
-    groups = [_counted(made, algorithm), *(_finding(made, row, algorithm) for _, row in made.findings.iterrows())]
+    groups = [_counted(made, algorithm), *(_finding(made, row, algorithm) for row in made.findings.to_dict("records"))]
     content = hd.sr.MeasurementReport(
         hd.sr.ObservationContext(observer_device_context=observer),
         coded(MR_BRAIN),
@@ -99,7 +100,7 @@ def _counted(made: Made, algorithm: Any) -> Any:
     )
 
 
-def _finding(made: Made, row: pd.Series[Any], algorithm: Any) -> Any:
+def _finding(made: Made, row: Mapping[Any, Any], algorithm: Any) -> Any:
     """One finding."""
     import highdicom as hd
 
@@ -109,10 +110,7 @@ def _finding(made: Made, row: pd.Series[Any], algorithm: Any) -> Any:
         np.array([[row[name] * sign for name, sign in zip(WORLD, _RAS_TO_LPS, strict=True)]], float),
         frame_of_reference_uid=made.images[0].FrameOfReferenceUID,
     )
-    site = hd.sr.FindingSite(
-        coded(REGIONS.get(str(row.get("region")), BRAIN)),
-        laterality=coded(SIDES[row["side"]]) if row.get("side") in SIDES else None,
-    )
+    side = coded(SIDES[row["side"]]) if row.get("side") in SIDES else None
     probability = PROBABILITY if pd.notna(row["probability"]) else SCORE
     measured = [
         (DIAMETER, row["diameter_mm"], "mm"),
@@ -124,7 +122,7 @@ def _finding(made: Made, row: pd.Series[Any], algorithm: Any) -> Any:
         referenced_region=point,
         finding_type=coded(MICROBLEED),
         finding_category=coded(ABNORMAL),
-        finding_sites=[site],
+        finding_sites=[hd.sr.FindingSite(coded(site), laterality=side) for site in sites_of(row)],
         algorithm_id=algorithm,
         measurements=[
             hd.sr.Measurement(coded(what), float(value), _unit(unit))

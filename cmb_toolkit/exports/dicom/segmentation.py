@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ... import __version__
 from ...errors import DataError
-from .codes import ABNORMAL, BRAIN, INTELLIGENCE, MICROBLEED, REGIONS, coded
+from .codes import ABNORMAL, INTELLIGENCE, MICROBLEED, coded, sites_of
 from .made import MAKER, Made
 from .placing import MOST_OFF, placed
 
@@ -67,13 +67,12 @@ def segmentation(made: Made, planes: NDArray[np.uint16], *, labelmap: bool = Fal
     from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
     algorithm = hd.AlgorithmIdentificationSequence(MAKER, coded(INTELLIGENCE), __version__)
-    regions = made.findings["region"] if "region" in made.findings else [None] * len(made.findings)
     descriptions = []
-    for number, region in zip(made.findings["id"], regions, strict=True):
-        called, uid = made.tracking(int(number))
+    for finding in made.findings.to_dict("records"):
+        called, uid = made.tracking(int(finding["id"]))
         descriptions.append(
             hd.seg.SegmentDescription(
-                int(number),
+                int(finding["id"]),
                 called,
                 coded(ABNORMAL),
                 coded(MICROBLEED),
@@ -81,7 +80,7 @@ def segmentation(made: Made, planes: NDArray[np.uint16], *, labelmap: bool = Fal
                 algorithm,
                 tracking_uid=uid,
                 tracking_id=called,
-                anatomic_regions=[coded(REGIONS.get(str(region), BRAIN))],
+                anatomic_regions=[coded(site) for site in sites_of(finding)],
             )
         )
     made_of = made.built(

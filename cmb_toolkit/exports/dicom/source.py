@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...io.dicom_frames import Frame, Series, pixels
-from ...io.nifti import Volume
+from ...io.nifti import Grid, Volume
 from .placing import MOST_OFF, Placed, placed
 
-__all__ = ["Source", "source_of"]
+__all__ = ["Source", "fits", "source_of"]
 
 _SAME = 0.999
 """Least correlation of values that are the same: whole numbers were rounded, and no more."""
@@ -35,6 +35,18 @@ class Source:
 
     series: Series
     frames: tuple[Frame, ...]
+
+
+def fits(series: Series, grid: Grid) -> bool:
+    """Whether frames of a series lie on a file's voxels; what they hold is not looked at.
+
+    Parameters
+    ----------
+    series : Series
+    grid : Grid
+    """
+    lying = (placed(frame.affine, frame.shape, grid.affine, grid.shape) for frame in series.frames)
+    return any(each.slice >= 0 and each.off <= MOST_OFF for each in lying)
 
 
 def source_of(images: Sequence[Volume], every: Sequence[Series]) -> Source:

@@ -12,9 +12,11 @@ from dicom_series import ge, philips, philips_enhanced, siemens
 from nibabel.affines import apply_affine
 
 from cmb_toolkit.errors import DataError
+from cmb_toolkit.exports.dicom import codes
 from cmb_toolkit.exports.dicom.pages import pages
 from cmb_toolkit.exports.dicom.report import measurement_report
 from cmb_toolkit.exports.dicom.segmentation import planes_of, segmentation
+from cmb_toolkit.regions.atlas import REGIONS
 
 VENDORS = [siemens, philips, philips_enhanced, ge]
 WORLD = ["x_mm", "y_mm", "z_mm"]
@@ -80,6 +82,7 @@ def test_points_sizes_and_probabilities_are_in_the_report(case, tmp_path, vendor
     there = case(vendor)
     there.made.findings["region"] = ["frontal", "thalamus", "nowhere"]
     there.made.findings["side"] = ["left", "midline", None]
+    there.made.findings["next_region"], there.made.findings["border"] = "insula", [True, False, None]
     report = hd.sr.srread(saved(measurement_report(there.made), tmp_path))
     assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
     groups = report.content.get_planar_roi_measurement_groups()
@@ -87,7 +90,7 @@ def test_points_sizes_and_probabilities_are_in_the_report(case, tmp_path, vendor
     np.testing.assert_allclose(points, there.made.findings[WORLD], atol=1e-4)
     sites = [site for group in groups for site in group.finding_sites]
     sites = [(site.value.value, site.laterality and site.laterality.value) for site in sites]
-    assert sites == [("83251001", "7771000"), ("119406000", None), ("12738006", None)]
+    assert sites == [("83251001", "7771000"), ("36169008", "7771000"), ("119406000", None), ("12738006", None)]
     measured = [{each.name.meaning: each.value for each in group.get_measurements()} for group in groups]
     assert measured[0] == {"Diameter": 3.2, "Volume": 20, "Probability of being a microbleed": 0.8}
     assert measured[1] == {"Probability of being a microbleed": 0.5}, "what is long has no size"
@@ -97,6 +100,12 @@ def test_points_sizes_and_probabilities_are_in_the_report(case, tmp_path, vendor
     assert [each.value.value for each in all_.get_qualitative_evaluations()][-2:] == ["260373001", "amber"]
     tracked = [(group.tracking_identifier, group.tracking_uid) for group in groups]
     assert tracked == [(each.TrackingID, each.TrackingUID) for each in segmented(there).SegmentSequence]
+
+
+def test_every_region_and_side_of_the_table_has_a_code():
+    assert set(codes.REGIONS) == set(REGIONS)
+    assert {code for code, scheme, _ in codes.REGIONS.values() if scheme != "SCT"} == {"basal-ganglia"}
+    assert len(set(codes.REGIONS.values())) == len(REGIONS)
 
 
 def test_without_calibration_the_score_is_called_a_score(case, tmp_path):
