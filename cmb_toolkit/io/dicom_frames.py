@@ -75,12 +75,15 @@ class Series:
     ----------
     number : int
         As the scanner counts.
+    examination : str
+        UID of what it is a part of.
     many : bool
         Whether they are all in one file.
     frames : tuple of Frame
     """
 
     number: int
+    examination: str
     many: bool
     frames: tuple[Frame, ...]
 
@@ -96,7 +99,7 @@ def series_in(folder: Path) -> list[Series]:
     _pydicom()
     seen: set[str] = set()
     found: dict[tuple[str, str], list[Frame]] = {}
-    numbers: dict[tuple[str, str], int] = {}
+    of: dict[tuple[str, str], tuple[int, str]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         said = _said(path)
         if said is None or said.SOPInstanceUID in seen:
@@ -106,12 +109,12 @@ def series_in(folder: Path) -> list[Series]:
         key = (str(said.get("SeriesInstanceUID", "")), str(path) if "NumberOfFrames" in said else "")
         if frames:
             found.setdefault(key, []).extend(frames)
-            numbers[key] = int(said.get("SeriesNumber") or 0)
+            of[key] = int(said.get("SeriesNumber") or 0), str(said.get("StudyInstanceUID", ""))
     if not found:
         raise MissingError(
             f"{folder}: holds no MR image in DICOM that says where it lies. Give the folder with the scans."
         )
-    return [Series(numbers[key], key[1] != "", tuple(frames)) for key, frames in found.items()]
+    return [Series(*of[key], key[1] != "", tuple(frames)) for key, frames in found.items()]
 
 
 def header(path: Path) -> Dataset:

@@ -62,7 +62,8 @@ def source_of(images: Sequence[Volume], every: Sequence[Series]) -> Source:
     Raises
     ------
     DataError
-        If no series lies on the image's voxels, within 0.01 of one, or none of those that do holds its values.
+        If no series lies on the image's voxels, within 0.01 of one; if none of those that do holds its values; or if
+        several of different examinations do.
     """
     first = images[0]
     near = np.inf
@@ -79,11 +80,16 @@ def source_of(images: Sequence[Volume], every: Sequence[Series]) -> Source:
             "the series that it was made from with --dicom-from."
         )
     for image in images:
-        likeness, source = max(
-            ((*_chosen(series, planes, image),) for series, planes in fitting), key=lambda found: found[0]
-        )
-        if likeness >= _SAME:
-            return source
+        found = [_chosen(series, planes, image) for series, planes in fitting]
+        same = [each for each in found if each[0] >= _SAME]
+        if len({source.series.examination for _, source in same}) > 1:
+            places = " and ".join(str(source.frames[0].path.parent) for _, source in same)
+            raise DataError(
+                f"{first.path}: DICOM series of several examinations hold its values, in {places}; is one a copy for "
+                "others' eyes? Give the folder with the one that is meant with --dicom-from."
+            )
+        if same:
+            return max(same, key=lambda each: each[0])[1]
     numbers = ", ".join(str(series.number) for series, _ in fitting)
     raise DataError(
         f"{first.path}: DICOM series {numbers} lies on its voxels but holds other values: of another image, or of "

@@ -64,6 +64,14 @@ def test_the_same_voxels_of_somebody_else_are_refused(case, tmp_path, values):
         source_of([there.image], series_in(tmp_path / "other"))
 
 
+def test_a_copy_under_another_name_is_never_guessed_for(case, values):
+    there = case(siemens)
+    folder = there.made.source.frames[0].path.parent
+    siemens(folder / "nobody", *values, AFFINE, PatientName="Anonymous")
+    with pytest.raises(DataError, match=r"series of several examinations hold its values, in .*nobody"):
+        source_of([there.image], series_in(folder))
+
+
 @pytest.mark.parametrize(("off_mm", "taken"), [(0.004, True), (0.05, False), (300, False)])
 def test_a_series_off_the_voxels_is_refused(case, tmp_path, values, off_mm, taken):
     there = case(siemens)
