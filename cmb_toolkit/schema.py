@@ -152,7 +152,7 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("loss", "avg_loss", "val_loss", "rate", "seconds"), Range(0, 1e30)),
     "role": _Words((*ROLES, EXCLUDED)),
     "stage": _Words(("stage1", "stage2", "overall")),
-    "origin": _Words(("candidate", "microbleed")),
+    "origin": _Words(("candidate", "microbleed", "reviewed")),
 }
 
 REVIEW_WORDS = ("verdict", "mimic", "reader", "comment", "added", "reviewed")
@@ -330,7 +330,8 @@ PATCHES = Table(
         "i": "Of the middle",
         "j": "Of the middle",
         "label": "1 microbleed, 0 not, n/a where neither is to be learned",
-        "origin": "candidate (from stage 1) or microbleed (a reader's mark, for training only)",
+        "origin": "candidate (from stage 1), microbleed (a reader's mark) or reviewed (of a reviewed scan); the last "
+        "two for training only",
     },
     ("candidate_id", "participant_id", "role", "k", "i", "j", "label", "origin"),
 )

@@ -45,7 +45,7 @@ On {counted(learned.held_out_persons, "person")} with {counted(learned.held_out_
 | operating point | allowed | threshold | found | false positives a subject | a control |
 |---|---|---|---|---|---|
 {points}
-
+{_beside_parent(content)}
 ## For which scans
 
 Phase with magnitude (or SWI), {first}. It learned from these voxels:
@@ -60,6 +60,44 @@ and scanners than those learned from were not looked at.
 Cross-sections of veins, the rim of the brain and air-filled sinuses look like microbleeds; calcifications differ from
 them in the sign of the phase alone. Microbleeds that touch a larger bleeding, or siderosis, were not learned.
 """
+
+
+def _beside_parent(content: Content) -> str:
+    """What it learned from readers, and whether that made it better; empty of a model without a parent."""
+    parent = content.parent
+    if parent is None:
+        return ""
+    rejected = ", ".join(f"{count} {name}" for name, count in parent.rejected.items()) or "none"
+    rows = "\n".join(
+        f"| {name} | {100 * found[0]:.0f} % | {100 * found[1]:.0f} % | {_difference(found, 100)} | {false[0]:.2f} | "
+        f"{false[1]:.2f} | {_difference(false, 1)} |"
+        for name, each in parent.points.items()
+        for found, false in [(each.sensitivity, each.false_positives)]
+    )
+    words = {
+        "better": "It is better than its parent",
+        "worse": "**It is worse than its parent: do not use it in its place**",
+        "not told apart": "It is not told apart from its parent",
+    }
+    microbleeds = counted(parent.microbleeds, "microbleed")
+    return f"""
+## Beside its parent
+
+Made from {parent.name} (sha256 {parent.sha256[:16]}) and what readers said of {counted(parent.scans, "more scan")}:
+{microbleeds}, of them {parent.added} added by readers; findings that are none: {rejected}.
+{words[parent.verdict]}, at the point balanced on the same {counted(parent.subjects, "held-out scan")}, each at its own
+threshold. Differences with 95 % intervals over persons.
+
+| operating point | parent found | found | difference | parent's false positives | false positives | difference |
+|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def _difference(rate: tuple[float, float, float, float, float], scale: int) -> str:
+    value, low, high = (scale * x for x in rate[2:])
+    digits = 0 if scale == 100 else 2
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def expected(point: Point) -> str:

@@ -20,12 +20,14 @@ __all__ = [
     "OPERATING",
     "SCHEMA",
     "Calibration",
+    "Compared",
     "Content",
     "Grid",
     "Learned",
     "Look",
     "OnImages",
     "OnScans",
+    "Parent",
     "Point",
     "parse",
 ]
@@ -191,6 +193,57 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What a model and its parent reach on the same held-out subjects, each at its own threshold.
+
+    Attributes
+    ----------
+    sensitivity, false_positives : five floats
+        Of the parent, of the model, the difference (model less parent) and its 95 % interval: share found, false
+        positives a subject.
+    """
+
+    sensitivity: tuple[float, float, float, float, float]
+    false_positives: tuple[float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The model that one was made from, with what readers said of its findings.
+
+    Attributes
+    ----------
+    name : str
+        With its version.
+    sha256 : str
+        Of its ``model.json``.
+    scans : int
+        Reviewed ones that were learned from.
+    microbleeds : int
+        In them, as readers agree; with those that they added.
+    added : int
+    rejected : mapping
+        What readers took findings for that are none -> how many.
+    subjects : int
+        Held out, on which both were compared.
+    points : mapping
+        Each of :data:`OPERATING` -> Compared; none where no subject with a microbleed was held out.
+    verdict : {"better", "worse", "not told apart"}
+        By the operating point balanced.
+    """
+
+    name: str
+    sha256: str
+    scans: int
+    microbleeds: int
+    added: int
+    rejected: Mapping[str, int]
+    subjects: int
+    points: Mapping[str, Compared]
+    verdict: Literal["better", "worse", "not told apart"]
+
+
+@dataclass(frozen=True)
 class Content:
     """All of it.
 
@@ -212,6 +265,8 @@ class Content:
     learned : Learned
     files : mapping
         Name -> bytes and sha256, of every other file.
+    parent : Parent or None
+        Of a model that has learned from what readers said of another one's findings.
     """
 
     schema: int
@@ -230,6 +285,7 @@ class Content:
     calibration: Calibration | None
     learned: Learned
     files: Mapping[str, Any] = field(default_factory=dict)
+    parent: Parent | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `model.json` holds."""
@@ -237,6 +293,8 @@ class Content:
         for name in ("detector", "classifier"):
             purpose = getattr(self, name)
             content[name] = None if purpose is None else purpose.as_json()
+        if self.parent is None:
+            del content["parent"]  # a model without one is as it was before there were any
         return content
 
 
@@ -293,7 +351,8 @@ def _object(kind: type[Any], value: Any, at: str) -> Any:
         if (purpose := Purpose.from_json(value)) is None:
             raise ValueError(f"{at} is no purpose of a network")
         return purpose
-    if not isinstance(value, dict) or set(value) != {each.name for each in fields(kind)}:
+    known = {each.name for each in fields(kind)}
+    if not isinstance(value, dict) or not known - {"parent"} <= set(value) <= known:
         raise ValueError(f"{at or 'it'} has other entries than it must have")
     hints = get_type_hints(kind)
     return kind(**{name: _build(hints[name], each, f"{at}.{name}".lstrip(".")) for name, each in value.items()})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingError
+from ..names import SUBJECT
 from .writing import TABLE
 
 __all__ = ["Review"]
@@ -24,6 +25,7 @@ class Review:
           handed-out/           what readers get; from `cmbtk review write`
           round-01.tsv ...      what came back; added to, never replaced; from `cmbtk review read`
           agreed/               what all rounds come to: findings.tsv, scans.tsv, microbleeds.tsv
+          lessons/SUBJECT/      patches to learn from; from `cmbtk train --reviewed`
     """
 
     folder: Path
@@ -68,6 +70,10 @@ class Review:
     def microbleeds(self) -> Path:
         """The agreed microbleeds alone, as `cmbtk import --marks` and `cmbtk evaluate --truth` take them."""
         return self.agreed / "microbleeds.tsv"
+
+    def lessons(self, scan: str) -> Path:
+        """What there is to learn from a scan."""
+        return self.folder / "lessons" / SUBJECT.check(scan)
 
     def rounds(self) -> list[Path]:
         """The rounds that are there, in their order."""

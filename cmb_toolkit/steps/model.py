@@ -11,8 +11,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from ..bundle.files import MODEL, SAMPLE, Bundle, opened, pack, verify, write
+from ..bundle.card import card
+from ..bundle.files import CARD, MODEL, SAMPLE, Bundle, opened, pack, verify, write
 from ..bundle.make import Named, parts
+from ..bundle.parent import Heritage, with_parent
 from ..detect.recipe import Detecting
 from ..errors import DataError, UsageError
 from ..io.publish import Record, publish, read_record
@@ -38,7 +40,7 @@ _SHOWN = 10
 _SEED = 2020
 
 
-def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
+def make(final: Path, judged: Sequence[Path], out: Path, named: Named, heritage: Heritage | None = None) -> Path:
     """Make a model of the networks of a cell.
 
     Parameters
@@ -50,6 +52,8 @@ def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
     out : Path
         A folder, ``NAME.cmbtk``.
     named : Named
+    heritage : Heritage, optional
+        Of a model that has learned from what readers said of another one's findings.
 
     Raises
     ------
@@ -63,13 +67,20 @@ def make(final: Path, judged: Sequence[Path], out: Path, named: Named) -> Path:
     networks = [file for file in (detector_file(cell, read_setup(cell)), cell.cnn) if file is not None]
     record = Record(
         "model",
-        {**vars(named), "cells": [each.name for each in cells]},
+        {
+            **vars(named),
+            "cells": [each.name for each in cells],
+            **({} if heritage is None else {"parent": heritage.sha256, "reviewed": list(heritage.digests)}),
+        },
         (*networks, *(each.findings for each in cells), study.participants, study.microbleeds),
         revision=REVISION,
     )
     if record.is_current(out):
         return out
     content, files = parts(study, cell, cells, named)
+    if heritage is not None:
+        content = with_parent(content, study, cells, heritage)
+        files[CARD] = card(content)
     with publish(out, record) as folder, tempfile.TemporaryDirectory(prefix="cmbtk-") as scratch:
         folder.mkdir()
         write(folder, content, files)

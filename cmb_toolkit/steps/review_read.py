@@ -13,7 +13,7 @@ from ..io.nifti import read_grid
 from ..io.publish import Record, publish, read_record
 from ..io.tables import read_tsv, write_tsv
 from ..names import READER, safe_id
-from ..review.agreeing import agreed, last_words, scans_reviewed
+from ..review.agreeing import agreed, last_words, microbleeds, scans_reviewed
 from ..review.forms.base import Returned
 from ..review.forms.registry import read_returned, returned_files
 from ..review.handed import read_asked
@@ -207,4 +207,4 @@ def _write_agreed(review: Review, rounds: Sequence[Path], table: pd.DataFrame, s
         folder.note(columns={"findings": AGREED.described(), "scans": REVIEWED.described()})
         write_tsv(table, folder / review.findings.name)
         write_tsv(scans, folder / review.scans.name)
-        write_tsv(table.loc[table["verdict"] == "yes", ["participant_id", *WORLD]], folder / review.microbleeds.name)
+        write_tsv(microbleeds(table)[["participant_id", *WORLD]], folder / review.microbleeds.name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ..detectors import DETECTORS
 from ..names import RESOLUTION
 from ..recipe import Recipe, option
 
-__all__ = ["Naming", "Training"]
+__all__ = ["Naming", "Reviewing", "Training"]
 
 
 _METHODS = tuple(name for name, method in DETECTORS.items() if not method.alone)
@@ -40,6 +41,27 @@ class Training(Recipe):
     max_batches: int | None = option(None, "Iterations of yolo's detector.", least=1, otherwise="the preset's")
     epochs: int | None = option(None, "Epochs of the 3D-CNN.", least=1, otherwise="as `cmbtk stage2-train` has them")
     seed: int = option(0, "Decides every random choice.", least=0)
+
+
+@dataclass(frozen=True)
+class Reviewing(Recipe):
+    """Which review a model learns from as well."""
+
+    reviewed: Path | None = option(
+        None,
+        "A review (`cmbtk review`) of findings of --parent: stage 2 is trained again, on the patches of STUDY and on "
+        "what readers say of the scans there. Of the options above --epochs and --seed count then.",
+        folders=True,
+    )
+    parent: Path | None = option(None, "The model that found them, of STUDY.", folders=True)
+    scans: Path | None = option(
+        None,
+        "The scans that were reviewed, as `cmbtk detect` was given them: a table, a study, a folder.",
+        folders=True,
+    )
+    other_persons: bool = option(
+        False, "Scans in the review that are called as held-out subjects of STUDY are of other persons."
+    )
 
 
 @dataclass(frozen=True)

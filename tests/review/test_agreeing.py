@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmb_toolkit.review.agreeing import agreed, cohen, fleiss, last_words, majority, scans_reviewed
+from cmb_toolkit.review.agreeing import agreed, cohen, fleiss, last_words, majority, microbleeds, scans_reviewed
 
 KNOWN = pd.DataFrame(
     {"participant_id": "sub-01", "id": [1, 2], "x_mm": [0.0, 10.0], "y_mm": 0.0, "z_mm": 0.0, "added": "no"}
@@ -44,6 +44,12 @@ def test_what_one_of_two_adds_is_unsure_and_what_two_of_three_add_is_a_microblee
     rows += [word(1, "c", "yes"), word(3, "c", "yes", 52.0, "yes")]
     three = agreed(KNOWN, last_words([pd.DataFrame(rows)]))
     assert three.loc[2, ["verdict", "yes", "no", "x_mm"]].tolist() == ["yes", 2, 1, 51.0]
+
+
+def test_two_findings_on_one_lesion_are_one_microbleed():
+    known = pd.concat([KNOWN, KNOWN.assign(id=[3, 4], x_mm=[2.5, 4.0])], ignore_index=True)
+    table = agreed(known, pd.DataFrame([word(n, "a", "yes") for n in (1, 2, 3, 4)]))
+    assert microbleeds(table)["id"].tolist() == [1, 2, 4]
 
 
 def test_a_finding_moves_where_most_of_those_who_take_it_for_one_put_it():
