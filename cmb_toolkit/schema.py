@@ -443,6 +443,7 @@ ASKED = Table(
         "reader": "Who says so, by a name of his own choice",
         "comment": "Anything",
         **{name: LESIONS.columns[name] for name in (*WORLD, "slice", "diameter_mm", "probability", "flags")},
+        "region": "Where it is in the brain; n/a without --regions of `cmbtk detect`",
     },
     ("participant_id", "id", *WORLD),
 )

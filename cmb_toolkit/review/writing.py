@@ -65,7 +65,7 @@ _VIEWER = {
     "RAS I-S S": "z_mm",
     "verify (yes=1)": "verdict",
     "slicecount": "slice",
-    "atlasregions": "flags",
+    "atlasregions": "region",
 }
 """Headings that the viewer knows -> columns of the table."""
 
