@@ -127,6 +127,7 @@ def main() -> int:
     parser.add_argument("--held-out", type=int, default=12)
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--max-batches", type=int, default=800)
+    parser.add_argument("--epochs", type=int, default=10, help="of the next model, from some twice as many patches")
     parser.add_argument("--seed", type=int, default=3101)
     asked = parser.parse_args()
     folder, started = asked.folder.resolve(), time.monotonic()
@@ -142,7 +143,7 @@ def main() -> int:
     back.to_csv(folder / "back.tsv", sep="\t", index=False, na_rep="n/a")
     cmbtk("review", "read", review, folder / "back.tsv")
     cmbtk("train", study, "-o", child, "--reviewed", review, "--parent", old, "--scans", new, "--other-persons",
-          "--jobs", 1)  # fmt: skip
+          "--epochs", asked.epochs, "--jobs", 1)  # fmt: skip
     truth = read(held / "microbleeds.tsv")
     names = read(held / "participants.tsv")["participant_id"].tolist()
     found = []

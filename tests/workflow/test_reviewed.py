@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -43,6 +42,15 @@ def filled_in(review, marks, left_out=()):
     return pd.concat(rows, ignore_index=True)[["participant_id", "id", *WORLD, "verdict", "mimic"]]
 
 
+def anyhow(study, training):
+    """What a training makes, also where it has learned too little in its one epoch."""
+    try:
+        return training()
+    except DataError:
+        as_learned(study, study.cells()[-1])
+        return training()
+
+
 @pytest.fixture(scope="module")
 def round_of_review(tiny_study, tmp_path_factory, typed):
     """A study with a model, two scans of others, and a review of what it finds in one of them."""
@@ -54,12 +62,7 @@ def round_of_review(tiny_study, tmp_path_factory, typed):
         few.to_csv(folder / "study" / name, sep="\t", index=False, na_rep="n/a")
     typed("split", folder / "study", "--folds", 3)
     recipe = Training(method="frst", quick=True, epochs=1)
-    with suppress(DataError):  # in an epoch it learns next to nothing
-        train(folder / "study", folder / "ours.cmbtk", recipe)
-    (cell,) = Study(folder / "study").cells()
-    as_learned(Study(folder / "study"), cell)
-    shutil.rmtree(folder / "ours.cmbtk", ignore_errors=True)
-    train(folder / "study", folder / "ours.cmbtk", recipe)
+    anyhow(Study(folder / "study"), lambda: train(folder / "study", folder / "ours.cmbtk", recipe))
     typed("simulate", folder / "new", "--resolution", "tiny", "--subjects", 2, "--healthy", 0, "--difficulty", "easy",
           "--seed", 77)  # fmt: skip
     model = json.loads((folder / "ours.cmbtk" / MODEL).read_text("utf-8"))
@@ -87,13 +90,9 @@ def test_a_round_makes_the_next_model(round_of_review, asked, tmp_path, without_
     study = Study(root)
     (old,) = study.cells()
     before = {path: sha256(path) for path in sorted(old.folder.rglob("*")) if path.is_file()}
-    with suppress(DataError):
-        train_reviewed(root, out, asked(), Training(epochs=1))
+    content = anyhow(study, lambda: train_reviewed(root, out, asked(), Training(epochs=1)))
     assert {path: sha256(path) for path in before} == before, "the parent's cell is as it was"
     (new,) = [cell for cell in study.cells() if cell != old]
-    as_learned(study, new)
-    shutil.rmtree(out, ignore_errors=True)
-    content = train_reviewed(root, out, asked(), Training(epochs=1))
 
     marks = read(round_of_review / "new" / "microbleeds.tsv")
     reviewed = read(round_of_review / "review" / "agreed" / "microbleeds.tsv")
@@ -103,7 +102,8 @@ def test_a_round_makes_the_next_model(round_of_review, asked, tmp_path, without_
     assert content.parent.sha256 == sha256(round_of_review / "ours.cmbtk" / MODEL)
     assert (content.parent.scans, content.parent.microbleeds) == (1, len(reviewed))
     assert content.parent.rejected == {"vein": len(rejected)}
-    assert content.parent.points["balanced"].sensitivity[:3] == (1.0, 1.0, 0.0)
+    found = content.parent.points["balanced"].sensitivity
+    assert found[1] == pytest.approx(content.points["balanced"].sensitivity[0])
     assert content.parent.subjects == len(read_fold(study, "1").test) + len(read_fold(study, "1").control)
     with opened(round_of_review / "ours.cmbtk") as bundle:
         parent = bundle.content
