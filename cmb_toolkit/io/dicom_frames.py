@@ -112,7 +112,8 @@ def series_in(folder: Path) -> list[Series]:
             of[key] = int(said.get("SeriesNumber") or 0), str(said.get("StudyInstanceUID", ""))
     if not found:
         raise MissingError(
-            f"{folder}: holds no MR image in DICOM that says where it lies. Give the folder with the scans."
+            f"{folder}: holds no MR image in DICOM that says where it lies. Give the folder of the scans as the "
+            "scanner stored them with --dicom-from."
         )
     return [Series(*of[key], key[1] != "", tuple(frames)) for key, frames in found.items()]
 
@@ -129,7 +130,7 @@ def header(path: Path) -> Dataset:
     try:
         said: Dataset = pydicom.dcmread(path, stop_before_pixels=True)
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: is gone. Give the folder with the scans.") from error
+        raise MissingError(f"{path}: is gone. Run the same command again.") from error
     return said
 
 

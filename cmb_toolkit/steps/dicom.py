@@ -202,7 +202,7 @@ def _made(result: Path, images: Sequence[Volume], series: Sequence[Series]) -> M
     findings = read_tsv(result / TABLE, LESIONS.needed)
     if findings["id"].tolist() != list(range(1, len(findings) + 1)):
         raise DataError(f"{result / TABLE}: its ids are not 1, 2, 3 ... {again}")
-    identity = _digest(*(sha256(result / name) for name in (TABLE, LABELS, SUMMARY)))
+    identity = _digest(str(REVISION), *(sha256(result / name) for name in (TABLE, LABELS, SUMMARY)))
     return Made(source_of(images, series), findings, load_json(result / SUMMARY, again), identity)
 
 

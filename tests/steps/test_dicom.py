@@ -1,6 +1,7 @@
 """From DICOM to SEG and SR with one command, whatever the scanner."""
 
 import gzip
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -177,7 +178,7 @@ def test_one_scan_without_its_series_does_not_stop_the_others(looked, tmp_path):
     assert [path.name for path in (tmp_path / "archive").iterdir() if path.is_dir()] == ["sub-2"]
 
 
-def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_path):
+def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_path, monkeypatch):
     folder, _, _ = looked
     dicom, out = folder / "dicom", tmp_path / "out"
     assert "goes with --dicom-out DIR" in run(model, dicom, "-o", out, "--dicom-pages", code=2)
@@ -197,3 +198,6 @@ def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_
     (tmp_path / "archive/sub-001/mine.txt").write_text("mine")
     said = run(model, dicom, "-o", folder / "out", "--phase-sign", "+1", "--dicom-out", tmp_path / "archive", code=2)
     assert "would be replaced. Choose another --dicom-out." in said
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    said = run(model, dicom, "-o", out, "--dicom-out", tmp_path / "new", code=3)
+    assert "highdicom: not found, and --dicom-out needs it. Pip install" in said

@@ -77,7 +77,8 @@ def _drawn(made: Made, image: Volume) -> Iterator[NDArray[np.uint8]]:
     for start in range(0, max(count, 1), each):
         shown = made.findings.iloc[start : start + each]
         with canvas(*_INCHES, arrange=False) as figure:
-            page = f", {start + 1} to {start + len(shown)}" if count > each else ""
+            last = f" to {start + len(shown)}" if len(shown) > 1 else ""
+            page = f", {start + 1}{last}" if count > each else ""
             head = f"{MAKER}: {counted(count, 'microbleed') if count else 'no microbleed'} found{page}"
             figure.text(0.02, 0.965, head, fontsize=13, fontweight="bold")
             figure.text(0.02, 0.935, "; ".join(made.settings), fontsize=9)
