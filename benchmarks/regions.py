@@ -48,8 +48,8 @@ from cmb_toolkit.simulation.recipe import Variant
 
 _WHOLE = replace(PROTOCOLS["tiny"], name="whole", matrix=(112, 128, 48))
 _PLACES = 2000
-_IN_PARTS = 3
-_HEIGHTS_MM = (27, 54, 81, 99, 111, 126)
+_IN_PARTS = 2
+_HEIGHTS_MM = (27, 54, 81, 111)
 _ANATOMIES: dict[str, tuple[Callable[..., Head], float]] = {
     "mni": (make_mni_head, MNI_WARP_MM),
     "procedural": (make_head, WARP_MM),

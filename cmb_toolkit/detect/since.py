@@ -20,7 +20,7 @@ from ..regions.brain import Brain
 from ..regions.registration import Laid, lay
 from ..schema import CHANGED, GONE, LESIONS, WORLD
 
-__all__ = ["FILES", "LEAST_OVERLAP", "Earlier", "Since", "check_earlier", "read_earlier", "since"]
+__all__ = ["FILES", "LEAST_OVERLAP", "SAME_MM", "Earlier", "Since", "check_earlier", "read_earlier", "since"]
 
 FILES = {"table": "candidates.tsv", "brain": "brain.nii.gz", "summary": "summary.json"}
 """What is read of an earlier scan, of what `cmbtk detect` wrote."""
@@ -28,8 +28,11 @@ FILES = {"table": "candidates.tsv", "brain": "brain.nii.gz", "summary": "summary
 SAME_MM = 3.0
 """Findings that lie no further apart are the same."""
 
-LEAST_OVERLAP = 0.85
+LEAST_OVERLAP = 0.95
 """Dice of the two brains below which they do not lie on each other."""
+
+_LEAST_SHARED = 0.5
+"""Of this scan's brain, that the earlier one must show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +139,9 @@ def since(table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier 
     if earlier is None:
         return Since(nothing.table, nothing.gone, doubt="there is no earlier scan of this name")
     laid = lay(brain, earlier.brain, "rigid")
+    if laid.shared < _LEAST_SHARED:
+        why = f"the earlier scan shows only {laid.shared:.0%} of this one's brain"
+        return Since(nothing.table, nothing.gone, laid, why)
     if laid.overlap < LEAST_OVERLAP:
         why = (
             f"the brains of the two scans overlap by {laid.overlap:.2f}, and {LEAST_OVERLAP:.2f} is needed: is it the "

@@ -9,10 +9,13 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from numpy.typing import NDArray
 
-__all__ = ["VOXEL_MM", "Brain", "coarse"]
+__all__ = ["AROUND_MM", "VOXEL_MM", "Brain", "coarse"]
 
 VOXEL_MM = 2.0
 """What the sides of the coarse voxels come near to."""
+
+AROUND_MM = 12.0
+"""So much of what is around the brain is kept, where the scan shows it: so that the brain's edge counts."""
 
 _DARKEST = 1e-3
 """Of the brightest voxel: what voxels of the brain have at least."""
@@ -54,7 +57,9 @@ class Brain:
 def coarse(
     image: NDArray[np.float32], mask: NDArray[np.bool_], affine: NDArray[np.float64], voxel_mm: float = VOXEL_MM
 ) -> Brain:
-    """Average a scan over blocks of voxels; cut to the brain.
+    """Average a scan over blocks of voxels; cut to the brain and what was seen of the black around it.
+
+    Where the scan ends within the brain there is nothing around: there the brain has no edge.
 
     Parameters
     ----------
@@ -69,8 +74,9 @@ def coarse(
     """
     factors = [max(1, round(voxel_mm / side)) for side in voxel_sizes(affine)]
     there = np.argwhere(mask.any(axis=2)), np.flatnonzero(mask.any(axis=(0, 1)))
-    low = np.array([*there[0].min(axis=0), there[1][0]])
-    high = np.array([*there[0].max(axis=0), there[1][-1]]) + 1
+    around = np.ceil(AROUND_MM / voxel_sizes(affine)).astype(int)
+    low = np.maximum(np.array([*there[0].min(axis=0), there[1][0]]) - around, 0)
+    high = np.minimum(np.array([*there[0].max(axis=0), there[1][-1]]) + 1 + around, mask.shape)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     inside = _blocks(mask[box].astype(np.float32), factors)
     total = _blocks(np.where(mask[box], np.maximum(image[box], 0), 0).astype(np.float32), factors)

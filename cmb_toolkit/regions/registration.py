@@ -34,9 +34,6 @@ _SEED = 1
 _EVEN_MM = 20.0
 """Width of the blur that uneven brightness is told by: without it scans lie two millimetres worse."""
 
-_BORDER_MM = 12.0
-"""Black around the brain, so that its edge counts."""
-
 
 @dataclass(frozen=True, eq=False)
 class Laid:
@@ -47,13 +44,16 @@ class Laid:
     matrix : (4, 4) array
         From its world to the other's [mm].
     overlap : float
-        Dice of the two brains where the first scan has seen anything, 0..1.
+        Dice of the two brains where both scans have seen anything, 0..1.
+    shared : float
+        How much of the first brain the other scan shows, 0..1.
     similarity : float
         Mutual information, larger is better; of one pair only to compare.
     """
 
     matrix: NDArray[np.float64]
     overlap: float
+    shared: float
     similarity: float
 
 
@@ -94,18 +94,35 @@ def lay(brain: Brain, onto: Brain, kind: Literal["affine", "rigid"]) -> Laid:
         Without SimpleITK.
     """
     check_installed("laying one brain on another")
+    fixed, moving = (_even(each) for each in (brain, onto))
+    own, other = (each.affine @ np.diag([*(1 / np.array(each.spacing)), 1]) for each in (fixed, moving))
+    header = np.linalg.inv(other) @ own
+    centre, goal = (_middle(each) for each in (fixed, moving))
+    # by the middle of the brains; two scans of one person also as their headers say, as slabs may show other parts
+    starts = [goal] if kind == "affine" else [goal, apply_affine(header, centre)]
+    found = [_from(fixed, moving, kind, header[:3, :3], centre, start) for start in starts]
+    similarity, matrix = max(found, key=lambda one: one[0])
+    matrix = other @ matrix @ np.linalg.inv(own)
+    return Laid(matrix, *_overlap(brain, onto, matrix), similarity)
+
+
+def _from(
+    fixed: Brain,
+    moving: Brain,
+    kind: Literal["affine", "rigid"],
+    turn: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    goal: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Similarity and map, between the images' own axes [mm], from a start that leads the centre to a goal."""
     import SimpleITK
 
-    fixed, moving = (_padded(_even(each)) for each in (brain, onto))
-    own, other = (each.affine @ np.diag([*(1 / np.array(each.spacing)), 1]) for each in (fixed, moving))
-    start = np.linalg.inv(other) @ own
-    centre, goal = (_middle(each) for each in (fixed, moving))
     transform: Any
     if kind == "affine":
         transform = SimpleITK.AffineTransform(3)
-        transform.SetMatrix(start[:3, :3].ravel().tolist())
+        transform.SetMatrix(turn.ravel().tolist())
     else:
-        u, _, v = np.linalg.svd(start[:3, :3])
+        u, _, v = np.linalg.svd(turn)
         transform = SimpleITK.Euler3DTransform()
         transform.SetMatrix((u @ v).ravel().tolist())
     transform.SetCenter(centre.tolist())
@@ -126,11 +143,10 @@ def lay(brain: Brain, onto: Brain, kind: Literal["affine", "rigid"]) -> Laid:
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(_image(fixed), _image(moving))
-    found = np.eye(4)
-    found[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
-    found[:3, 3] = centre + transform.GetTranslation() - found[:3, :3] @ centre
-    matrix = other @ found @ np.linalg.inv(own)
-    return Laid(matrix, _overlap(brain, onto, matrix), -float(method.GetMetricValue()))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    matrix[:3, 3] = centre + transform.GetTranslation() - matrix[:3, :3] @ centre
+    return -float(method.GetMetricValue()), matrix
 
 
 def _even(brain: Brain) -> Brain:
@@ -139,13 +155,6 @@ def _even(brain: Brain) -> Brain:
     share = ndimage.gaussian_filter(brain.mask.astype(np.float32), sigma, mode="constant")
     around = ndimage.gaussian_filter(brain.image, sigma, mode="constant") / np.maximum(share, 1e-6)
     return Brain(np.where(brain.mask, brain.image / np.maximum(around, 1e-30), 0).astype(np.float32), brain.affine)
-
-
-def _padded(brain: Brain) -> Brain:
-    wide = [int(np.ceil(_BORDER_MM / side)) for side in brain.spacing]
-    moved = np.eye(4)
-    moved[:3, 3] = -np.array(wide)
-    return Brain(np.pad(brain.image, [(n, n) for n in wide]), brain.affine @ moved)
 
 
 def _middle(brain: Brain) -> NDArray[np.float64]:
@@ -162,9 +171,12 @@ def _image(brain: Brain) -> SimpleITK.Image:
     return image
 
 
-def _overlap(brain: Brain, onto: Brain, matrix: NDArray[np.float64]) -> float:
-    """Dice on the voxels of the first."""
+def _overlap(brain: Brain, onto: Brain, matrix: NDArray[np.float64]) -> tuple[float, float]:
+    """Dice on the voxels of the first that the other scan shows, too, and the share of the first brain in these."""
     to_other = np.linalg.inv(onto.affine) @ matrix @ brain.affine
     places = apply_affine(to_other, np.moveaxis(np.indices(brain.image.shape), 0, -1))
-    there = ndimage.map_coordinates(onto.mask.astype(np.float32), np.moveaxis(places, -1, 0), order=1) > 0.5
-    return float(2 * (there & brain.mask).sum() / max(1, there.sum() + brain.mask.sum()))
+    shown = ((places > -0.5) & (places < np.array(onto.image.shape) - 0.5)).all(axis=-1)
+    there = ndimage.map_coordinates(onto.mask.astype(np.float32), np.moveaxis(places, -1, 0), order=1, mode="nearest")
+    both, mine = (there > 0.5) & shown, brain.mask & shown
+    dice = 2 * (both & mine).sum() / max(1, both.sum() + mine.sum())
+    return float(dice), float(mine.sum() / max(1, brain.mask.sum()))
