@@ -38,8 +38,8 @@ MIMICS = {
 }
 """What the simulator calls a mimic -> what the reader says."""
 
-_RATE = f"{'parent':>14} {'next':>6} {'difference':>22}"
-HEADING = f"{'':22} {'found:':>8} {_RATE[9:]} {'false:':>8} {_RATE[9:]}"
+_WIDE = f"{'next':>6} {'difference':>22}"
+HEADING = f"{'':22} {'found: parent':>14} {_WIDE} {'false: parent':>14} {_WIDE}"
 
 
 def cmbtk(*words: object) -> None:

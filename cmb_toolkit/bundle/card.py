@@ -71,7 +71,7 @@ def _beside_parent(content: Content) -> str:
     rows = "\n".join(
         f"| {name} | {100 * found[0]:.0f} % | {100 * found[1]:.0f} % | {_difference(found, 100)} | {false[0]:.2f} | "
         f"{false[1]:.2f} | {_difference(false, 1)} |"
-        for name, each in parent.points.items()
+        for name, each in ((name, parent.points[name]) for name in OPERATING if name in parent.points)
         for found, false in [(each.sensitivity, each.false_positives)]
     )
     words = {
