@@ -103,8 +103,8 @@ def spots(size):
     return LAYERS_OF_SPOTS.format(size=size), Weights((first, ConvWeights(biases, last)))
 
 
-def model(folder: Path, **changed):
-    """A folder with a model."""
+def model(folder: Path, *, sample=False, **changed):
+    """A folder with a model, perhaps with the sample that it can be tried on."""
     from cmb_toolkit.stage2 import networks
 
     scratch = folder.parent / "parts"
@@ -114,7 +114,10 @@ def model(folder: Path, **changed):
     write_weights(weights, scratch / DETECTOR)
     networks.save(networks.build("small", 0, 16), scratch / CLASSIFIER)
     folder.mkdir()
-    write(
-        folder, said, {LAYERS: layers, DETECTOR: scratch / DETECTOR, CLASSIFIER: scratch / CLASSIFIER, CARD: card(said)}
-    )
+    parts = {LAYERS: layers, DETECTOR: scratch / DETECTOR, CLASSIFIER: scratch / CLASSIFIER, CARD: card(said)}
+    write(folder, said, parts)
+    if sample:
+        from cmb_toolkit.steps.model import _sample
+
+        write(folder, said, {**parts, **_sample(folder, scratch)})
     return folder
