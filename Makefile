@@ -13,7 +13,7 @@ FITS := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help setup demo demo-long demo-tables demo-rivals test lint changelog darknet darknet-clean clean
+.PHONY: help setup demo demo-long demo-tables demo-rivals test lint changelog container darknet darknet-clean clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^[^:]*Makefile://; s/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -110,6 +110,10 @@ lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+DOCKER ?= docker
+container: ## build the container cmbtk (docs/container.md); DOCKER=podman
+	$(DOCKER) build --build-arg COMMIT=$$(git rev-parse HEAD) -t cmbtk -f container/Dockerfile .
 
 changelog: ## put the files of changes/ together as the version's section of CHANGELOG.md
 	@$(PYTHON) changes/together.py
