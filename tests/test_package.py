@@ -101,7 +101,7 @@ def installed(wheel, place):
     (packages,) = (place / "env").glob("lib/python*/site-packages")
     own = next(path for path in sys.path if Path(path, "numpy").is_dir())
     (packages / "lent.pth").write_text(own + "\n")
-    asked = ["--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    asked = ["--python", str(python), "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *asked], check=True, capture_output=True)
     return python
 
