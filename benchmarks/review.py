@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--held-out", type=int, default=12)
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--max-batches", type=int, default=800)
-    parser.add_argument("--epochs", type=int, default=10, help="of the next model, from some twice as many patches")
+    parser.add_argument("--epochs", type=int, help="of the next model's stage 2; by default as many as the parent's")
     parser.add_argument("--seed", type=int, default=3101)
     asked = parser.parse_args()
     folder, started = asked.folder.resolve(), time.monotonic()
@@ -142,8 +142,9 @@ def main() -> int:
     back = verdicts(read(review / "handed-out" / "findings.tsv"), new, asked.error, asked.seed)
     back.to_csv(folder / "back.tsv", sep="\t", index=False, na_rep="n/a")
     cmbtk("review", "read", review, folder / "back.tsv")
+    epochs = () if asked.epochs is None else ("--epochs", asked.epochs)
     cmbtk("train", study, "-o", child, "--reviewed", review, "--parent", old, "--scans", new, "--other-persons",
-          "--epochs", asked.epochs, "--jobs", 1)  # fmt: skip
+          *epochs, "--jobs", 1)  # fmt: skip
     truth = read(held / "microbleeds.tsv")
     names = read(held / "participants.tsv")["participant_id"].tolist()
     found = []
