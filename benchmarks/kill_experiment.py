@@ -30,6 +30,7 @@ base = "demo"
 HR = "tiny"
 [experiment]
 tables = [4, 5, 9]
+rivals = ["frst"]
 [split]
 folds = 2
 [prepare-yolo]
