@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from .errors import MissingError
 from .keras_settings import is_there, keras_engine
 
-__all__ = ["keras_because", "looked_by", "on_gpu"]
+__all__ = ["importing_openvino", "keras_because", "looked_by", "on_gpu"]
 
 _DEVICES = ("nvidia*", "kfd", "dxg")
 """What the drivers of GPUs put into /dev: NVIDIA's, AMD's, and Windows' for the Linux within it."""
@@ -58,3 +61,19 @@ def looked_by(*, openvino: bool) -> str:
         Whether the network is known to OpenVINO.
     """
     return f"openvino {version('openvino')}, f32" if openvino and not keras_because() else keras_engine()
+
+
+@contextmanager
+def importing_openvino() -> Iterator[None]:
+    """Say what to do where OpenVINO, imported within the block, is there and cannot be.
+
+    Raises
+    ------
+    MissingError
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingError(
+            f"openvino cannot be imported ({error}). Install it again, or remove it: `pip uninstall openvino`."
+        ) from error

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..device import keras_because
-from ..errors import MissingError, UsageError
+from ..device import importing_openvino, keras_because
+from ..errors import UsageError
 from ..keras_settings import backend_version, keras_backend
 from .cfg import Cfg
 from .recipe import Precision
@@ -54,12 +54,8 @@ class Looking:
             from . import network
 
             return network.detector(cfg, weights, batch)
-        try:
+        with importing_openvino():
             from . import openvino_network
-        except ImportError as error:
-            raise MissingError(
-                f"openvino cannot be imported ({error}). Install it again, or remove it: `pip uninstall openvino`."
-            ) from error
         if self.precision not in openvino_network.precisions():
             raise UsageError(f"this processor does not compute in {self.precision}. Leave --precision out.")
         return openvino_network.detector(cfg, weights, batch, self.precision)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..device import keras_because
+from ..device import importing_openvino, keras_because
 from ..errors import DataError
 from ..lessons import network_file
 from .blocks import factor_of
@@ -63,9 +63,9 @@ def _in_keras(path: Path) -> tuple[int, Run]:
 
 @cache
 def _in_openvino(path: Path, _: int) -> tuple[int, Run]:
-    from ..openvino_layers import Numbers
-    from .openvino_network import answers
-
+    with importing_openvino():
+        from ..openvino_layers import Numbers
+        from .openvino_network import answers
     file = network_file.read_network(path, _BUILDERS, "heatmap")
     try:
         return file.channels, answers(file.network, file.channels, Numbers.in_turn(file.arrays))

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classifiers import CLASSIFIERS
-from ..device import keras_because, looked_by
-from ..errors import MissingError
+from ..device import importing_openvino, keras_because, looked_by
 from .keras_file import NetworkFile, read_network
 
 __all__ = ["Looking", "looking"]
@@ -55,13 +54,9 @@ class Looking:
             from . import networks
 
             return networks.answers(networks.load(self.file))
-        try:
+        with importing_openvino():
             from ..openvino_layers import Numbers
             from . import openvino_network
-        except ImportError as error:
-            raise MissingError(
-                f"openvino cannot be imported ({error}). Install it again, or remove it: `pip uninstall openvino`."
-            ) from error
         try:
             return openvino_network.classifier(self.file.network, Numbers(self.file.of_kind()))
         except ValueError as error:

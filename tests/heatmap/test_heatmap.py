@@ -1,5 +1,6 @@
 """The heatmap network's parts, and that it learns."""
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_toolkit.backend import keras
-from cmb_toolkit.errors import DataError
+from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.heatmap.blocks import SIGMA_MM, draw, factor_of, folded, heat, sides_of
 from cmb_toolkit.heatmap.network import build, focal_loss
 from cmb_toolkit.heatmap.network_file import load
@@ -166,6 +167,14 @@ def test_the_file_gives_the_same_answers_by_openvino_and_by_keras(name, backend,
     found, expected = scores(load(path, SPACING), brain), scores(answers(model), brain)
     assert expected.std() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_openvino_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "network.npz"
+    save(build("small", 2, 5), path)
+    monkeypatch.setitem(sys.modules, "cmb_toolkit.openvino_layers", None)
+    with pytest.raises(MissingError, match=r"openvino cannot be imported.*pip uninstall openvino"):
+        load(path, SPACING)
 
 
 def test_other_files_are_refused(tmp_path):
