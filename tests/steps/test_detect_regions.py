@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from dicom_series import siemens
 from hand_made_model import model as make_model
 from nibabel.affines import apply_affine
 
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.errors import MissingError, UsageError
+from cmb_toolkit.exports.dicom.codes import REGIONS
 from cmb_toolkit.regions.atlas import GROUP_OF
 from cmb_toolkit.schema import CHANGED, GONE, LESIONS, PLACED
 from cmb_toolkit.simulation.acquisition import PROTOCOLS
@@ -46,6 +48,14 @@ def table(path):
 
 def run(*words):
     return CliRunner().invoke(cli, ["detect", *map(str, words)], catch_exceptions=False)
+
+
+def sites(folder):
+    """Where the report of a scan says that its findings are."""
+    import highdicom as hd
+
+    groups = hd.sr.srread(folder / "sr.dcm").content.get_planar_roi_measurement_groups()
+    return [[site.value.meaning for site in group.finding_sites] for group in groups]
 
 
 def files(folder):
@@ -95,7 +105,10 @@ def test_of_several_scans_each_says_its_regions_or_why_not(model, whole, tmp_pat
     lines = ["participant_id\tmagnitude\tphase\tmask\tphase_sign"]
     lines += [f"{n}\t{f}/magnitude.nii.gz\t{f}/phase.nii.gz\t{f}/mask.nii.gz\t1" for n, f in folders.items()]
     (tmp_path / "scans.tsv").write_text("\n".join(lines) + "\n")
-    done = run(model, tmp_path / "scans.tsv", "-o", tmp_path / "out", "--regions", "--operating", "specific")
+    for name, scan in (("01", whole), ("02", slab)):
+        siemens(tmp_path / "dicom" / name, scan.magnitude, scan.phase, scan.affine)
+    archive = ("--dicom-out", tmp_path / "archive", "--dicom-from", tmp_path / "dicom")
+    done = run(model, tmp_path / "scans.tsv", "-o", tmp_path / "out", "--regions", "--operating", "specific", *archive)
     assert done.exit_code == 0, done.output
 
     lesions = table(tmp_path / "out" / "sub-01" / "lesions.tsv")
@@ -112,6 +125,10 @@ def test_of_several_scans_each_says_its_regions_or_why_not(model, whole, tmp_pat
     near = np.linalg.norm(places[:, None] - below, axis=2).min(axis=1) < 3
     assert near.any()
     assert set(lesions["group"][near]) == {"infratentorial"}
+
+    said = [[each.region, *([each.next_region] if each.border else [])] for each in lesions.itertuples()]
+    assert sites(tmp_path / "archive" / "sub-01") == [[REGIONS[name][2] for name in names] for names in said]
+    assert {tuple(names) for names in sites(tmp_path / "archive" / "sub-02")} == {("Brain",)}
 
     assert table(tmp_path / "out" / "sub-02" / "candidates.tsv")["region"].isna().all()
     doubt = json.loads((tmp_path / "out" / "sub-02" / "summary.json").read_text())["regions"]["doubt"]
