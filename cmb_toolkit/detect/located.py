@@ -16,10 +16,10 @@ from ..regions.placing import nowhere, placed
 from ..regions.registration import Laid, lay
 from ..regions.template import template
 
-__all__ = ["LEAST_OVERLAP", "Located", "located"]
+__all__ = ["LEAST_SIMILARITY", "Located", "located"]
 
-LEAST_OVERLAP = 0.85
-"""Dice of the scan's brain and the template's below which they do not lie on each other (docs/regions.md)."""
+LEAST_SIMILARITY = 0.5
+"""Mutual information of scan and template below which they do not lie on each other (docs/regions.md) [nat]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,11 @@ def located(brain: Brain, world: NDArray[np.float64]) -> Located:
             "told how it lies on the template",
         )
     laid = lay(brain, template(), "affine")
-    if laid.overlap < LEAST_OVERLAP:
+    if laid.similarity < LEAST_SIMILARITY:
         return Located(
             nothing,
             laid,
-            f"the scan's brain and the template's overlap by {laid.overlap:.2f}, and {LEAST_OVERLAP:.2f} is needed: "
-            "look at the brain mask",
+            f"the scan and the template are too little alike ({laid.similarity:.2f} of mutual information, and "
+            f"{LEAST_SIMILARITY:.2f} is needed): look at the brain mask, and at which way up the scan's header has it",
         )
     return Located(placed(apply_affine(laid.matrix, world).reshape(-1, 3), mars()), laid)

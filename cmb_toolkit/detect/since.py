@@ -20,7 +20,7 @@ from ..regions.brain import Brain
 from ..regions.registration import Laid, lay
 from ..schema import CHANGED, GONE, LESIONS, WORLD
 
-__all__ = ["FILES", "LEAST_OVERLAP", "SAME_MM", "Earlier", "Since", "check_earlier", "read_earlier", "since"]
+__all__ = ["FILES", "LEAST_SIMILARITY", "SAME_MM", "Earlier", "Since", "check_earlier", "read_earlier", "since"]
 
 FILES = {"table": "candidates.tsv", "brain": "brain.nii.gz", "summary": "summary.json"}
 """What is read of an earlier scan, of what `cmbtk detect` wrote."""
@@ -28,8 +28,8 @@ FILES = {"table": "candidates.tsv", "brain": "brain.nii.gz", "summary": "summary
 SAME_MM = 3.0
 """Findings that lie no further apart are the same."""
 
-LEAST_OVERLAP = 0.95
-"""Dice of the two brains below which they do not lie on each other."""
+LEAST_SIMILARITY = 0.9
+"""Mutual information of the two scans below which they are not of one brain (docs/regions.md) [nat]."""
 
 _LEAST_SHARED = 0.5
 """Of this scan's brain, that the earlier one must show."""
@@ -142,10 +142,10 @@ def since(table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier 
     if laid.shared < _LEAST_SHARED:
         why = f"the earlier scan shows only {laid.shared:.0%} of this one's brain"
         return Since(nothing.table, nothing.gone, laid, why)
-    if laid.overlap < LEAST_OVERLAP:
+    if laid.similarity < LEAST_SIMILARITY:
         why = (
-            f"the brains of the two scans overlap by {laid.overlap:.2f}, and {LEAST_OVERLAP:.2f} is needed: is it the "
-            "same person, and the same part of the brain?"
+            f"the two scans are too little alike ({laid.similarity:.2f} of mutual information, and "
+            f"{LEAST_SIMILARITY:.2f} is needed): is it the same person, and the same part of the brain?"
         )
         return Since(nothing.table, nothing.gone, laid, why)
     note = ""

@@ -63,7 +63,7 @@ def _since(looked: Looked) -> dict[str, Any]:
     """What has changed; only how many."""
     changed = looked.since
     assert changed is not None
-    laid = {"overlap": _number(changed.laid.overlap)} if changed.laid else {}
+    laid = {"similarity": _number(changed.laid.similarity)} if changed.laid else {}
     return {**laid, "doubt": changed.doubt} if changed.doubt else {**laid, **changed.numbers(), "note": changed.note}
 
 
@@ -71,7 +71,7 @@ def _regions(looked: Looked, kept: pd.DataFrame) -> dict[str, Any]:
     """Where the findings lie; only how many and the pattern."""
     where = looked.located
     assert where is not None
-    laid = {"overlap": _number(where.laid.overlap)} if where.laid else {}
+    laid = {"similarity": _number(where.laid.similarity)} if where.laid else {}
     if where.doubt:
         return {**laid, "doubt": where.doubt}
     return {**laid, **by_group(kept), "pattern": pattern(kept), "unsure": unsure(kept)}
@@ -148,8 +148,8 @@ def _changes(looked: Looked) -> Changes | None:
     changed = looked.since
     if changed is None:
         return None
-    overlap = changed.laid.overlap if changed.laid else np.nan
-    return Changes(changed.doubt, changed.note, overlap, changed.numbers(), changed.gone)
+    similarity = changed.laid.similarity if changed.laid else np.nan
+    return Changes(changed.doubt, changed.note, similarity, changed.numbers(), changed.gone)
 
 
 def _placement(looked: Looked) -> Placement | None:
@@ -157,7 +157,7 @@ def _placement(looked: Looked) -> Placement | None:
     if where is None:
         return None
     laid = where.laid
-    return Placement(where.doubt, laid.overlap, laid.matrix) if laid else Placement(where.doubt)
+    return Placement(where.doubt, laid.similarity, laid.matrix) if laid else Placement(where.doubt)
 
 
 _FACTS = {

@@ -6,7 +6,7 @@ import pytest
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_toolkit.detect.since import Earlier, since
+from cmb_toolkit.detect.since import LEAST_SIMILARITY, Earlier, since
 from cmb_toolkit.regions.brain import Brain, coarse
 from cmb_toolkit.schema import CHANGED, GONE
 from cmb_toolkit.simulation.scan import simulate_scan
@@ -60,7 +60,7 @@ def test_new_unchanged_and_gone_are_told_through_a_movement(pair):
     now = candidates(np.delete(places, lost, axis=0))
     found = since(now, later, "m", Earlier(then, earlier, "m"))
     assert (found.doubt, found.note) == ("", "")
-    assert found.laid.overlap > 0.9
+    assert found.laid.similarity > LEAST_SIMILARITY
     assert list(found.table) == CHANGED.names
     assert found.table["change"].tolist() == ["unchanged"] * lost + ["new", "new"]
     assert found.table["earlier_id"].tolist()[:lost] == then["id"].tolist()[:lost]
@@ -101,10 +101,13 @@ def test_other_brains_and_no_earlier_scan_say_nothing(pair):
     assert alone.table["change"].isna().all()
     half = earlier.image.copy()
     half[: half.shape[0] * 2 // 3] = 0
-    other = since(now, later, "m", Earlier(candidates(old), Brain(half, earlier.affine), "m"))
-    assert "overlap by 0." in other.doubt
-    assert other.table["change"].isna().all()
-    assert other.gone.empty
+    stranger = simulate_scan(8, "tiny", microbleeds=0, scanner="scanner-a")
+    someone = coarse(stranger.magnitude, stranger.intracranial, stranger.affine, 3.6)
+    for brain in (Brain(half, earlier.affine), someone):
+        other = since(now, later, "m", Earlier(candidates(old), brain, "m"))
+        assert "too little alike (0." in other.doubt
+        assert other.table["change"].isna().all()
+        assert other.gone.empty
 
 
 def test_scans_without_findings_have_nothing_new(pair):

@@ -93,8 +93,8 @@ class Changes:
         Why that is not known; empty where it is.
     note : str
         What to think of before believing a change; or empty.
-    overlap : float
-        Dice of the two brains, 0..1.
+    similarity : float
+        Mutual information of the two scans [nat].
     numbers : mapping
         How many findings are ``new``, ``unchanged`` and ``unseen`` (outside the earlier scan), and how many of the
         earlier are ``gone`` or ``unseen now``.
@@ -104,7 +104,7 @@ class Changes:
 
     doubt: str
     note: str
-    overlap: float
+    similarity: float
     numbers: Mapping[str, int]
     gone: pd.DataFrame
 

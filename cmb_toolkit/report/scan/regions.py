@@ -28,14 +28,14 @@ class Placement:
     ----------
     doubt : str
         Why no region is known; empty where they are.
-    overlap : float or None
-        Dice of the scan's brain and the template's, 0..1; None where it was not laid on it.
+    similarity : float or None
+        Mutual information of scan and template [nat]; None where it was not laid on it.
     matrix : (4, 4) array or None
         From the scan's world to the template's [mm].
     """
 
     doubt: str
-    overlap: float | None = None
+    similarity: float | None = None
     matrix: NDArray[np.float64] | None = None
 
 

@@ -80,7 +80,7 @@ def test_the_page_says_pattern_counts_and_each_finding_s_region():
     assert "left frontal" in text
     assert "left thalamus" in text
     assert "at the border of internal capsule" in text
-    assert "overlap by 0.93" in text
+    assert "0.93 of mutual information" in text
     assert text.count("The atlas on slice") == 3
     assert made.count('<table class="regions">') == 1
 
