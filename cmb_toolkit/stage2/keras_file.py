@@ -25,7 +25,7 @@ from ..io.files import read_bytes
 from ..io.publish import read_record, sha256, sidecar
 from ..names import shown
 
-__all__ = ["NetworkFile", "read_network"]
+__all__ = ["KerasFile", "read_network"]
 
 _AGAIN = "Train it again with `cmbtk stage2-train`."
 _PARTS = {"metadata.json": 1 << 16, "config.json": 1 << 20, "model.weights.h5": 1 << 27}
@@ -40,7 +40,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class NetworkFile:
+class KerasFile:
     """A network's file that holds what it should.
 
     Attributes
@@ -76,7 +76,7 @@ class NetworkFile:
         return DataError(f"{self.path}: its numbers are not those of the network {self.network}. {_AGAIN}")
 
 
-def read_network(path: Path) -> NetworkFile:
+def read_network(path: Path) -> KerasFile:
     """Which network a file is of, and its numbers.
 
     Raises
@@ -110,7 +110,7 @@ def read_network(path: Path) -> NetworkFile:
         raise DataError(f"{path}: not a readable Keras network ({type(error).__name__}). {_AGAIN}") from error
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise DataError(f"{path}: holds numbers that are not finite. {_AGAIN}")
-    return NetworkFile(path, written[name], numbers, arrays)
+    return KerasFile(path, written[name], numbers, arrays)
 
 
 def _parts(path: Path) -> tuple[str, bytes]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..classifiers import CLASSIFIERS
 from ..device import importing_openvino, keras_because, looked_by
-from .keras_file import NetworkFile, read_network
+from .keras_file import KerasFile, read_network
 
 __all__ = ["Looking", "looking"]
 
@@ -25,13 +25,13 @@ class Looking:
 
     Attributes
     ----------
-    file : NetworkFile
+    file : KerasFile
     package : {"openvino", "keras"}
     engine : str
         The same with versions, for provenance.
     """
 
-    file: NetworkFile
+    file: KerasFile
     package: Literal["openvino", "keras"]
     engine: str = ""
 

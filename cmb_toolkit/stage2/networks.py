@@ -31,7 +31,7 @@ from ..backend import keras, layers, ops
 from ..classifiers import CLASSIFIERS
 from ..errors import UsageError
 from ..registry import load as locate
-from .keras_file import NetworkFile
+from .keras_file import KerasFile
 
 __all__ = [
     "KEEP",
@@ -267,7 +267,7 @@ def save(model: keras.Model, path: Path) -> None:
     bare.save(path)
 
 
-def load(file: NetworkFile) -> keras.Model:
+def load(file: KerasFile) -> keras.Model:
     """A trained network: one of :data:`NETWORKS` with the numbers of a file. Nothing else in the file is used.
 
     Raises

@@ -132,75 +132,23 @@ def train(
     DataError
         If the training patches are all of one kind, there is no validation patch, or the loss is not finite.
     """
-    patches, labels = training
-    weight = class_weight(labels, recipe)
-    positives = int(np.count_nonzero(validation[1] == 1))
-    if not len(validation[1]) or (recipe.select == "auc" and positives in (0, len(validation[1]))):
-        raise DataError(
-            f"{len(validation[1])} validation patches, {positives} of them microbleeds: the best epoch cannot be "
-            "chosen by them. Give more subjects to validation with `cmbtk split`, or lower stage 1's threshold."
-        )
-    index = joint_index(symmetries(recipe.augmentation, patches.shape[1]))
-    copies = np.where(labels == 1, *recipe.copies)
-    sample_weight = np.where(labels == 1, weight, 1.0)
-    sample_weight /= (sample_weight * copies).sum() / copies.sum()  # mean 1: training and validation losses compare
-    steps = -(-int(copies.sum()) // recipe.batch)
+    epochs = _Epochs(*training, recipe)
+    _check_validation(validation[1], recipe)
     _compile(model, recipe)
-    state = _State(
-        model,
-        json.dumps(
-            [
-                key,
-                recipe.batch,
-                recipe.learning_rate,
-                recipe.warm_up,
-                weight,
-                recipe.augmentation,
-                recipe.copies,
-                recipe.select,
-                recipe.seed,
-                recipe.decay == "cosine" and recipe.epochs,
-                model.name,
-                CNN_HISTORY.names,
-            ]
-        ),
-        validation[1],
-        max(_EPOCHS, -(-_STEPS // steps)),
-    )
+    key = _key(key, model, recipe, epochs.weight)
+    state = _State(model, key, validation[1], max(_EPOCHS, -(-_STEPS // epochs.steps)))
     if checkpoint is not None:
         state.restore(checkpoint, recipe)
+    total = recipe.epochs * epochs.steps
     while not state.finished(state.history, recipe):
         number = len(state.history)
-        rng = np.random.default_rng([recipe.seed, number])
-        which, turn = epoch_order(copies, len(index), rng)
-        # every batch has one size: what the last lacks is taken from the epoch's beginning
-        which, turn = (np.resize(order, steps * recipe.batch) for order in (which, turn))
-        losses: list[float] = []
-        for step in range(steps):
-            now = slice(step * recipe.batch, (step + 1) * recipe.batch)
-            batch = transform(patches[which[now]], index, turn[now])
-            if recipe.augmentation == "drawn":
-                batch = vary(batch, rng)
-            model.optimizer.learning_rate = recipe.rate(number * steps + step, steps)
-            of_step = model.train_on_batch(  # which forgets the steps before it
-                batch[..., None],
-                np.eye(2, dtype=np.float32)[labels[which[now]]],
-                sample_weight=sample_weight[which[now]].astype(np.float32),
-                return_dict=True,
-            )["loss"]
-            losses.append(float(of_step))
-            loss = float(np.mean(losses))
-            what = f"epoch {number + 1}/{recipe.epochs}, loss {loss:.3f}"
-            on_progress(
-                number * steps + step + 1, recipe.epochs * steps, ", ".join(filter(None, [what, state.summary()]))
-            )
-        # some processors' ReLU makes 0 of NaN, so that the loss alone does not tell
-        if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in model.get_weights()):
-            raise DataError(
-                f"training diverged in epoch {number + 1} (loss {loss:.3g}, or weights not finite). Lower the learning "
-                f"rate ({recipe.learning_rate:g}), or look for patches that are not in 0..1."
-            )
-        state.add(loss, *_validated(model, validation, weight), recipe.select)
+
+        def say(done: int, what: str) -> None:
+            on_progress(done, total, ", ".join(filter(None, [what, state.summary()])))
+
+        loss = epochs.show(model, number, say)
+        _check_finite(model, number, loss, recipe)
+        state.add(loss, *_validated(model, validation, epochs.weight), recipe.select)
         if checkpoint is not None:
             state.write(checkpoint)
     if why := state.nothing(state.history):
@@ -211,7 +159,7 @@ def train(
             f"{why} (units of its hidden layers that answer to any: {live})", pd.DataFrame(state.history)
         )
     model.set_weights(state.best)
-    on_progress(recipe.epochs * steps, recipe.epochs * steps, state.summary())
+    on_progress(total, total, state.summary())
     return pd.DataFrame(state.history)
 
 
@@ -278,6 +226,92 @@ def train_until_skilled(
             break
     whole = pd.concat(histories, ignore_index=True)
     return model, whole[["seed", *history.columns]]
+
+
+class _Epochs:
+    """What a network is shown, epoch by epoch."""
+
+    def __init__(self, patches: NDArray[np.float32], labels: NDArray[np.intp], recipe: Scheduled) -> None:
+        self.patches, self.labels, self.recipe = patches, labels, recipe
+        self.weight = class_weight(labels, recipe)
+        self.index = joint_index(symmetries(recipe.augmentation, patches.shape[1]))
+        self.copies = np.where(labels == 1, *recipe.copies)
+        weights = np.where(labels == 1, self.weight, 1.0)
+        # mean 1: training and validation losses compare
+        self.sample_weight = weights / ((weights * self.copies).sum() / self.copies.sum())
+        self.steps = -(-int(self.copies.sum()) // recipe.batch)
+
+    def show(self, model: Any, number: int, say: Callable[[int, str], None]) -> float:
+        """Train on the epoch of a number, from 0; its mean loss."""
+        rng = np.random.default_rng([self.recipe.seed, number])
+        which, turn = epoch_order(self.copies, len(self.index), rng)
+        # every batch has one size: what the last lacks is taken from the epoch's beginning
+        which, turn = (np.resize(order, self.steps * self.recipe.batch) for order in (which, turn))
+        losses: list[float] = []
+        for step in range(self.steps):
+            now = slice(step * self.recipe.batch, (step + 1) * self.recipe.batch)
+            batch = transform(self.patches[which[now]], self.index, turn[now])
+            if self.recipe.augmentation == "drawn":
+                batch = vary(batch, rng)
+            model.optimizer.learning_rate = self.recipe.rate(number * self.steps + step, self.steps)
+            of_step = model.train_on_batch(  # which forgets the steps before it
+                batch[..., None],
+                np.eye(2, dtype=np.float32)[self.labels[which[now]]],
+                sample_weight=self.sample_weight[which[now]].astype(np.float32),
+                return_dict=True,
+            )["loss"]
+            losses.append(float(of_step))
+            what = f"epoch {number + 1}/{self.recipe.epochs}, loss {np.mean(losses):.3f}"
+            say(number * self.steps + step + 1, what)
+        return float(np.mean(losses))
+
+
+def _check_validation(labels: NDArray[np.intp], recipe: Scheduled) -> None:
+    """Refuse validation patches by which no epoch can be chosen.
+
+    Raises
+    ------
+    DataError
+    """
+    positives = int(np.count_nonzero(labels == 1))
+    if not len(labels) or (recipe.select == "auc" and positives in (0, len(labels))):
+        raise DataError(
+            f"{len(labels)} validation patches, {positives} of them microbleeds: the best epoch cannot be "
+            "chosen by them. Give more subjects to validation with `cmbtk split`, or lower stage 1's threshold."
+        )
+
+
+def _check_finite(model: Any, number: int, loss: float, recipe: Scheduled) -> None:
+    """Refuse a training that has diverged: some processors' ReLU makes 0 of NaN, so that the loss alone does not tell.
+
+    Raises
+    ------
+    DataError
+    """
+    if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in model.get_weights()):
+        raise DataError(
+            f"training diverged in epoch {number + 1} (loss {loss:.3g}, or weights not finite). Lower the learning "
+            f"rate ({recipe.learning_rate:g}), or look for patches that are not in 0..1."
+        )
+
+
+def _key(key: str, model: Any, recipe: Scheduled, weight: float) -> str:
+    """What a checkpoint must have been made by to go on from it."""
+    made_by = [
+        key,
+        recipe.batch,
+        recipe.learning_rate,
+        recipe.warm_up,
+        weight,
+        recipe.augmentation,
+        recipe.copies,
+        recipe.select,
+        recipe.seed,
+        recipe.decay == "cosine" and recipe.epochs,
+        model.name,
+        CNN_HISTORY.names,
+    ]
+    return json.dumps(made_by)
 
 
 def _compile(model: Any, recipe: Scheduled) -> None:
