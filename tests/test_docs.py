@@ -34,6 +34,11 @@ SHOWN = [
 """Lines of code that begin with cmbtk."""
 
 
+def test_readme_has_every_command():
+    table = (ROOT / "README.md").read_text("utf-8").partition("## What it does")[2].partition("## More")[0]
+    assert set(re.findall(r"`([a-z0-9-]+)[^`]*`", table)) >= set(cli.list_commands(click.Context(cli)))
+
+
 SETTINGS = [
     pytest.param(text, id=name)
     for page, name in zip(PAGES, NAMES, strict=True)
