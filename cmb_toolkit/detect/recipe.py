@@ -42,7 +42,11 @@ class Detecting(Recipe):
         folders=True,
         metavar="DIR",
     )
-    force: bool = option(False, "Look at scans that are far from what the model learned from, too.")
+    force: bool = option(
+        False,
+        "Look at scans that are far from what the model learned from, too, and compare with a --prior that is little "
+        "alike.",
+    )
     brain_mask: Literal["own", "none"] | None = option(
         None,
         "What finds the brain where no mask is given: the toolkit's own BET; none takes all voxels with signal (crops, "

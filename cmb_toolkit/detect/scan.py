@@ -87,9 +87,9 @@ class Looked:
     located: Located | None
     since: Since | None = None
 
-    def held_against(self, earlier: Earlier | None, looked_with: str) -> Looked:
+    def held_against(self, earlier: Earlier | None, looked_with: str, *, force: bool = False) -> Looked:
         """With what has changed since an earlier scan, see :func:`cmb_toolkit.detect.since.since`."""
-        found = since(self.table, self.brain, looked_with, earlier)
+        found = since(self.table, self.brain, looked_with, earlier, force=force)
         return replace(self, table=self.table.join(found.table), since=found)
 
     @property

@@ -116,7 +116,9 @@ def read_earlier(folder: Path) -> Earlier:
     )
 
 
-def since(table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier | None) -> Since:
+def since(
+    table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier | None, *, force: bool = False
+) -> Since:
     """Hold a scan against an earlier one of the same person.
 
     Parameters
@@ -129,6 +131,8 @@ def since(table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier 
         As :class:`Earlier` has it.
     earlier : Earlier or None
         None: there is none of this person.
+    force : bool
+        Compare scans that are too little alike to be of one brain, too, and say so.
 
     Raises
     ------
@@ -142,16 +146,18 @@ def since(table: pd.DataFrame, brain: Brain, looked_with: str, earlier: Earlier 
     if laid.shared < _LEAST_SHARED:
         why = f"the earlier scan shows only {laid.shared:.0%} of this one's brain"
         return Since(nothing.table, nothing.gone, laid, why)
+    notes = []
     if laid.similarity < LEAST_SIMILARITY:
         why = (
             f"the two scans are too little alike ({laid.similarity:.2f} of mutual information, and "
             f"{LEAST_SIMILARITY:.2f} is needed): is it the same person, and the same part of the brain?"
         )
-        return Since(nothing.table, nothing.gone, laid, why)
-    note = ""
+        if not force:
+            return Since(nothing.table, nothing.gone, laid, f"{why} If it is, --force compares them all the same")
+        notes.append(why)
     if earlier.looked_with != looked_with:
-        note = f"the earlier scan was looked at with {earlier.looked_with}: changes may be those of the model"
-    return Since(*_held_together(table, brain, earlier, laid.matrix), laid, note=note)
+        notes.append(f"the earlier scan was looked at with {earlier.looked_with}: changes may be those of the model")
+    return Since(*_held_together(table, brain, earlier, laid.matrix), laid, note="; ".join(notes))
 
 
 def _held_together(

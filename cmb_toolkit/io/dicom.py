@@ -255,5 +255,5 @@ def _dcm2niix() -> str:
     else:
         found = str(dcm2niix.bin)
     if found is None:
-        raise MissingError(f"dcm2niix: not found, and DICOM needs it. {how_to_install('dicom').capitalize()}.")
+        raise MissingError(f"dcm2niix: not found, and DICOM needs it. Install it with `{how_to_install('dicom')}`.")
     return found

@@ -165,7 +165,7 @@ def _pydicom() -> Any:
         import pydicom
     except ImportError as error:
         raise MissingError(
-            f"pydicom: not found, and DICOM needs it. {how_to_install('dicom').capitalize()}."
+            f"pydicom: not found, and DICOM needs it. Install it with `{how_to_install('dicom')}`."
         ) from error
     return pydicom
 

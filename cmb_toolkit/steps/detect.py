@@ -194,7 +194,8 @@ def _written(
         _, networks = _networks(bundle.folder)
         looked = look_at(scan, bundle.content, networks, recipe)
         if recipe.prior:
-            looked = looked.held_against(read_earlier(prior) if prior else None, f"{bundle.title}, {recipe.operating}")
+            earlier, looked_with = read_earlier(prior) if prior else None, f"{bundle.title}, {recipe.operating}"
+            looked = looked.held_against(earlier, looked_with, force=recipe.force)
         summary = summary_of(scan.name, looked, bundle, recipe)
         with publish(out, record) as folder:
             folder.mkdir()

@@ -78,7 +78,7 @@ def series_to_refer_to(place: Path | None, recipe: DicomOut, out: Path) -> list[
         import highdicom  # noqa: F401
     except ImportError as error:
         raise MissingError(
-            f"highdicom: not found, and --dicom-out needs it. {how_to_install('dicom').capitalize()}."
+            f"highdicom: not found, and --dicom-out needs it. Install it with `{how_to_install('dicom')}`."
         ) from error
     assert recipe.dicom_out is not None  # who does not ask for it does not come here
     if recipe.dicom_out.resolve() == out.resolve() or out.resolve() in recipe.dicom_out.resolve().parents:

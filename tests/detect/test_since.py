@@ -108,6 +108,11 @@ def test_other_brains_and_no_earlier_scan_say_nothing(pair):
         assert "too little alike (0." in other.doubt
         assert other.table["change"].isna().all()
         assert other.gone.empty
+    forced = since(now, later, "n", Earlier(candidates(old), someone, "m"), force=True)
+    assert forced.doubt == ""
+    assert "too little alike" in forced.note
+    assert "looked at with m" in forced.note
+    assert forced.table["change"].notna().all()
 
 
 def test_scans_without_findings_have_nothing_new(pair):

@@ -200,4 +200,4 @@ def test_what_cannot_be_done_is_said_before_anything_is(looked, model, run, tmp_
     assert "would be replaced. Choose another --dicom-out." in said
     monkeypatch.setitem(sys.modules, "highdicom", None)
     said = run(model, dicom, "-o", out, "--dicom-out", tmp_path / "new", code=3)
-    assert "highdicom: not found, and --dicom-out needs it. Pip install" in said
+    assert "highdicom: not found, and --dicom-out needs it. Install it with `pip install" in said

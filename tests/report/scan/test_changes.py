@@ -29,18 +29,18 @@ def changed(doubt="", note=""):
 
 
 def test_findings_that_are_new_and_unchanged_and_gone_ones_are_listed():
-    text = text_of(scan_page(changed(note="<other> model")))
+    text = text_of(scan_page(changed(note="the <other> Model 2")))
     assert text.count("1 new, 1 unchanged, 1 gone") == 2
     assert "unchanged (then 4)" in text
     assert "new (then a near miss, 0.31)" in text
     x, y, z = (affine() @ [*SPOTS[2], 1])[:3]
     assert f"7 gone {int(SPOTS[2][2]) + 1} {x:.1f}, {y:.1f}, {z:.1f} 3.2 mm 0.80 –" in text
-    assert "<other> model" in text
+    assert "The <other> Model 2." in text
 
 
 def test_why_it_is_not_known_is_said_and_nothing_else():
-    text = text_of(scan_page(changed(doubt="the brains overlap by 0.31")))
-    assert "not known what has changed: the brains overlap by 0.31." in text
+    text = text_of(scan_page(changed(doubt="the scans are too little alike")))
+    assert "not known what has changed: the scans are too little alike." in text
     assert "1 gone" not in text
 
 
