@@ -24,6 +24,7 @@ def module_of(path):
 
 
 TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+NODES = {module: list(ast.walk(tree)) for module, tree in TREES.items()}
 
 
 @cache
@@ -34,7 +35,7 @@ def imported(module):
 
 def _imported(module):
     package = module if (PACKAGE.parent / module.replace(".", "/")).is_dir() else module.rpartition(".")[0]
-    for node in ast.walk(TREES[module]):
+    for node in NODES[module]:
         if isinstance(node, ast.ImportFrom) and node.level:
             base = ".".join(
                 [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [node.module])]
@@ -80,7 +81,7 @@ def quotes(text):
 
 def described(module):
     """The strings that describe code to its readers. Those of commands are their help, and messages too."""
-    for node in ast.walk(TREES[module]):
+    for node in NODES[module]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
             told = module.startswith("cmb_toolkit.cli.") and isinstance(node, ast.FunctionDef)
             first = node.body[0]
@@ -90,9 +91,9 @@ def described(module):
 
 def texts(module):
     """Messages of a module with their lines; what is filled in is a hole. Words of command lines are no messages."""
-    inside = {id(part) for node in ast.walk(TREES[module]) if isinstance(node, ast.JoinedStr) for part in node.values}
+    inside = {id(part) for node in NODES[module] if isinstance(node, ast.JoinedStr) for part in node.values}
     inside |= {id(node) for node in described(module)}
-    for node in ast.walk(TREES[module]):
+    for node in NODES[module]:
         if isinstance(node, ast.JoinedStr):
             yield node.lineno, "".join(part.value if isinstance(part, ast.Constant) else HOLE for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
