@@ -42,10 +42,12 @@ if WORKER := os.environ.get("PYTEST_XDIST_WORKER"):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Libraries and thousands of tests stay to the end: nobody need look again and again whether they are rubbish."""
+    """Libraries and thousands of tests stay to the end: nobody need look again and again whether they are rubbish;
+    and seldom whether the rest is."""
     gc.disable()
     collected = yield
     gc.freeze()
+    gc.set_threshold(20_000)
     gc.enable()
     return collected
 
