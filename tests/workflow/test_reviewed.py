@@ -62,7 +62,9 @@ def round_of_review(tiny_study, tmp_path_factory, typed):
         few.to_csv(folder / "study" / name, sep="\t", index=False, na_rep="n/a")
     typed("split", folder / "study", "--folds", 3)
     recipe = Training(method="frst", quick=True, epochs=1)
-    anyhow(Study(folder / "study"), lambda: train(folder / "study", folder / "ours.cmbtk", recipe))
+    with pytest.MonkeyPatch.context() as patch:  # nobody looks at its pictures
+        patch.setattr("cmb_toolkit.steps.evaluate._draw", lambda *given, **options: None)
+        anyhow(Study(folder / "study"), lambda: train(folder / "study", folder / "ours.cmbtk", recipe))
     typed("simulate", folder / "new", "--resolution", "tiny", "--subjects", 2, "--healthy", 0, "--difficulty", "easy",
           "--seed", 77)  # fmt: skip
     model = json.loads((folder / "ours.cmbtk" / MODEL).read_text("utf-8"))
