@@ -38,16 +38,17 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 # --- the demo: the whole method on simulated scans; every line is a command to use on your own scans -----------------
+SEED := 1
 define whole_method
-	$(CMBTK) simulate $(STUDY) --resolution slab $(COHORT) --difficulty easy --scanners 2 --seed 1
+	$(CMBTK) simulate $(STUDY) --resolution slab $(COHORT) --difficulty easy --scanners 2 --seed $(SEED)
 	$(CMBTK) preprocess $(STUDY)
-	$(CMBTK) split $(STUDY) --folds 5 --seed 1
+	$(CMBTK) split $(STUDY) --folds 5 --seed $(SEED)
 	$(CMBTK) check $(STUDY)
 	$(CMBTK) prepare-yolo $(STUDY) --fold 1 --cfg small $(PREPARE)
-	$(CMBTK) stage1-train $(CELL) --seed 1
+	$(CMBTK) stage1-train $(CELL) --seed $(SEED)
 	$(CMBTK) stage1-detect $(CELL) $(DETECT)
 	$(CMBTK) stage2-crop $(CELL)
-	$(CMBTK) stage2-train $(CELL) --network small --augment in-plane --copies 6 1 $(CLASSIFIER) --seed 1
+	$(CMBTK) stage2-train $(CELL) --network small --augment in-plane --copies 6 1 $(CLASSIFIER) --seed $(SEED)
 	$(CMBTK) stage2-classify $(CELL) --most-false 2
 	$(CMBTK) evaluate $(CELL)
 	$(CMBTK) figures $(STUDY)
