@@ -118,7 +118,8 @@ def _regions(where: dict[str, Any]) -> str:
 def _since(changed: dict[str, Any]) -> str:
     if "doubt" in changed:
         return f"not known: {changed['doubt']}"
-    return ", ".join(f"{changed[word]} {word}" for word in ("new", "unchanged", "gone", "unseen", "unseen now"))
+    said = ", ".join(f"{changed[word]} {word}" for word in ("new", "unchanged", "gone", "unseen", "unseen now"))
+    return f"{said} ({changed['note']})" if changed["note"] else said
 
 
 def show(summary: DetectSummary, out: Path, page: str = "") -> None:

@@ -13,6 +13,7 @@ from dicom_series import siemens
 from hand_made_model import model as make_model
 from nibabel.affines import apply_affine
 
+from cmb_toolkit.cli.detect import _since
 from cmb_toolkit.cli.main import cli
 from cmb_toolkit.detect.located import LEAST_SIMILARITY
 from cmb_toolkit.errors import MissingError, UsageError
@@ -97,6 +98,13 @@ def test_a_later_scan_says_what_is_new_and_what_gone(model, tmp_path):
     (tmp_path / "scans.tsv").write_text("participant_id\tmagnitude\tphase\n01\tm.nii.gz\tp.nii.gz\n")
     with pytest.raises(UsageError, match="is of one scan"):
         run(model, tmp_path / "scans.tsv", "-o", tmp_path / "many", "--prior", results / "sub-01")
+
+
+def test_what_to_think_of_before_believing_a_change_is_said():
+    numbers = {"new": 2, "unchanged": 1, "gone": 0, "unseen": 0, "unseen now": 0}
+    assert _since({**numbers, "note": "is it the same person?"}).endswith("0 unseen now (is it the same person?)")
+    assert _since({**numbers, "note": ""}).endswith("0 unseen now")
+    assert _since({"doubt": "there is no earlier scan"}) == "not known: there is no earlier scan"
 
 
 @pytest.mark.slow
