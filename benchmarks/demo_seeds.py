@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 BAR_SENSITIVITY, BAR_FALSE = 0.9, 2.0
-STAGES = (("stage 1", "stage1", "test"), ("both", "overall", "test"), ("controls", "overall", "control"))
+STAGES = (("stage1", "test"), ("overall", "test"), ("overall", "control"))
+"""What a line of the table shows: of which stage, on whom."""
 
 
 def lines(study: Path, seed: int) -> list[str]:
@@ -51,15 +52,14 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    own = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     studies = {seed: folder / f"seed-{seed}" for seed in given.seeds}
     for seed, study in studies.items():
         for line in lines(study, seed):
-            subprocess.run(f"cmbtk {line}", shell=True, cwd=folder, env=own, check=True)
+            subprocess.run([sys.executable, "-m", "cmb_toolkit", *shlex.split(line)], cwd=folder, check=True)
     print(f"\n{'seed':>8}{'stage 1':>12}{'FPavg':>8}{'both':>12}{'FPavg':>8}{'controls':>10}")
     total = {stage: np.zeros(4, np.int64) for stage in STAGES}
     for seed, study in studies.items():
-        here = {stage: counts(study, *stage[1:]) for stage in STAGES}
+        here = {stage: counts(study, *stage) for stage in STAGES}
         total = {stage: total[stage] + here[stage] for stage in STAGES}
         print(row(str(seed), here))
     print(row("together", total))
@@ -72,7 +72,7 @@ def main() -> int:
     return 0 if good else 1
 
 
-def row(name: str, of: dict[tuple[str, str, str], NDArray[np.int64]]) -> str:
+def row(name: str, of: dict[tuple[str, str], NDArray[np.int64]]) -> str:
     """A line of the table."""
     first, both, controls = (of[stage] for stage in STAGES)
     cells = [f"{c[0]} of {c[0] + c[1]}".rjust(12) + f"{c[2] / c[3]:8.2f}" for c in (first, both)]
