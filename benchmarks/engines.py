@@ -150,7 +150,7 @@ def main() -> None:
     if chosen.batch:
         values |= {"batch": chosen.batch, "subdivisions": 1}
     text = re.sub(r"^random=.*", "random=0", set_net(text, values), flags=re.MULTILINE)
-    binaries = [probe(darknet) for darknet in chosen.darknet]
+    binaries = [probe(darknet.resolve()) for darknet in chosen.darknet]
     try:
         binaries.insert(0, find_darknet())
     except CmbError as error:
