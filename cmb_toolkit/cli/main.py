@@ -218,6 +218,11 @@ def _unforeseen(error: Exception) -> tuple[int, str]:
         return MissingError.exit_code, f"{_said(said)}. {cure}, then run the same command again."
     if isinstance(error, OSError) and error.errno is not None:
         return 1, f"the system refused: {os.strerror(error.errno).lower()}. Run the same command again."
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("cmb_toolkit"):
+        return MissingError.exit_code, (
+            f"the package {error.name.partition('.')[0]}, which cmbtk needs, is not installed for {sys.executable}. "
+            "Install the dependencies again: `make setup` in the toolkit's folder."
+        )
     return 1, (
         f"unexpected {type(error).__name__}: {_said(error)}\n"
         "This is a bug in cmb_toolkit. Run again with CMBTK_DEBUG=1 for the traceback and report it."
