@@ -106,6 +106,10 @@ test-torch: $(VENV)/.installed-dev ## the tests of both networks with Keras on P
 	$(BIN)/python -m pip install -q -e '.[torch]'
 	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 --dist worksteal tests/darknet tests/stage2
 
+test-jax: $(VENV)/.installed-dev ## the same with Keras on JAX
+	$(BIN)/python -m pip install -q -e '.[jax]'
+	OMP_NUM_THREADS=1 KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal tests/darknet tests/stage2 tests/heatmap
+
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from .errors import MissingError
 from .keras_settings import keras_backend, without_collecting, without_extras, without_users_settings
 from .silence import silence
 
-__all__ = ["keras", "layers", "ops"]
+__all__ = ["COMPILED", "keras", "layers", "ops"]
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,3 +36,7 @@ keras.config.set_floatx("float32")
 keras.config.set_dtype_policy("float32")
 keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
+
+COMPILED = {"run_eagerly": False, "jit_compile": _BACKEND == "jax"}
+"""How models are compiled, whatever was set before: eager gradients are slow, and so is XLA for TensorFlow on
+processors, four times; JAX compiles with it or not at all."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from .errors import MissingError
 from .keras_settings import is_there, keras_engine
 
-__all__ = ["importing_openvino", "keras_because", "looked_by", "on_gpu"]
+__all__ = ["computes_bf16", "importing_openvino", "keras_because", "looked_by", "on_gpu"]
 
 _DEVICES = ("nvidia*", "kfd", "dxg")
 """What the drivers of GPUs put into /dev: NVIDIA's, AMD's, and Windows' for the Linux within it."""
@@ -36,6 +36,15 @@ def on_gpu(devices: Path = Path("/dev")) -> bool:
 
     where = str(ops.convert_to_tensor([0.0]).device).lower()
     return any(word in where for word in _WORDS)
+
+
+def computes_bf16(processors: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether what Keras computes on has bfloat16 numbers: every GPU since 2020, few processors."""
+    try:
+        flags = processors.read_text("latin-1")
+    except OSError:
+        flags = ""
+    return any(name in flags for name in ("avx512_bf16", "amx_bf16")) or on_gpu()
 
 
 def keras_because() -> str:

@@ -19,8 +19,10 @@ from .weights import BN_EPSILON
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
-else:
+elif BACKEND == "torch":
     import torch
+else:
+    import jax
 
 __all__ = ["BN_MOMENTUM", "BatchNormalization", "normalise"]
 
@@ -30,10 +32,13 @@ BN_MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable("cmb_toolkit")
 class BatchNormalization(keras.layers.Layer):  # type: ignore[misc]
-    """Batch norm over all but the last axis.
+    """Batch norm over all but the last axis; what it is given may be bf16, what it keeps is f32.
 
     Betas are learned, as on Darknet's GPU; AlexeyAB's CPU build leaves them at their start by mistake.
     """
+
+    def __init__(self) -> None:
+        super().__init__(dtype="float32", autocast=False)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         one = (int(shape[-1] or 0),)
@@ -45,37 +50,41 @@ class BatchNormalization(keras.layers.Layer):  # type: ignore[misc]
     def call(self, x: Any, training: bool = False) -> Any:
         if not training:
             scale = self.gamma * ops.rsqrt(self.variance + BN_EPSILON)
-            return x * scale + (self.beta - self.mean * scale)
+            return ops.cast(ops.cast(x, "float32") * scale + (self.beta - self.mean * scale), x.dtype)
         y, mean, variance = normalise(x, self.gamma.value, self.beta.value)
         self.mean.assign(BN_MOMENTUM * self.mean + (1 - BN_MOMENTUM) * mean)
         self.variance.assign(BN_MOMENTUM * self.variance + (1 - BN_MOMENTUM) * variance)
         return y
 
 
-_Normalised = tuple[Any, Any, Any, Callable[[Any], tuple[Any, Any, Any]]]
-"""y, mean, unbiased variance, and the gradients by x, gamma and beta for a gradient by y."""
-
-
-def _normalise_plainly(x: Any, gamma: Any, beta: Any) -> _Normalised:
-    """The arithmetic written out, right on every device."""
+def _normalise_plainly(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """The arithmetic written out, right on every device: y, mean, unbiased variance."""
     axes = tuple(range(len(x.shape) - 1))
     count = int(np.prod(x.shape[:-1]))
-    mean = ops.mean(x, axes)
-    centred = x - mean
+    wide = ops.cast(x, "float32")
+    mean = ops.mean(wide, axes)
+    centred = wide - mean
     variance = ops.sum(centred**2, axes) / max(count - 1, 1)
+    y = centred * (ops.rsqrt(variance + BN_EPSILON) * gamma) + beta
+    return ops.cast(y, x.dtype), mean, variance
+
+
+def _gradients_plainly(dy: Any, x: Any, gamma: Any, mean: Any, variance: Any) -> tuple[Any, Any, Any]:
+    """The gradients by x, gamma and beta for a gradient by y."""
+    axes = tuple(range(len(x.shape) - 1))
+    count = int(np.prod(x.shape[:-1]))
+    dy = ops.cast(dy, "float32")
+    centred = ops.cast(x, "float32") - mean
     r = ops.rsqrt(variance + BN_EPSILON)
-
-    def gradients(dy: Any) -> tuple[Any, Any, Any]:
-        dbeta = ops.sum(dy, axes)
-        along = ops.sum(dy * centred, axes)
-        return gamma * r * (dy - dbeta / count - centred * (r**2 * along / count)), along * r, dbeta
-
-    return centred * (r * gamma) + beta, mean, variance, gradients
+    dbeta = ops.sum(dy, axes)
+    along = ops.sum(dy * centred, axes)
+    dx = gamma * r * (dy - dbeta / count - centred * (r**2 * along / count))
+    return ops.cast(dx, x.dtype), along * r, dbeta
 
 
 if BACKEND == "tensorflow":
 
-    def _normalise_fused(x: Any, gamma: Any, beta: Any) -> _Normalised:
+    def _normalise_fused(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
         """With TensorFlow's kernels for CPUs; cuDNN keeps other things between its two passes."""
         count = int(np.prod(x.shape[:-1]))
         c = count / max(count - 1, 1)
@@ -84,25 +93,41 @@ if BACKEND == "tensorflow":
             x=x, scale=gamma / np.float32(np.sqrt(c)), offset=beta, mean=empty, variance=empty,
             epsilon=BN_EPSILON / c, is_training=True,
         )  # fmt: skip
+        return y, mean, variance
 
-        def gradients(dy: Any) -> tuple[Any, Any, Any]:
-            dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=dy, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance,
-                reserve_space_3=empty, epsilon=BN_EPSILON, is_training=True,
-            )  # fmt: skip
-            return dx, dgamma, dbeta
-
-        return y, mean, variance, gradients
+    def _gradients_fused(dy: Any, x: Any, gamma: Any, mean: Any, variance: Any) -> tuple[Any, Any, Any]:
+        dx, dgamma, dbeta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=dy, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance,
+            reserve_space_3=tf.zeros([0]), epsilon=BN_EPSILON, is_training=True,
+        )  # fmt: skip
+        return dx, dgamma, dbeta
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def _normalise(x: Any, gamma: Any, beta: Any) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        y, mean, variance, gradients = (_normalise_plainly if on_gpu else _normalise_fused)(x, gamma, beta)
-        return (y, mean, variance), lambda dy, _mean, _variance: gradients(dy)
+        y, mean, variance = (_normalise_plainly if on_gpu else _normalise_fused)(x, gamma, beta)
+        gradients = _gradients_plainly if on_gpu else _gradients_fused
+        return (y, mean, variance), lambda dy, _mean, _variance: gradients(dy, x, gamma, mean, variance)
 
     def normalise(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
         """Batch norm with the unbiased variance: (y, mean, variance), with Darknet's gradient."""
         return _normalise(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))  # type: ignore[no-any-return]
+
+elif BACKEND == "jax":
+
+    def _forward(x: Any, gamma: Any, beta: Any) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any, Any]]:
+        y, mean, variance = _normalise_plainly(x, gamma, beta)
+        return (y, mean, variance), (x, gamma, mean, variance)
+
+    def _backward(kept: tuple[Any, Any, Any, Any], upstream: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        return _gradients_plainly(upstream[0], *kept)
+
+    _normalised = jax.custom_vjp(_normalise_plainly)
+    _normalised.defvjp(_forward, _backward)
+
+    def normalise(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+        """Batch norm with the unbiased variance: (y, mean, variance), with Darknet's gradient."""
+        return _normalised(x, gamma, beta)  # type: ignore[no-any-return]
 
 else:
 

@@ -144,7 +144,8 @@ def _grey_values(image: NDArray[np.uint8], drawing: Drawing, random: np.random.G
         piece = np.ascontiguousarray(_noise()[top : top + rows, left : left + columns])
         noise = cv2.multiply(piece, np.array([*amount, 0.0]), dtype=cv2.CV_8S)
         result = np.asarray(cv2.add(result, noise, dtype=cv2.CV_8U), np.uint8)
-        result[image == 0] = 0
+        held = cv2.threshold(image, 0, 255, cv2.THRESH_BINARY)[1]
+        result = np.asarray(cv2.bitwise_and(result, held), np.uint8)
     return result
 
 

@@ -46,6 +46,7 @@ class EmbeddedEngine:
             on_progress=on_progress,
             on_history=options.on_history,
             watch=options.watch,
+            precision=self._looks.precision,
         )
         write_weights(trained.weights, out)
         return trained.history

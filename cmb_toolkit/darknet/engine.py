@@ -139,8 +139,8 @@ class Engine(Protocol):
         """
 
 
-def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
-    """Choose what trains a network.
+def engine_to_train(name: str, darknet: Path | None, cfg: Cfg, precision: Precision = "f32") -> Engine:
+    """Choose what trains a network. Another precision than f32 chooses the embedded engine.
 
     Parameters
     ----------
@@ -148,11 +148,12 @@ def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
     darknet : Path, optional
         The binary; giving one chooses the engine ``binary``.
     cfg : Cfg
+    precision : {"f32", "bf16"}
 
     Raises
     ------
     UsageError
-        If the name is unknown, a binary is given to the embedded engine, or the binary cannot do it.
+        If the name is unknown, a binary is given to the embedded engine, or the binary or this machine cannot do it.
     MissingError, DarknetError
         If the binary is not there or does not run here.
     """
@@ -160,7 +161,9 @@ def engine_to_train(name: str, darknet: Path | None, cfg: Cfg) -> Engine:
     def should_not(binary: Binary) -> str:
         return binary.trains_wrongly(cfg) or _draws_none(cfg)
 
-    return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), should_not)
+    name = _for_precision(name, darknet, precision)
+    trains = looking(precision, to_train=True)
+    return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), should_not, trains)
 
 
 def engine_to_detect(
@@ -170,14 +173,19 @@ def engine_to_detect(
 
     Another precision than f32 chooses the embedded engine.
     """
-    if precision != "f32":
-        if name == "binary" or darknet is not None:
-            raise UsageError(f"a Darknet binary computes in f32, not in {precision}. Leave one of them out.")
-        name = "embedded"
+    name = _for_precision(name, darknet, precision)
     looks = looking(precision)
     return _choose(
         name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow(), looks
     )
+
+
+def _for_precision(name: str, darknet: Path | None, precision: Precision) -> str:
+    if precision == "f32":
+        return name
+    if name == "binary" or darknet is not None:
+        raise UsageError(f"a Darknet binary computes in f32, not in {precision}. Leave one of them out.")
+    return "embedded"
 
 
 def _draws_none(cfg: Cfg) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..device import importing_openvino, keras_because
+from ..device import computes_bf16, importing_openvino, keras_because
 from ..errors import UsageError
 from ..keras_settings import backend_version, keras_backend
 from .cfg import Cfg
@@ -38,7 +38,8 @@ class Looking:
         if self.package == "openvino":
             return f"openvino {version('openvino')}, {self.precision}"
         backend = keras_backend()
-        return f"keras {version('keras')}, {backend} {backend_version(backend)}"
+        rough = "" if self.precision == "f32" else f", {self.precision}"
+        return f"keras {version('keras')}, {backend} {backend_version(backend)}{rough}"
 
     def detector(self, cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         """The network, as :func:`cmb_toolkit.darknet.network.detector` gives it.
@@ -53,7 +54,7 @@ class Looking:
         if self.package == "keras":
             from . import network
 
-            return network.detector(cfg, weights, batch)
+            return network.detector(cfg, weights, batch, self.precision)
         with importing_openvino():
             from . import openvino_network
         if self.precision not in openvino_network.precisions():
@@ -61,17 +62,16 @@ class Looking:
         return openvino_network.detector(cfg, weights, batch, self.precision)
 
 
-def looking(precision: Precision = "f32") -> Looking:
-    """Choose what looks.
+def looking(precision: Precision = "f32", *, to_train: bool = False) -> Looking:
+    """Choose what looks, or what trains, which is always Keras.
 
     Raises
     ------
     UsageError
-        If another precision than f32 is asked for where OpenVINO does not compute.
+        If Keras is what computes, and this machine does not compute in that precision.
     """
-    why = keras_because()
-    if not why:
+    if not to_train and not keras_because():
         return Looking("openvino", precision)
-    if precision != "f32":
-        raise UsageError(f"--precision {precision}: OpenVINO computes so, and {why}.")
-    return Looking("keras")
+    if precision == "bf16" and not computes_bf16():
+        raise UsageError(f"this machine does not compute in {precision}. Leave --precision out.")
+    return Looking("keras", precision)

@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from .batch_norm import BatchNormalization
 from .cfg import Cfg
 from .layers import Convolutional, Maxpool, Reorg, Route
+from .recipe import Precision
 from .tensors import compiled, keras, ops
 from .weights import ConvWeights, Weights, folded
 
 __all__ = ["Network", "detector"]
 
 _LEAK = 0.1
+_POLICIES: dict[Precision, str] = {"f32": "float32", "bf16": "mixed_bfloat16"}
+"""What Keras calls them; either way the weights are f32."""
 
 
 def _maxpool(layer: Maxpool, x: Any) -> Any:
@@ -47,7 +50,9 @@ def _reorg(layer: Reorg, x: Any) -> Any:
     return ops.transpose(x, (0, 2, 3, 1))
 
 
-def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convolutional, Any], Any]) -> keras.Model:
+def _assemble(
+    cfg: Cfg, size: tuple[int, int], policy: str, convolution: Callable[[int, Convolutional, Any], Any]
+) -> keras.Model:
     """The functional model of a cfg for inputs of `size` (height, width); `convolution` applies one of them."""
     x = image = keras.Input((*size, cfg.net.channels))
     outputs: list[Any] = []
@@ -60,7 +65,7 @@ def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convo
             x = _maxpool(layer, x)
         elif isinstance(layer, Route):
             parts = [outputs[n] for n in layer.layers]
-            x = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+            x = keras.layers.Concatenate(dtype=policy)(parts) if len(parts) > 1 else parts[0]
         else:
             assert isinstance(layer, Reorg)
             x = _reorg(layer, x)
@@ -69,13 +74,19 @@ def _assemble(cfg: Cfg, size: tuple[int, int], convolution: Callable[[int, Convo
 
 
 class _Convolution:
-    """A Keras convolution with Darknet's padding: the same number of zeros on every side."""
+    """A Keras convolution with Darknet's padding: the same number of zeros on every side.
 
-    def __init__(self, layer: Convolutional, use_bias: bool) -> None:
+    The last one, which has no batch norm, computes in f32 whatever the others do: boxes are read off it.
+    """
+
+    def __init__(self, layer: Convolutional, use_bias: bool, policy: str) -> None:
+        policy = policy if layer.batch_normalize else _POLICIES["f32"]
         same = layer.stride == 1 and 2 * layer.padding == layer.size - 1
-        self._pad = None if same or not layer.padding else keras.layers.ZeroPadding2D(layer.padding)
+        self._pad = None if same or not layer.padding else keras.layers.ZeroPadding2D(layer.padding, dtype=policy)
         padding = "same" if same else "valid"
-        self.keras = keras.layers.Conv2D(layer.filters, layer.size, layer.stride, padding, use_bias=use_bias)
+        self.keras = keras.layers.Conv2D(
+            layer.filters, layer.size, layer.stride, padding, use_bias=use_bias, dtype=policy
+        )
 
     def __call__(self, x: Any) -> Any:
         return self.keras(self._pad(x) if self._pad is not None else x)
@@ -89,11 +100,16 @@ class Network:
     cfg : Cfg
     weights : Weights
         Of all layers or of the first ones; what the rest begins with is up to Keras.
+    precision : {"f32", "bf16"}
+        Of what the convolutions take and give. Weights, statistics and the last convolution are f32.
     """
 
-    def __init__(self, cfg: Cfg, weights: Weights) -> None:
+    def __init__(self, cfg: Cfg, weights: Weights, precision: Precision = "f32") -> None:
         self.cfg = cfg
-        self._convolutions = [_Convolution(layer, not layer.batch_normalize) for _, layer, _ in cfg.convolutions()]
+        self._policy = _POLICIES[precision]
+        self._convolutions = [
+            _Convolution(layer, not layer.batch_normalize, self._policy) for _, layer, _ in cfg.convolutions()
+        ]
         self._conv = [convolution.keras for convolution in self._convolutions]
         self._norm = [BatchNormalization() if layer.batch_normalize else None for _, layer, _ in cfg.convolutions()]
         self._models: dict[tuple[int, int], keras.Model] = {}
@@ -108,10 +124,9 @@ class Network:
             def convolution(place: int, layer: Convolutional, x: Any) -> Any:
                 x = self._convolutions[place](x)
                 norm = self._norm[place]
-                x = norm(x) if norm is not None else x
-                return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
+                return _activated(layer, norm(x) if norm is not None else x, self._policy)
 
-            self._models[size] = _assemble(self.cfg, size, convolution)
+            self._models[size] = _assemble(self.cfg, size, self._policy, convolution)
         return self._models[size]
 
     def trainable(self) -> tuple[list[Any], list[Any]]:
@@ -121,6 +136,10 @@ class Network:
         for conv, norm in zip(self._conv, self._norm, strict=True):
             others += [conv.bias] if norm is None else [norm.beta, norm.gamma]
         return kernels, others
+
+    def statistics(self) -> list[Any]:
+        """Variables that change on their own: the rolling means and variances of batch norm."""
+        return [variable for norm in self._norm if norm is not None for variable in (norm.mean, norm.variance)]
 
     def get_weights(self, seen: int = 0) -> Weights:
         """The current weights in Darknet's layout."""
@@ -147,11 +166,17 @@ class Network:
                 norm.variance.assign(layer.variance)
 
 
+def _activated(layer: Convolutional, x: Any, policy: str) -> Any:
+    return keras.layers.LeakyReLU(negative_slope=_LEAK, dtype=policy)(x) if layer.activation == "leaky" else x
+
+
 def _numbers(variable: Any) -> NDArray[np.float32]:
     return np.array(ops.convert_to_numpy(variable), np.float32)
 
 
-def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def detector(
+    cfg: Cfg, weights: Weights, batch: int, precision: Precision = "f32"
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """The network for detection.
 
     Parameters
@@ -159,6 +184,8 @@ def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uin
     cfg, weights
     batch : int
         Images that the compiled function takes at once.
+    precision : {"f32", "bf16"}
+        As :class:`Network` takes it.
 
     Returns
     -------
@@ -168,15 +195,15 @@ def detector(cfg: Cfg, weights: Weights, batch: int) -> Callable[[NDArray[np.uin
     layers: list[Any] = []
 
     def convolution(place: int, layer: Convolutional, x: Any) -> Any:
-        applied = _Convolution(layer, use_bias=True)
+        applied = _Convolution(layer, use_bias=True, policy=policy)
         layers.append(applied.keras)
-        x = applied(x)
-        return keras.layers.LeakyReLU(negative_slope=_LEAK)(x) if layer.activation == "leaky" else x
+        return _activated(layer, applied(x), policy)
 
-    model = _assemble(cfg, (cfg.net.height, cfg.net.width), convolution)
+    policy = _POLICIES[precision]
+    model = _assemble(cfg, (cfg.net.height, cfg.net.width), policy, convolution)
     for conv, arrays in zip(layers, weights.layers, strict=True):
         kernel, bias = folded(arrays)
         conv.kernel.assign(kernel)
         conv.bias.assign(bias)
-    run = compiled(lambda images: model(ops.cast(images, "float32") / 255, training=False))
+    run = compiled(lambda images: model(ops.cast(images, "float32") / 255, training=False), model.variables)
     return lambda images: np.asarray(ops.convert_to_numpy(run(images)), np.float32)

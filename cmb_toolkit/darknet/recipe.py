@@ -150,6 +150,12 @@ class DetectorTraining(Recipe):
     engine: EngineName = option(
         "auto", "What trains: a Darknet binary or the embedded engine; auto takes a binary that trains on a GPU."
     )
+    precision: Precision = option(
+        "f32",
+        "Of the embedded engine: bf16 computes convolutions with numbers of 16 bits, faster on GPUs and on processors "
+        "that have them; weights stay f32.",
+        silent=True,
+    )
     darknet: Path | None = option(None, "A Darknet binary.", metavar="FILE", otherwise=_BINARY)
 
 
@@ -201,7 +207,7 @@ class Detecting(Recipe):
     )
     precision: Precision = option(
         "f32",
-        "Of the embedded engine: bf16 is two to five times as fast on processors that have it, and moves boxes and "
-        "confidences a little; needs OpenVINO.",
+        "Of the embedded engine: bf16 is two to five times as fast on processors that have it, and on GPUs, and moves "
+        "boxes and confidences a little.",
     )
     darknet: Path | None = option(None, "A Darknet binary.", metavar="FILE", otherwise=_BINARY)

@@ -1,6 +1,7 @@
 """What the detector asks of Keras' backend beyond ``keras.ops``: functions that run fast, and gradients.
 
-TensorFlow and PyTorch do both; with JAX, whose functions may not change a variable, the detector does not run.
+TensorFlow, PyTorch and JAX do both. JAX's functions may not change a variable: what one reads and changes there is
+handed in and out.
 """
 
 from __future__ import annotations
@@ -9,39 +10,43 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backend import keras, ops
-from ..errors import MissingError, UsageError
+from ..errors import MissingError
 from ..silence import silence
 
 __all__ = ["compiled", "gradients", "keras", "ops", "zeros"]
 
 BACKEND: str = keras.backend.backend()
 
-if BACKEND not in ("tensorflow", "torch"):
-    raise UsageError(
-        f"Keras is set to the backend {BACKEND!r}, but the detector trains with TensorFlow or PyTorch. "
-        "Unset KERAS_BACKEND, or set it to tensorflow or torch."
-    )
-
 try:
     with silence():
         if BACKEND == "tensorflow":
             import tensorflow as tf
-        else:
+        elif BACKEND == "torch":
             import torch
+        else:
+            import jax
 except ImportError as error:
     raise MissingError(
         f"{BACKEND} cannot be imported ({error}). Install the package's dependencies again: `make setup`."
     ) from error
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
     """A function of arrays that may change variables, and through which no gradient flows, made fast.
 
     Its arguments become tensors on the device that computes. Arguments of another shape are allowed.
+
+    Parameters
+    ----------
+    function : callable
+    variables : sequence of keras.Variable
+        All that it reads or changes.
     """
     if BACKEND == "tensorflow":
         traced = tf.function(function, autograph=False)
         return lambda *arrays: traced(*map(tf.convert_to_tensor, arrays))
+    if BACKEND == "jax":
+        return _compiled_by_jax(function, list(variables))
 
     def run(*arrays: Any) -> Any:
         with torch.no_grad():
@@ -50,8 +55,25 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _compiled_by_jax(function: Callable[..., Any], variables: list[Any]) -> Callable[..., Any]:
+    def pure(values: list[Any], *arrays: Any) -> tuple[Any, list[Any]]:
+        with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
+            result = function(*arrays)
+        return result, [scope.get_current_value(variable) for variable in variables]
+
+    traced = jax.jit(pure, donate_argnums=0)
+
+    def run(*arrays: Any) -> Any:
+        result, values = traced([variable.value for variable in variables], *arrays)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return result
+
+    return run
+
+
 def gradients(
-    forward: Callable[[], Any], variables: Sequence[Any], upstream: Callable[[Any], Any]
+    forward: Callable[[], Any], variables: Sequence[Any], upstream: Callable[[Any], Any], changed: Sequence[Any] = ()
 ) -> tuple[Any, list[Any]]:
     """Gradients by variables, given the gradient by what they make.
 
@@ -62,6 +84,8 @@ def gradients(
     variables : sequence of keras.Variable
     upstream : callable
         The gradient by the output, as a function of it; no gradient flows through this function.
+    changed : sequence of keras.Variable
+        What `forward` changes.
 
     Returns
     -------
@@ -76,6 +100,19 @@ def gradients(
             output = forward()
         given = upstream(output)
         return given, tape.gradient(output, values, output_gradients=given)
+    if BACKEND == "jax":
+        before = [(variable, variable.value) for variable in changed]
+
+        def pure(inner: list[Any]) -> tuple[Any, list[Any]]:
+            with keras.StatelessScope([*zip(variables, inner, strict=True), *before]) as scope:
+                output = forward()
+            return output, [scope.get_current_value(variable) for variable in changed]
+
+        output, backward, after = jax.vjp(pure, values, has_aux=True)
+        for variable, value in zip(changed, after, strict=True):
+            variable.assign(value)
+        given = upstream(output)
+        return given, backward(given)[0]
     with torch.enable_grad():
         output = forward()
     given = upstream(output.detach())

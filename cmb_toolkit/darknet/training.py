@@ -37,6 +37,7 @@ from .engine import OnHistory
 from .images import Images
 from .mining import mine, read_places, write_places
 from .project import CFG, TRAIN_LIST, read_list
+from .recipe import Precision
 from .samples import Batch, Samples, digest_of_samples
 from .state import TrainingState, describe, diverged, first_weights
 from .watching import Watch
@@ -61,20 +62,23 @@ class Trainer:
     cfg : Cfg
     weights : Weights
         To begin with, of all layers.
+    precision : {"f32", "bf16"}
+        As :class:`cmb_toolkit.darknet.network.Network` takes it; gradients and what the optimiser keeps are f32.
     """
 
-    def __init__(self, cfg: Cfg, weights: Weights) -> None:
+    def __init__(self, cfg: Cfg, weights: Weights, precision: Precision = "f32") -> None:
         from .network import Network
         from .tensors import compiled, zeros
 
         self.cfg = cfg
-        self.network = Network(cfg, weights)
+        self.network = Network(cfg, weights, precision)
         kernels, others = self.network.trainable()
         self._variables = [*kernels, *others]
         self._decays = [True] * len(kernels) + [cfg.net.adam] * len(others)
         copies = 3 if cfg.net.adam else 1  # Adam: gradient, first and second moment
         self._state = [[zeros(v.shape) for v in self._variables] for _ in range(copies)]
-        self._update = compiled(self._adam if cfg.net.adam else self._sgd)
+        changed = [*self._variables, *(buffer for group in self._state for buffer in group)]
+        self._update = compiled(self._adam if cfg.net.adam else self._sgd, changed)
         self._accumulators: dict[tuple[int, int], Any] = {}
         self._outputs: Any = None
 
@@ -100,16 +104,17 @@ class Trainer:
         net = self.cfg.net
         size = (images.shape[1], images.shape[2])
         if size not in self._accumulators:
-            self._accumulators[size] = compiled(self._accumulate)
+            changed = [*self._variables, *self.network.statistics(), *self._state[0]]
+            self._accumulators[size] = compiled(self._accumulate, changed)
         accumulate = self._accumulators[size]
         seen = (iteration - 1) * net.batch
-        loss = 0.0
+        losses = []
         for start in range(0, net.batch, net.minibatch):
             part = slice(start, start + net.minibatch)
             seen += net.minibatch
-            loss += float(accumulate(images[part], truths[part], np.int32(seen)))
+            losses.append(accumulate(images[part], truths[part], np.int32(seen)))
         self._update(np.float32(net.rate(iteration)), np.float32(iteration))
-        return loss / net.batch
+        return sum(map(float, losses)) / net.batch  # asked for last: a GPU need not wait for it
 
     def detect(self, images: Images, *, threshold: float, nms: float, most: int | None = None) -> list[Detection]:
         """Find boxes with the network as it is now, as :meth:`cmb_toolkit.darknet.engine.Engine.detect` does."""
@@ -117,7 +122,10 @@ class Trainer:
 
         if self._outputs is None:
             model = self.network.model()
-            self._outputs = compiled(lambda x: model(ops.cast(x, "float32") / 255, training=False))
+            self._outputs = compiled(
+                lambda x: model(ops.cast(x, "float32") / 255, training=False),
+                [*self._variables, *self.network.statistics()],
+            )
 
         def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.asarray(ops.convert_to_numpy(self._outputs(batch)), np.float32)
@@ -134,6 +142,7 @@ class Trainer:
             lambda: model(x, training=True),
             self._variables,
             lambda output: -region_delta(output, truths, seen, self.cfg.region),
+            self.network.statistics(),
         )
         for buffer, gradient in zip(self._state[0], found, strict=True):
             buffer.assign_sub(gradient)
@@ -156,7 +165,7 @@ class Trainer:
             m.assign(net.b1 * m + (1 - net.b1) * u)
             v.assign(net.b2 * v + (1 - net.b2) * u**2)
             variable.assign_add(rate * (m / correction[0]) / (ops.sqrt(v / correction[1]) + net.eps))
-            d.assign(ops.zeros_like(d))
+            d.assign(ops.zeros_like(d.value))
 
     def optimiser_state(self) -> list[NDArray[np.float32]]:
         """What must be kept beside the weights to go on later."""
@@ -183,6 +192,7 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
     on_progress: OnProgress = lambda done, total, what: None,
     on_history: OnHistory = lambda history: None,
     watch: Watch | None = None,
+    precision: Precision = "f32",
 ) -> Trained:
     """Train the network of a project folder (``yolo.cfg``, ``train.txt``, images with their labels beside them).
 
@@ -204,6 +214,7 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
         Given the history after each checkpoint.
     watch : Watch, optional
         Looks at the network on the way, and chooses the weights that are returned.
+    precision : {"f32", "bf16"}
 
     Raises
     ------
@@ -226,9 +237,10 @@ def train_project(  # noqa: PLR0913 (what TrainingOptions holds, by name)
     images = _training_images(project, cfg)
     first = first_weights(cfg, seed, weights, count_on=count_on)
     identity = f"{seed} {digest_of_samples(images)}" + (watch.identity if watch else "")
+    identity += "" if precision == "f32" else precision
     state = TrainingState(scratch, cfg, first, "embedded", identity)
     samples = Samples(cfg, images)
-    trainer = Trainer(replace(cfg, net=state.net), state.start.weights)
+    trainer = Trainer(replace(cfg, net=state.net), state.start.weights, precision)
     done = state.start.iteration
     if state.start.optimiser is not None:
         trainer.set_optimiser_state(state.start.optimiser)

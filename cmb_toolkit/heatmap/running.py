@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend import ops
+from ..backend import COMPILED, ops
 from .network import focal_loss
 
 __all__ = ["answers", "stepper"]
@@ -25,7 +25,7 @@ def stepper(model: Any, optimizer: Any) -> tuple[Callable[[Float, Float, Float],
     def loss(truth: Any, logits: Any) -> Any:
         return focal_loss(truth[..., :1], logits, truth[..., 1:])
 
-    model.compile(optimizer, loss, run_eagerly=False, jit_compile=False)
+    model.compile(optimizer, loss, **COMPILED)
 
     def learn(image: Float, target: Float, weight: Float) -> float:
         return float(model.train_on_batch(image, np.concatenate([target, weight], -1), return_dict=True)["loss"])

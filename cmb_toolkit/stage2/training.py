@@ -315,12 +315,9 @@ def _key(key: str, model: Any, recipe: Scheduled, weight: float) -> str:
 
 
 def _compile(model: Any, recipe: Scheduled) -> None:
-    from ..backend import keras
+    from ..backend import COMPILED, keras
 
-    # graph mode, whatever was set before: eager gradients are slow, and XLA is four times slower on CPUs
-    model.compile(
-        keras.optimizers.Adam(recipe.learning_rate), "categorical_crossentropy", run_eagerly=False, jit_compile=False
-    )
+    model.compile(keras.optimizers.Adam(recipe.learning_rate), "categorical_crossentropy", **COMPILED)
     model.optimizer.build(model.trainable_variables)
 
 

@@ -80,7 +80,7 @@ def stage1_train(
     study, files = Study.of_cell(cell)
     project = project_digest(files)
     cfg = _startable(files, recipe)
-    chosen = engine_to_train(recipe.engine, recipe.darknet, cfg)
+    chosen = engine_to_train(recipe.engine, recipe.darknet, cfg, recipe.precision)
     warned = Warned(on_note)
     warned.add(*other_marks(study, files), *_listed_as_they_are(files, chosen.name, cfg))
     asked = recipe.parameters()

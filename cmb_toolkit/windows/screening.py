@@ -58,13 +58,13 @@ def train(
     brains: list[Brain], recipe: ScreeningTraining, *, checkpoint: Path | None, key: str, on_progress: OnProgress
 ) -> tuple[Any, pd.DataFrame]:
     """Train it, see :func:`cmb_toolkit.lessons.loop.train`."""
-    from ..backend import keras
+    from ..backend import COMPILED, keras
 
     model = build(recipe.seed)
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, run_eagerly=False, jit_compile=False)
+    model.compile(optimizer, loss, **COMPILED)
 
     def learn(images: Float, labels: NDArray[np.int32]) -> float:
         return float(model.train_on_batch(images, labels[:, None, None, None], return_dict=True)["loss"])

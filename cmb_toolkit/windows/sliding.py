@@ -46,14 +46,14 @@ def train(
     on_progress: OnProgress,
 ) -> tuple[Any, pd.DataFrame]:
     """Train a network of a kind on windows of so many voxels, see :func:`cmb_toolkit.lessons.loop.train`."""
-    from ..backend import keras
+    from ..backend import COMPILED, keras
     from .planar import build
 
     model = build(f"{kind}-{recipe.network}", recipe.seed)
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, run_eagerly=False, jit_compile=False)
+    model.compile(optimizer, loss, **COMPILED)
 
     def learn(images: Float, labels: NDArray[np.int32]) -> float:
         return float(model.train_on_batch(images, labels, return_dict=True)["loss"])

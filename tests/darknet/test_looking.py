@@ -11,12 +11,13 @@ from cmb_toolkit import device
 from cmb_toolkit.darknet import looking as looking_module
 from cmb_toolkit.darknet.cfg import parse_cfg, read_cfg
 from cmb_toolkit.darknet.embedded import EmbeddedEngine
-from cmb_toolkit.darknet.engine import engine_to_detect
+from cmb_toolkit.darknet.engine import engine_to_detect, engine_to_train
 from cmb_toolkit.darknet.looking import Looking, looking
 from cmb_toolkit.darknet.network import detector as in_keras
 from cmb_toolkit.darknet.openvino_network import detector as in_openvino
 from cmb_toolkit.darknet.openvino_network import precisions
 from cmb_toolkit.darknet.weights import write_weights
+from cmb_toolkit.device import computes_bf16
 from cmb_toolkit.errors import UsageError
 
 SMALL = Path(looking_module.__file__).parents[1] / "cfg" / "small.cfg"
@@ -144,8 +145,11 @@ def test_keras_looks_where_it_should(monkeypatch, set_up):
     set_up(monkeypatch)
     assert looking() == Looking("keras")
     assert "openvino" not in looking().describe()
-    with pytest.raises(UsageError, match="--precision bf16"):
+    monkeypatch.setattr("cmb_toolkit.darknet.looking.computes_bf16", lambda: False)
+    with pytest.raises(UsageError, match="does not compute in bf16"):
         looking("bf16")
+    monkeypatch.setattr("cmb_toolkit.darknet.looking.computes_bf16", lambda: True)
+    assert looking("bf16").describe().endswith(", bf16")
 
 
 def test_the_engine_finds_the_same_boxes_with_either(toy_project, lively_weights, pictures, tmp_path):
@@ -182,3 +186,26 @@ def test_a_darknet_binary_knows_no_precision(tmp_path):
     with pytest.raises(UsageError, match="f32"):
         engine_to_detect("binary", None, 0.01, 0.45, "bf16")
     assert "bf16" in engine_to_detect("auto", None, 0.01, 0.45, "bf16").describe()
+
+
+def test_training_in_a_precision_is_asked_of_the_machine_first(monkeypatch, toy_cfg):
+    cfg = parse_cfg(toy_cfg)
+    monkeypatch.setattr("cmb_toolkit.darknet.looking.computes_bf16", lambda: False)
+    with pytest.raises(UsageError, match="does not compute in bf16"):
+        engine_to_train("auto", None, cfg, "bf16")
+    monkeypatch.setattr("cmb_toolkit.darknet.looking.computes_bf16", lambda: True)
+    assert engine_to_train("auto", None, cfg, "bf16").describe().endswith("bf16)")
+    with pytest.raises(UsageError, match="f32"):
+        engine_to_train("binary", None, cfg, "bf16")
+
+
+def test_what_processors_say_they_compute(tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "on_gpu", lambda: False)
+    flags = tmp_path / "cpuinfo"
+    flags.write_text("flags : fpu avx2 avx512f avx512_bf16\n")
+    assert computes_bf16(flags)
+    flags.write_text("flags : fpu avx2 avx512f\n")
+    assert not computes_bf16(flags)
+    assert not computes_bf16(tmp_path / "none")
+    monkeypatch.setattr(device, "on_gpu", lambda: True)
+    assert computes_bf16(flags)

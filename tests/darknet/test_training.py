@@ -13,6 +13,9 @@ from cmb_toolkit.errors import DarknetError, DataError, MissingError, UsageError
 from cmb_toolkit.schema import YOLO_HISTORY
 
 
+_FIRST, _LAST = slice(5), slice(-10, None)
+
+
 def arrays(weights: Weights) -> list[np.ndarray]:
     return [array for layer in weights.layers for array in layer.arrays()]
 
@@ -72,6 +75,30 @@ def test_killed_and_resumed_ends_with_the_same_weights(toy_project, tmp_path, ad
     assert resumed.history["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose(resumed.history["loss"], expected.history["loss"])
     assert resumed.history["seconds"].is_monotonic_increasing
+
+
+def test_rough_numbers_learn_as_well_resume_and_do_not_mix(toy_project, tmp_path):
+    project, scratch = toy_project(), tmp_path / "scratch"
+    exact, rough = (train_project(project, seed=7, max_batches=60, precision=p) for p in ("f32", "bf16"))
+    first, last = (
+        [trained.history["loss"].iloc[part].mean() for trained in (exact, rough)] for part in (_FIRST, _LAST)
+    )
+    assert first[0] == pytest.approx(first[1], rel=0.02)
+    assert first[0] != first[1]
+    assert last[1] < 0.5 * first[1]
+    assert {array.dtype for array in arrays(rough.weights)} == {np.dtype(np.float32)}
+    short = train_project(project, seed=7, precision="bf16")
+    with pytest.raises(KilledError):
+        train_project(
+            project, seed=7, precision="bf16", scratch=scratch, checkpoint_every_s=0, on_progress=killed_after(4)
+        )
+    said = []
+    resumed = train_project(
+        project, seed=7, precision="bf16", scratch=scratch, on_progress=lambda done, total, what: said.append(what)
+    )
+    assert "going on from the checkpoint" in said
+    assert_equal(resumed.weights, short.weights)
+    assert_equal(train_project(project, seed=7, scratch=scratch).weights, train_project(project, seed=7).weights)
 
 
 def test_checkpoint_of_another_training_or_damaged_is_not_used(toy_project, tmp_path):

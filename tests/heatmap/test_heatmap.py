@@ -172,6 +172,7 @@ def test_the_file_gives_the_same_answers_by_openvino_and_by_keras(name, backend,
 def test_an_openvino_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
     path = tmp_path / "network.npz"
     save(build("small", 2, 5), path)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setitem(sys.modules, "cmb_toolkit.openvino_layers", None)
     with pytest.raises(MissingError, match=r"openvino cannot be imported.*pip uninstall openvino"):
         load(path, SPACING)

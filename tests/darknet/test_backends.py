@@ -1,4 +1,7 @@
-"""The embedded engine computes the same on PyTorch as on TensorFlow. `make test-torch` runs all its tests there."""
+"""The embedded engine computes the same on PyTorch and JAX as on TensorFlow.
+
+`make test-torch` and `make test-jax` run all its tests there.
+"""
 
 import os
 import subprocess
@@ -8,7 +11,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed (`make test-torch`)")
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.skipif(find_spec(name) is None, reason=f"it is not installed (`{make}`)"))
+    for name, make in {"torch": "make test-torch", "jax": "make test-jax"}.items()
+]
 
 STEPS = """
 import sys
@@ -31,16 +37,17 @@ np.savez(sys.argv[2], losses, output, *(array for layer in weights.layers for ar
 """
 
 
+@pytest.mark.parametrize("backend", OTHERS)
 @pytest.mark.parametrize("adam", [0, 1])
-def test_steps_of_training_and_detection_are_tensorflows(tmp_path, toy_cfg, adam):
+def test_steps_of_training_and_detection_are_tensorflows(tmp_path, toy_cfg, adam, backend):
     cfg = tmp_path / "toy.cfg"
     cfg.write_text(toy_cfg.replace("[net]\n", f"[net]\nadam={adam}\n"))
     got = {}
-    for backend in ("tensorflow", "torch"):
-        result = tmp_path / f"{backend}.npz"
+    for computes in ("tensorflow", backend):
+        result = tmp_path / f"{computes}.npz"
         call = [sys.executable, "-c", STEPS, str(cfg), str(result)]
-        subprocess.run(call, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
-        got[backend] = np.load(result)
+        subprocess.run(call, env=os.environ | {"KERAS_BACKEND": computes}, check=True)
+        got[computes] = np.load(result)
     first, second = got.values()
     assert first.files == second.files
     for name in first.files:
