@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# The whole method at full size with the paper's own networks on one GPU, on a machine without a network: within ten minutes
-# on an H100 and 16 cores. 40 simulated subjects at --difficulty paper, one fold, every command with its defaults but for the
-# network; two trainings beside each other, and the heatmap network as a third.
+# The whole method at full size with the paper's own networks on one GPU, on a machine without a network: some ten minutes on
+# an H100 and 16 cores. 40 simulated subjects at --difficulty paper, one fold, every command with its defaults but for the
+# network.
 #
 #   KERAS_BACKEND=jax bash benchmarks/full_size_gpu.sh RESULTS [WHEELS]       # again after anything that happened
+#   TRAININGS="yolo-1 yolo-2 heatmap" KERAS_BACKEND=jax bash benchmarks/full_size_gpu.sh RESULTS
 #
+# TRAININGS go on side by side: yolo-1, yolo-2, ... each with a seed of its own, and the heatmap network, each with its second
+# stage. SECOND is said to the training yolo-2 (--precision bf16).
 # RESULTS gets small files (tables, histories, plots, times); WHEELS is a folder with the wheels that the machine lacks. What
 # computes is Keras' backend, where there is no TensorFlow PyTorch or JAX. WORK is where the study lies; SCANS is the seed of
-# the scans; SUBJECTS, RESOLUTION, DIFFICULTY, CFG, BATCHES and STEPS make it smaller; SECOND is said to the second training.
+# the scans; SUBJECTS, RESOLUTION, DIFFICULTY, CFG, BATCHES and STEPS make it smaller.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +20,7 @@ resolution=${RESOLUTION:-HR}
 jobs=${JOBS:-$(nproc)}
 mkdir -p "$results" "$work"
 export PYTHONUNBUFFERED=1 PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
-export XLA_PYTHON_CLIENT_PREALLOCATE=false # three trainings share the GPU
+export XLA_PYTHON_CLIENT_PREALLOCATE=false # trainings share the GPU
 
 if [ $# -gt 1 ]; then
     [ -d "$work/site" ] || python3 -m pip install -q --no-index --no-deps --no-compile --target "$work/site" "$2"/*.whl
@@ -36,6 +39,8 @@ follow() {
     said "$2: stage 2 trained"
     cmb stage2-classify "$1"
     cmb evaluate "$1" --false-pictures 0
+    mkdir -p "$results/$2"
+    cp "$1"/*_history.tsv "$1"/*_watch.tsv "$1"/evaluation/metrics.json "$results/$2/" || true
     said "$2: done"
 }
 
@@ -44,12 +49,10 @@ yolo() {
     local cell="$base"
     [ "$1" = 1 ] || cell="${base}_repeat-$1"
     cmb stage1-train "$cell" --seed $(($1 - 1)) "${@:2}"
-    said "yolo $1: stage 1 trained"
+    said "yolo-$1: stage 1 trained"
     cmb stage1-detect "$cell" --engine embedded
-    said "yolo $1: detected"
-    follow "$cell" "yolo $1" $(($1 - 1))
-    mkdir -p "$results/yolo-$1"
-    cp "$cell"/yolo_history.tsv "$cell"/yolo_watch.tsv "$cell"/cnn_history.tsv "$cell"/evaluation/metrics.json "$results/yolo-$1/"
+    said "yolo-$1: detected"
+    follow "$cell" "yolo-$1" $(($1 - 1))
 }
 
 heatmap() {
@@ -66,14 +69,17 @@ cmb preprocess study --jobs "$jobs"
 cmb split study --folds 5 --seed 1
 said "preprocessed"
 base="study/cells/${resolution}_swi+cphase-averaged_fold-1"
-for repeat in 1 2; do
-    cmb prepare-yolo study --fold 1 --repeat "$repeat" --cfg "${CFG:-yolov2-short}" ${BATCHES:+--max-batches "$BATCHES"} --jobs "$jobs"
+for training in ${TRAININGS:-yolo-1}; do
+    [ "$training" = heatmap ] || cmb prepare-yolo study --fold 1 --repeat "${training#yolo-}" \
+        --cfg "${CFG:-yolov2-short}" ${BATCHES:+--max-batches "$BATCHES"} --jobs "$jobs"
+    case "$training" in
+        heatmap) heatmap ;;
+        # shellcheck disable=SC2086
+        yolo-2) yolo 2 ${SECOND:-} ;;
+        *) yolo "${training#yolo-}" ;;
+    esac > "$results/$training.txt" 2>&1 &
 done
-said "prepared"
-yolo 1 > "$results/yolo-1.txt" 2>&1 &
-# shellcheck disable=SC2086
-yolo 2 ${SECOND:-} > "$results/yolo-2.txt" 2>&1 &
-heatmap > "$results/heatmap.txt" 2>&1 &
 wait
+tail -n 3 "$results"/*.txt
 cmb tables study | tee "$results/tables.txt"
 said "done"
