@@ -180,7 +180,7 @@ def test_region_delta_agrees_with_loops(changes, seen):
 
     region = replace(parse_cfg(TINY).region, **changes)
     output = np.random.default_rng(3).normal(0, 1, (4, 5, 4, 14))
-    run = compiled(lambda *arrays: region_delta(*arrays, region))
+    run = compiled(lambda *arrays: region_delta(*arrays, region), [])
     got = ops.convert_to_numpy(run(output.astype(np.float32), padded(TRUTHS, 4), np.int32(seen)))
     expected = slow_delta(output, TRUTHS, seen, region)
     np.testing.assert_allclose(got, expected, atol=1e-5)
@@ -201,7 +201,7 @@ def test_delta_of_images_without_any_box():
 
     region = parse_cfg(TINY).region
     output = np.random.default_rng(0).normal(0, 1, (2, 4, 4, 14))
-    run = compiled(lambda *arrays: region_delta(*arrays, region))
+    run = compiled(lambda *arrays: region_delta(*arrays, region), [])
     got = ops.convert_to_numpy(run(output.astype(np.float32), np.zeros((2, 0, 5), np.float32), np.int32(10)))
     np.testing.assert_allclose(got, slow_delta(output, [[], []], 10, region), atol=1e-6)
 
