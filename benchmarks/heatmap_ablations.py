@@ -38,10 +38,13 @@ from cmb_toolkit.lessons.skill import MOST
 from cmb_toolkit.study.cohort import read_folds, read_microbleeds
 from cmb_toolkit.study.layout import Study
 
+_NEVER = 2.0
+"""A share of the training that does not come."""
+
 VARIANTS: dict[str, Callable[[HeatmapTraining], HeatmapTraining]] = {
     "all": lambda recipe: recipe,
     "no-phase": lambda recipe: recipe,
-    "no-mining": lambda recipe: replace(recipe, mined=()),
+    "no-mining": lambda recipe: replace(recipe, mined=(_NEVER,)),
     "no-squares": lambda recipe: recipe,
     "large": lambda recipe: replace(recipe, network="large"),
 }
