@@ -22,6 +22,7 @@ from ..evaluation.rules.base import Rule
 from ..evaluation.thresholds import choose_threshold
 from ..io.publish import COMMIT
 from ..io.tables import read_tsv
+from ..keras_settings import BACKENDS
 from ..schema import FINDINGS
 from ..study.cell import Setup, labelled_by, read_setup, thresholds
 from ..study.cohort import read_microbleeds, read_participants
@@ -155,9 +156,8 @@ def _networks(model: Model, cell: Cell) -> dict[str, Path]:
 
 
 def _toolkit() -> dict[str, Any]:
-    names = ("keras", "numpy", "tensorflow", "torch")
     found = {}
-    for name in names:
+    for name in ("keras", "numpy", *BACKENDS):
         try:
             found[name] = version(name)
         except Exception:

@@ -140,7 +140,10 @@ def _machine(folder: Path) -> Iterator[Finding]:
     gpu = shutil.which("nvidia-smi") is not None
     libraries = any(_installed(f"nvidia-cudnn-cu{major}") for major in (12, 13))
     if gpu and not libraries:
-        advice = "TensorFlow cannot use it as it is installed: run pip install 'tensorflow[and-cuda]'."
+        advice = (
+            "TensorFlow cannot use it as it is installed: run pip install 'tensorflow[and-cuda]', or pip install "
+            "'jax[cuda13]' and set KERAS_BACKEND=jax (docs/darknet.md)."
+        )
         yield Finding("machine", "GPU", "NVIDIA driver found", "note", advice)
     elif gpu:
         yield Finding("machine", "GPU", "NVIDIA driver and CUDA libraries found")
