@@ -136,9 +136,10 @@ def line(name: str, results: Sequence[dict[str, Any]], most_false: float) -> str
         tested += counted(found["test"], above)
         controls += counted(found["control"], above)
         ideal += counted(found["test"], threshold(found["test"], most_false))
+    healthy = f"{controls[2] / controls[3]:.2f}" if controls[3] else "none"
     return (
         f"| {name} | {len(results)} | {tested[0]} of {tested[1]} ({tested[0] / tested[1]:.0%}) at "
-        f"{tested[2] / tested[3]:.2f} | {controls[2] / max(controls[3], 1):.2f} | {ideal[0] / ideal[1]:.0%} |"
+        f"{tested[2] / tested[3]:.2f} | {healthy} | {ideal[0] / ideal[1]:.0%} |"
     )
 
 
