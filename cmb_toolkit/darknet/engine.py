@@ -161,7 +161,7 @@ def engine_to_train(name: str, darknet: Path | None, cfg: Cfg, precision: Precis
     def should_not(binary: Binary) -> str:
         return binary.trains_wrongly(cfg) or _draws_none(cfg)
 
-    name = _for_precision(name, darknet, precision)
+    name = _named_for(precision, name, darknet)
     trains = looking(precision, to_train=True)
     return _choose(name, darknet, lambda binary: binary.cannot_train(cfg), should_not, trains)
 
@@ -173,14 +173,15 @@ def engine_to_detect(
 
     Another precision than f32 chooses the embedded engine.
     """
-    name = _for_precision(name, darknet, precision)
+    name = _named_for(precision, name, darknet)
     looks = looking(precision)
     return _choose(
         name, darknet, lambda binary: binary.cannot_detect(threshold, nms), lambda binary: binary.is_slow(), looks
     )
 
 
-def _for_precision(name: str, darknet: Path | None, precision: Precision) -> str:
+def _named_for(precision: Precision, name: str, darknet: Path | None) -> str:
+    """The engine asked for, or the one that computes in this precision."""
     if precision == "f32":
         return name
     if name == "binary" or darknet is not None:

@@ -22,7 +22,7 @@ __all__ = ["Looking", "looking"]
 
 @dataclass(frozen=True)
 class Looking:
-    """What looks.
+    """What looks; of Keras also what trains.
 
     Attributes
     ----------
