@@ -14,6 +14,7 @@ from ..names import visible
 from ..recipe import declared
 from ..wording import counted, plural
 from .options import JOBS, Place
+from .preprocess import what_follows
 from .progress import progress
 from .quoting import quoted
 from .recipes import recipe_options
@@ -92,8 +93,18 @@ def command(
     if study is not None and not report.errors:
         given = {name: asked[each.field] for name, each in declared(Reading).items()}
         same = "".join(f" --{name} {quoted(value)}" for name, value in given.items() if value is not None)
-        click.echo(f"Next: cmbtk preprocess {quoted(study)}{same}")
+        clean = not same and _is_clean(study, report)
+        click.echo(what_follows(study) if clean else f"Next: cmbtk preprocess {quoted(study)}{same}")
     ctx.exit(report.exit_code)
+
+
+def _is_clean(study: Path, report: Report) -> bool:
+    """Whether every scan of a study was preprocessed."""
+    from ..study.layout import Study
+
+    assert report.participants is not None
+    opened = Study.open(study)
+    return all(opened.mask(subject).is_file() for subject in report.participants["participant_id"])
 
 
 def _pictures(study: Path, given: Path | None) -> Path | None:

@@ -50,7 +50,12 @@ def command(*, study: Path, subjects: tuple[str, ...], jobs: int, **asked: Any) 
     if summary.scans:
         show(summary, f"{study}/sub-*/")
     problems.raise_if_any()
-    click.echo(f"Next: cmbtk train {quoted(study)} -o NAME.cmbtk (step by step: cmbtk split {quoted(study)})")
+    click.echo(what_follows(study))
+
+
+def what_follows(study: Path) -> str:
+    """What to do with a study whose scans are clean."""
+    return f"Next: cmbtk train {quoted(study)} -o NAME.cmbtk (step by step: cmbtk split {quoted(study)})"
 
 
 def show(summary: PreprocessSummary, where: str) -> None:

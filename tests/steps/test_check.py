@@ -219,6 +219,21 @@ def test_header_texts_are_never_shown(study):
     assert "DOE" not in result.output
 
 
+def test_what_follows_is_what_lacks(study):
+    def advice(*options):
+        said = CliRunner().invoke(cli, ["check", str(study.root), "--jobs", "1", *options])
+        assert said.exit_code == 0, said.output
+        return said.stdout.rstrip().splitlines()[-1]
+
+    masks = [study.mask(f"sub-{n:03d}") for n in range(1, 6)]
+    for mask in masks[:-1]:
+        save(mask, np.ones(SHAPE), dtype=np.uint8)
+    assert advice() == f"Next: cmbtk preprocess {study.root}"
+    save(masks[-1], np.ones(SHAPE), dtype=np.uint8)
+    assert advice().startswith(f"Next: cmbtk train {study.root} -o ")
+    assert advice("--phase-range", "radians").startswith(f"Next: cmbtk preprocess {study.root} --phase-range ")
+
+
 # -- masks ------------------------------------------------------------------------------------------------------
 
 
