@@ -87,8 +87,8 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path)
                  ("train", *ROLES)}  # fmt: skip
         phase = variant != "no-phase"
         learned = [brain for _, brain in brains_of(study, list(roles["train"]), phase=phase)]
-        model, _ = train(learned, VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed)))
-        run, arrays = answers(model), {}
+        models, _ = train(learned, VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed)))
+        run, arrays = answers(*models), {}
         found: dict[str, Any] = {}
         for role in ROLES:
             found[role] = {}

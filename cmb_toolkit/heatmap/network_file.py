@@ -55,10 +55,10 @@ def load(path: Path, spacing: Sequence[float]) -> Run:
 
 
 def _in_keras(path: Path) -> tuple[int, Run]:
-    model = network_file.load(path, _BUILDERS, "heatmap")
+    models = network_file.load_all(path, _BUILDERS, "heatmap")
     from .running import answers
 
-    return int(model.input_shape[-1]), answers(model)
+    return int(models[0].input_shape[-1]), answers(*models)
 
 
 @cache
@@ -68,6 +68,6 @@ def _in_openvino(path: Path, _: int) -> tuple[int, Run]:
         from .openvino_network import answers
     file = network_file.read_network(path, _BUILDERS, "heatmap")
     try:
-        return file.channels, answers(file.network, file.channels, Numbers.in_turn(file.arrays))
+        return file.channels, answers(file.network, file.channels, file.networks, Numbers.in_turn(file.arrays))
     except ValueError as error:
         raise file.other_numbers() from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def train(
     checkpoint: Path | None = None,
     key: str = "",
     on_progress: OnProgress = lambda done, total, what: None,
-) -> tuple[Any, pd.DataFrame]:
-    """Train a network.
+) -> tuple[list[Any], pd.DataFrame]:
+    """Train networks, one after the other.
 
     Parameters
     ----------
@@ -43,23 +44,44 @@ def train(
 
     Returns
     -------
-    keras.Model
+    list of keras.Model
     DataFrame
-        As :func:`cmb_toolkit.lessons.loop.train` gives it.
+        As :func:`cmb_toolkit.lessons.loop.train` gives it, with network (1, 2, ...).
 
     Raises
     ------
     DataError
         If there is no microbleed to learn from, the scans' voxels do not belong together, or the loss is not finite.
     """
+    factors = {factor_of(brain.spacing) for brain in brains}
+    if len(factors) > 1:
+        raise DataError("the training scans have voxels of very different sizes. Train on one resolution at a time.")
+    models, histories = [], []
+    for n in range(recipe.networks):
+        before = n * recipe.steps
+        model, history = _one(
+            brains,
+            replace(recipe, networks=1, seed=recipe.seed * recipe.networks + n),
+            checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{n + 1}"),
+            key=key,
+            on_progress=lambda done, _, what, before=before: on_progress(  # type: ignore[misc]
+                before + done, recipe.networks * recipe.steps, what
+            ),
+        )
+        models.append(model)
+        histories.append(history.assign(network=n + 1))
+    return models, pd.concat(histories, ignore_index=True)
+
+
+def _one(
+    brains: Sequence[Brain], recipe: HeatmapTraining, *, checkpoint: Path | None, key: str, on_progress: OnProgress
+) -> tuple[Any, pd.DataFrame]:
+    """A network that has learned, and its history."""
     from ..backend import keras
     from .network import build
     from .running import stepper
 
-    factors = {factor_of(brain.spacing) for brain in brains}
-    if len(factors) > 1:
-        raise DataError("the training scans have voxels of very different sizes. Train on one resolution at a time.")
-    model = build(recipe.network, brains[0].channels.shape[3] * factors.pop() ** 2, recipe.seed)
+    model = build(recipe.network, brains[0].channels.shape[3] * factor_of(brains[0].spacing) ** 2, recipe.seed)
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
     learn, run = stepper(model, optimizer)
