@@ -1,14 +1,15 @@
-"""What each part of the heatmap network's recipe gives: without one of them, larger, and as the mean of several seeds.
+"""What each part of the heatmap network's recipe gives: without one of them, larger, other networks, mirror images.
 
     cmbtk simulate study --resolution slab --subjects 40 --difficulty paper --seed 9301
     cmbtk preprocess study
     cmbtk split study --folds 5
-    python benchmarks/heatmap_ablations.py study --folds 1 2 --seeds 0 1 --steps 500
+    python benchmarks/heatmap_ablations.py study --folds 1 2 --seeds 0 1
 
 One training each of `--variants`, folds and seeds, `--jobs` at a time; what is there is not trained again. Per lesion,
 3 mm, with the threshold that leaves `--most-false` false positives a validation subject, and beside it what the test
-subjects' own curve has there, which is no threshold that anybody could have chosen. "mean" averages what the seeds of
-"all" answer at every voxel.
+subjects' own curve has there, which is no threshold that anybody could have chosen. `--steps` are those of a training,
+which its networks share; without it they are the recipe's. Each line stands there a second time with what is answered
+to a scan and its mirror images in the mean.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from cmb_toolkit.heatmap import blocks
 from cmb_toolkit.heatmap.peaks import peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.io.nifti import read_mask, read_volume
@@ -43,6 +45,8 @@ _NEVER = 2.0
 
 VARIANTS: dict[str, Callable[[HeatmapTraining], HeatmapTraining]] = {
     "all": lambda recipe: recipe,
+    "one": lambda recipe: shared(recipe, 1),
+    "three": lambda recipe: shared(recipe, 3),
     "no-phase": lambda recipe: recipe,
     "no-mining": lambda recipe: replace(recipe, mined=(_NEVER,)),
     "no-squares": lambda recipe: recipe,
@@ -52,8 +56,15 @@ VARIANTS: dict[str, Callable[[HeatmapTraining], HeatmapTraining]] = {
 
 ROLES = ("validation", "test", "control")
 NEAR_MM = 3.0
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+MIRRORED = ((), (0,), (1,), (0, 1))
+"""Axes along which a scan is turned round."""
+
 _SQUARES = ("blocks", "peaks", "training")
+
+
+def shared(recipe: HeatmapTraining, networks: int) -> HeatmapTraining:
+    """The same steps for so many networks."""
+    return replace(recipe, networks=networks, steps=recipe.networks * recipe.steps // networks)
 
 
 def brains_of(study: Study, names: Sequence[str], *, phase: bool) -> Iterator[tuple[str, Brain]]:
@@ -73,7 +84,22 @@ def judged(places: NDArray[np.float64], heights: NDArray[np.float32], brain: Bra
     return {"hits": hits, "false": [float(height) for height in heights[(away > NEAR_MM).all(axis=1)]]}
 
 
-def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path) -> None:
+def both_ways(run: Callable[[Any], Any], brain: Brain) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Answers to a scan as it is, and to it and its mirror images in the mean."""
+    factor = blocks.factor_of(brain.spacing)
+    even = tuple(side - side % factor for side in brain.mask.shape[:2])  # a mirror image has the same squares
+    cut = (slice(even[0]), slice(even[1]))
+    each = []
+    for axes in MIRRORED:
+        turned = replace(brain, channels=np.flip(brain.channels[cut], axes), mask=np.flip(brain.mask[cut], axes))
+        sides = [side // step for side, step in zip(turned.mask.shape, (factor, factor, 1), strict=True)]
+        answer = scores(run, turned)[tuple(slice(side) for side in sides)]
+        each.append(np.flip(answer, axes))
+    yield "plain", each[0]
+    yield "mirrored", np.mean(each, axis=0)
+
+
+def one(study: Study, fold: str, variant: str, seed: int, steps: int | None, out: Path) -> None:
     """Train, look at all who were not learned from, and write what was found."""
     from cmb_toolkit.heatmap.running import answers
     from cmb_toolkit.heatmap.training import train
@@ -87,32 +113,18 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path)
                  ("train", *ROLES)}  # fmt: skip
         phase = variant != "no-phase"
         learned = [brain for _, brain in brains_of(study, list(roles["train"]), phase=phase)]
-        models, _ = train(learned, VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed)))
-        run, arrays = answers(*models), {}
-        found: dict[str, Any] = {}
+        recipe = HeatmapTraining(seed=seed)
+        if steps is not None:
+            recipe = replace(recipe, steps=steps // recipe.networks)
+        models, _ = train(learned, VARIANTS[variant](recipe))
+        run = answers(*models)
+        found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in ("plain", "mirrored")}
         for role in ROLES:
-            found[role] = {}
             for name, brain in brains_of(study, list(roles[role]), phase=phase):
-                answer = scores(run, brain)
-                places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
-                found[role][name] = judged(places, heights, brain)
-                arrays[f"{role} {name}"] = answer.astype(np.float16)
-    if variant == "all":
-        np.savez(out.with_suffix(".npz"), allow_pickle=False, **arrays)
+                for way, answer in both_ways(run, brain):
+                    places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
+                    found[way][role][name] = judged(places, heights, brain)
     out.write_text(json.dumps(found), "utf-8")
-
-
-def mean_of(study: Study, files: Sequence[Path]) -> dict[str, Any]:
-    """What the mean of several answers finds."""
-    opened = [np.load(path.with_suffix(".npz")) for path in files]
-    found: dict[str, Any] = {role: {} for role in ROLES}
-    for key in opened[0].files:
-        role, name = key.split(" ")
-        ((_, brain),) = brains_of(study, [name], phase=False)
-        answer = np.mean([np.asarray(file[key], np.float32) for file in opened], axis=0)
-        places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
-        found[role][name] = judged(places, heights, brain)
-    return found
 
 
 def threshold(found: dict[str, Any], most_false: float) -> float:
@@ -150,14 +162,14 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=["1"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--most-false", type=float, default=0.5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="where results lie, by default STUDY/scratch/ablations-STEPS")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     study = Study(given.study)
-    folder = given.out or given.study / "scratch" / f"ablations-{given.steps}"
+    folder = given.out or given.study / "scratch" / f"ablations-{given.steps or 'all'}"
     if given.one:
         fold, variant, seed = given.one
         one(study, fold, variant, int(seed), given.steps, folder / f"{fold}-{variant}-{seed}.json")
@@ -170,8 +182,9 @@ def main() -> None:
     )
 
     def run(names: tuple[str, str, str]) -> None:
-        call = [sys.executable, __file__, str(given.study), "--steps", str(given.steps), "--out", str(folder)]
-        subprocess.run([*call, "--one", *names], check=True, env=os.environ | own)
+        call = [sys.executable, __file__, str(given.study), "--out", str(folder), "--one", *names]
+        steps = [] if given.steps is None else ["--steps", str(given.steps)]
+        subprocess.run([*call, *steps], check=True, env=os.environ | own)
         print(" ".join(names), flush=True)
 
     with ThreadPoolExecutor(given.jobs) as pool:
@@ -180,10 +193,9 @@ def main() -> None:
     print("|---|--:|---|--:|--:|")
     for variant in given.variants:
         files = [folder / f"{fold}-{variant}-{seed}.json" for fold in given.folds for seed in given.seeds]
-        print(line(variant, [json.loads(path.read_text("utf-8")) for path in files], given.most_false))
-    if "all" in given.variants and len(given.seeds) > 1:
-        means = [mean_of(study, [folder / f"{fold}-all-{seed}.json" for seed in given.seeds]) for fold in given.folds]
-        print(line(f"mean of {len(given.seeds)}", means, given.most_false))
+        results = [json.loads(path.read_text("utf-8")) for path in files]
+        for way, name in (("plain", variant), ("mirrored", f"{variant}, mirrored")):
+            print(line(name, [found[way] for found in results], given.most_false))
 
 
 if __name__ == "__main__":

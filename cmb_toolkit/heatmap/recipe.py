@@ -20,5 +20,8 @@ class HeatmapTraining(MinedTraining):
     )
     steps: int = option(1500, "Training steps of a network, each of 8 blocks of 32 mm.", least=20)
     networks: int = option(
-        1, "Networks that learn one after the other, each from a start of its own; they answer together.", least=1, most=9
+        1,
+        "Networks that learn one after the other, each from its own start, and answer together.",
+        least=1,
+        most=9,
     )

@@ -58,15 +58,16 @@ def train(
         raise DataError("the training scans have voxels of very different sizes. Train on one resolution at a time.")
     models, histories = [], []
     for n in range(recipe.networks):
-        before = n * recipe.steps
+
+        def counted_on(done: int, steps: int, what: str, n: int = n) -> None:
+            on_progress(n * steps + done, recipe.networks * steps, what)
+
         model, history = _one(
             brains,
             replace(recipe, networks=1, seed=recipe.seed * recipe.networks + n),
             checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{n + 1}"),
             key=key,
-            on_progress=lambda done, _, what, before=before: on_progress(  # type: ignore[misc]
-                before + done, recipe.networks * recipe.steps, what
-            ),
+            on_progress=counted_on,
         )
         models.append(model)
         histories.append(history.assign(network=n + 1))

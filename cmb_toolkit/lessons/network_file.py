@@ -111,7 +111,8 @@ def load(path: Path, builders: Builders, command: str) -> Any:
     """The one network of a file, as of :func:`load_all`."""
     model, *others = load_all(path, builders, command)
     if others:
-        raise DataError(f"{path}: has {len(others) + 1} networks, of which one was expected. Train it again with `cmbtk {command}`.")
+        again = f"Train it again with `cmbtk {command}`."
+        raise DataError(f"{path}: {len(others) + 1} networks, where one was expected. {again}")
     return model
 
 

@@ -65,8 +65,8 @@ def draw_lessons(history: pd.DataFrame, title: str, out: Path) -> Path:
     Parameters
     ----------
     history : DataFrame
-        step, loss, mined: how many places are known that it took for microbleeds wrongly; network, where several learned
-        one after the other.
+        step, loss, mined: how many places are known that it took for microbleeds wrongly; and network, where several
+        learned one after the other.
     title : str
     out : Path
     """
