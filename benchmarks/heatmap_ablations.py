@@ -7,9 +7,9 @@
 
 One training each of `--variants`, folds and seeds, `--jobs` at a time; what is there is not trained again. Per lesion,
 3 mm, with the threshold that leaves `--most-false` false positives a validation subject, and beside it what the test
-subjects' own curve has there, which is no threshold that anybody could have chosen. `--steps` are those of a training,
-which its networks share; without it they are the recipe's. Each line stands there a second time with what is answered
-to a scan and its mirror images in the mean.
+subjects' own curve has there, which is no threshold that anybody could have chosen. "mean" averages what the seeds of
+"all" answer at every voxel. Each line stands there a second time, with the mean of what is answered to a scan and its
+mirror images.
 """
 
 from __future__ import annotations
@@ -45,26 +45,22 @@ _NEVER = 2.0
 
 VARIANTS: dict[str, Callable[[HeatmapTraining], HeatmapTraining]] = {
     "all": lambda recipe: recipe,
-    "one": lambda recipe: shared(recipe, 1),
-    "three": lambda recipe: shared(recipe, 3),
+    "three": lambda recipe: replace(recipe, networks=3, steps=recipe.steps // 3),
     "no-phase": lambda recipe: recipe,
     "no-mining": lambda recipe: replace(recipe, mined=(_NEVER,)),
     "no-squares": lambda recipe: recipe,
     "large": lambda recipe: replace(recipe, network="large"),
 }
-"""Squares of voxels are the channels of one voxel of the network's grid: without them the grid is the scan's."""
+"""Squares of voxels are the channels of one voxel of the network's grid: without them the grid is the scan's. "three"
+networks share the steps of one."""
 
 ROLES = ("validation", "test", "control")
 NEAR_MM = 3.0
+WAYS = ("plain", "mirrored")
 MIRRORED = ((), (0,), (1,), (0, 1))
 """Axes along which a scan is turned round."""
 
 _SQUARES = ("blocks", "peaks", "training")
-
-
-def shared(recipe: HeatmapTraining, networks: int) -> HeatmapTraining:
-    """The same steps for so many networks."""
-    return replace(recipe, networks=networks, steps=recipe.networks * recipe.steps // networks)
 
 
 def brains_of(study: Study, names: Sequence[str], *, phase: bool) -> Iterator[tuple[str, Brain]]:
@@ -95,11 +91,10 @@ def both_ways(run: Callable[[Any], Any], brain: Brain) -> Iterator[tuple[str, ND
         sides = [side // step for side, step in zip(turned.mask.shape, (factor, factor, 1), strict=True)]
         answer = scores(run, turned)[tuple(slice(side) for side in sides)]
         each.append(np.flip(answer, axes))
-    yield "plain", each[0]
-    yield "mirrored", np.mean(each, axis=0)
+    yield from zip(WAYS, (each[0], np.mean(each, axis=0)), strict=True)
 
 
-def one(study: Study, fold: str, variant: str, seed: int, steps: int | None, out: Path) -> None:
+def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path) -> None:
     """Train, look at all who were not learned from, and write what was found."""
     from cmb_toolkit.heatmap.running import answers
     from cmb_toolkit.heatmap.training import train
@@ -113,18 +108,32 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int | None, out
                  ("train", *ROLES)}  # fmt: skip
         phase = variant != "no-phase"
         learned = [brain for _, brain in brains_of(study, list(roles["train"]), phase=phase)]
-        recipe = HeatmapTraining(seed=seed)
-        if steps is not None:
-            recipe = replace(recipe, steps=steps // recipe.networks)
-        models, _ = train(learned, VARIANTS[variant](recipe))
-        run = answers(*models)
-        found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in ("plain", "mirrored")}
+        recipe = VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed))
+        models, _ = train(learned, recipe, checkpoint=out.with_suffix(".checkpoint.npz"), key=f"{variant} {fold}")
+        run, arrays = answers(*models), {}
+        found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
         for role in ROLES:
             for name, brain in brains_of(study, list(roles[role]), phase=phase):
                 for way, answer in both_ways(run, brain):
                     places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
                     found[way][role][name] = judged(places, heights, brain)
+                    arrays[f"{way} {role} {name}"] = answer.astype(np.float16)
+    if variant == "all":
+        np.savez(out.with_suffix(".npz"), allow_pickle=False, **arrays)
     out.write_text(json.dumps(found), "utf-8")
+
+
+def mean_of(study: Study, files: Sequence[Path]) -> dict[str, Any]:
+    """What the mean of several answers finds."""
+    opened = [np.load(path.with_suffix(".npz")) for path in files]
+    found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
+    for key in opened[0].files:
+        way, role, name = key.split(" ")
+        ((_, brain),) = brains_of(study, [name], phase=False)
+        answer = np.mean([np.asarray(file[key], np.float32) for file in opened], axis=0)
+        places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
+        found[way][role][name] = judged(places, heights, brain)
+    return found
 
 
 def threshold(found: dict[str, Any], most_false: float) -> float:
@@ -162,14 +171,14 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=["1"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--most-false", type=float, default=0.5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="where results lie, by default STUDY/scratch/ablations-STEPS")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     study = Study(given.study)
-    folder = given.out or given.study / "scratch" / f"ablations-{given.steps or 'all'}"
+    folder = given.out or given.study / "scratch" / f"ablations-{given.steps}"
     if given.one:
         fold, variant, seed = given.one
         one(study, fold, variant, int(seed), given.steps, folder / f"{fold}-{variant}-{seed}.json")
@@ -182,20 +191,25 @@ def main() -> None:
     )
 
     def run(names: tuple[str, str, str]) -> None:
-        call = [sys.executable, __file__, str(given.study), "--out", str(folder), "--one", *names]
-        steps = [] if given.steps is None else ["--steps", str(given.steps)]
-        subprocess.run([*call, *steps], check=True, env=os.environ | own)
+        call = [sys.executable, __file__, str(given.study), "--steps", str(given.steps), "--out", str(folder)]
+        subprocess.run([*call, "--one", *names], check=True, env=os.environ | own)
         print(" ".join(names), flush=True)
 
     with ThreadPoolExecutor(given.jobs) as pool:
         list(pool.map(run, lacking))
     print(f"\n| | trainings | test, {given.most_false:g} a validation subject | controls | test's own curve |")
     print("|---|--:|---|--:|--:|")
+
+    def show(name: str, results: Sequence[dict[str, Any]]) -> None:
+        for way in WAYS:
+            print(line(name + ", mirrored" * (way != "plain"), [found[way] for found in results], given.most_false))
+
     for variant in given.variants:
         files = [folder / f"{fold}-{variant}-{seed}.json" for fold in given.folds for seed in given.seeds]
-        results = [json.loads(path.read_text("utf-8")) for path in files]
-        for way, name in (("plain", variant), ("mirrored", f"{variant}, mirrored")):
-            print(line(name, [found[way] for found in results], given.most_false))
+        show(variant, [json.loads(path.read_text("utf-8")) for path in files])
+    if "all" in given.variants and len(given.seeds) > 1:
+        means = [mean_of(study, [folder / f"{fold}-all-{seed}.json" for seed in given.seeds]) for fold in given.folds]
+        show(f"mean of {len(given.seeds)}", means)
 
 
 if __name__ == "__main__":
