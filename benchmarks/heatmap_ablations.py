@@ -30,7 +30,6 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from cmb_toolkit.heatmap import blocks
 from cmb_toolkit.heatmap.peaks import peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.io.nifti import read_mask, read_volume
@@ -43,23 +42,20 @@ from cmb_toolkit.study.layout import Study
 _NEVER = 2.0
 """A share of the training that does not come."""
 
-VARIANTS: dict[str, Callable[[HeatmapTraining], HeatmapTraining]] = {
-    "all": lambda recipe: recipe,
-    "three": lambda recipe: replace(recipe, networks=3, steps=recipe.steps // 3),
-    "no-phase": lambda recipe: recipe,
-    "no-mining": lambda recipe: replace(recipe, mined=(_NEVER,)),
-    "no-squares": lambda recipe: recipe,
-    "large": lambda recipe: replace(recipe, network="large"),
+VARIANTS: dict[str, Callable[[HeatmapTraining], list[HeatmapTraining]]] = {
+    "all": lambda recipe: [recipe],
+    "three": lambda recipe: [replace(recipe, steps=recipe.steps // 3, seed=3 * recipe.seed + n) for n in range(3)],
+    "no-phase": lambda recipe: [recipe],
+    "no-mining": lambda recipe: [replace(recipe, mined=(_NEVER,))],
+    "no-squares": lambda recipe: [recipe],
+    "large": lambda recipe: [replace(recipe, network="large")],
 }
 """Squares of voxels are the channels of one voxel of the network's grid: without them the grid is the scan's. "three"
-networks share the steps of one."""
+networks share the steps of one, and the mean of their answers is taken."""
 
 ROLES = ("validation", "test", "control")
 NEAR_MM = 3.0
 WAYS = ("plain", "mirrored")
-MIRRORED = ((), (0,), (1,), (0, 1))
-"""Axes along which a scan is turned round."""
-
 _SQUARES = ("blocks", "peaks", "training")
 
 
@@ -80,20 +76,6 @@ def judged(places: NDArray[np.float64], heights: NDArray[np.float32], brain: Bra
     return {"hits": hits, "false": [float(height) for height in heights[(away > NEAR_MM).all(axis=1)]]}
 
 
-def both_ways(run: Callable[[Any], Any], brain: Brain) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Answers to a scan as it is, and to it and its mirror images in the mean."""
-    factor = blocks.factor_of(brain.spacing)
-    even = tuple(side - side % factor for side in brain.mask.shape[:2])  # a mirror image has the same squares
-    cut = (slice(even[0]), slice(even[1]))
-    each = []
-    for axes in MIRRORED:
-        turned = replace(brain, channels=np.flip(brain.channels[cut], axes), mask=np.flip(brain.mask[cut], axes))
-        sides = [side // step for side, step in zip(turned.mask.shape, (factor, factor, 1), strict=True)]
-        answer = scores(run, turned)[tuple(slice(side) for side in sides)]
-        each.append(np.flip(answer, axes))
-    yield from zip(WAYS, (each[0], np.mean(each, axis=0)), strict=True)
-
-
 def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path) -> None:
     """Train, look at all who were not learned from, and write what was found."""
     from cmb_toolkit.heatmap.running import answers
@@ -108,13 +90,16 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path)
                  ("train", *ROLES)}  # fmt: skip
         phase = variant != "no-phase"
         learned = [brain for _, brain in brains_of(study, list(roles["train"]), phase=phase)]
-        recipe = VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed))
-        models, _ = train(learned, recipe, checkpoint=out.with_suffix(".checkpoint.npz"), key=f"{variant} {fold}")
-        run, arrays = answers(*models), {}
+        runs = []
+        for recipe in VARIANTS[variant](HeatmapTraining(steps=steps, seed=seed)):
+            checkpoint = out.with_suffix(f".{recipe.seed}.npz")
+            runs.append(answers(train(learned, recipe, checkpoint=checkpoint, key=f"{variant} {fold}")[0]))
+        arrays = {}
         found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
         for role in ROLES:
             for name, brain in brains_of(study, list(roles[role]), phase=phase):
-                for way, answer in both_ways(run, brain):
+                for way in WAYS:
+                    answer = np.mean([scores(run, brain, mirrored=way == "mirrored") for run in runs], axis=0)
                     places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
                     found[way][role][name] = judged(places, heights, brain)
                     arrays[f"{way} {role} {name}"] = answer.astype(np.float16)

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from ..device import importing_openvino, keras_because
 from ..errors import DataError
 from ..lessons import network_file
+from ..lessons.brains import Brain
 from .blocks import factor_of
+from .peaks import scores
 
 __all__ = ["load"]
 
 _CHANNELS = 2
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Float = NDArray[np.float32]
 
 
 def _built(name: str, channels: int) -> Any:
@@ -31,8 +33,8 @@ def _built(name: str, channels: int) -> Any:
 _BUILDERS = {f"heatmap-{name}": partial(_built, name) for name in ("small", "large")}
 
 
-def load(path: Path, spacing: Sequence[float]) -> Run:
-    """What answers with a network, see :func:`cmb_toolkit.heatmap.running.answers`.
+def load(path: Path, spacing: Sequence[float]) -> Callable[[Brain], Float]:
+    """What answers with a network, see :func:`cmb_toolkit.heatmap.peaks.scores`.
 
     Parameters
     ----------
@@ -47,27 +49,24 @@ def load(path: Path, spacing: Sequence[float]) -> Run:
         If it is no such file, or the network is for scans with other voxels.
     """
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    channels, run = _in_keras(path) if keras_because() else _in_openvino(path, stamp)
-    if channels != _CHANNELS * factor_of(spacing) ** 2:
+    file, run = _opened(path, stamp, keras_because() != "")
+    if file.channels != _CHANNELS * factor_of(spacing) ** 2:
         voxel = " x ".join(f"{side:g}" for side in spacing)
         raise DataError(f"{path}: is for scans with other voxels than {voxel} mm. Train one on scans like these.")
-    return run
-
-
-def _in_keras(path: Path) -> tuple[int, Run]:
-    models = network_file.load_all(path, _BUILDERS, "heatmap")
-    from .running import answers
-
-    return int(models[0].input_shape[-1]), answers(*models)
+    return partial(scores, run, mirrored=file.mirrored)
 
 
 @cache
-def _in_openvino(path: Path, _: int) -> tuple[int, Run]:
+def _opened(path: Path, _: int, in_keras: bool) -> tuple[network_file.NetworkFile, Callable[[Float], Float]]:
+    file = network_file.read_network(path, _BUILDERS, "heatmap")
+    if in_keras:
+        from .running import answers
+
+        return file, answers(network_file.built(file, _BUILDERS))
     with importing_openvino():
         from ..openvino_layers import Numbers
-        from .openvino_network import answers
-    file = network_file.read_network(path, _BUILDERS, "heatmap")
+        from . import openvino_network
     try:
-        return file.channels, answers(file.network, file.channels, file.networks, Numbers.in_turn(file.arrays))
+        return file, openvino_network.answers(file.network, file.channels, Numbers.in_turn(file.arrays))
     except ValueError as error:
         raise file.other_numbers() from error

@@ -6,7 +6,6 @@ Nothing of Keras or its backends is imported.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ __all__ = ["answers"]
 Array = NDArray[np.float32]
 
 
-def answers(network: str, channels: int, networks: int, numbers: Numbers) -> Callable[[Array], Array]:
+def answers(network: str, channels: int, numbers: Numbers) -> Callable[[Array], Array]:
     """What gives the probabilities of a batch, as :func:`cmb_toolkit.heatmap.running.answers`.
 
     Parameters
@@ -29,10 +28,7 @@ def answers(network: str, channels: int, networks: int, numbers: Numbers) -> Cal
         One of :func:`cmb_toolkit.heatmap.network.build`, as its file calls it.
     channels : int
         Of its input.
-    networks : int
-        How many answer together.
     numbers : Numbers
-        Of one after the other.
 
     Returns
     -------
@@ -46,11 +42,10 @@ def answers(network: str, channels: int, networks: int, numbers: Numbers) -> Cal
     """
     image = op.parameter([-1, -1, -1, -1, channels], np.float32)
     x = permuted(image, 0, 4, 1, 2, 3)
-    layers = _small if network == "heatmap-small" else _large
-    each = [op.sigmoid(convolution(layers(x, numbers), numbers, 1, (1, 1, 1), relu=False)) for _ in range(networks)]
+    x = _small(x, numbers) if network == "heatmap-small" else _large(x, numbers)
+    x = op.sigmoid(convolution(x, numbers, 1, (1, 1, 1), relu=False))
     numbers.check_used()
-    mean = op.multiply(reduce(op.add, each), np.float32(1 / networks))
-    return runs(permuted(mean, 0, 2, 3, 4, 1), image)
+    return runs(permuted(x, 0, 2, 3, 4, 1), image)
 
 
 def _small(x: Any, numbers: Numbers) -> Any:

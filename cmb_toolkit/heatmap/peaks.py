@@ -18,8 +18,11 @@ Float = NDArray[np.float32]
 _PLANE, _SLICES = 32, 4
 """Voxels of the grid to multiples of which a scan is filled up: few shapes, and every network can halve them."""
 
+_MIRRORED: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
+"""Axes along which a scan is turned round; the first is the scan as it is."""
 
-def scores(run: Callable[[Float], Float], brain: Brain) -> Float:
+
+def scores(run: Callable[[Float], Float], brain: Brain, *, mirrored: bool = False) -> Float:
     """The network's answer at every voxel of its grid, 0 outside the brain.
 
     Parameters
@@ -27,6 +30,8 @@ def scores(run: Callable[[Float], Float], brain: Brain) -> Float:
     run : callable
         (1, i, j, k, channels) -> (1, i, j, k, 1), 0..1.
     brain : Brain
+    mirrored : bool
+        Whether it is asked about mirror images in plane as well, and the mean of its four answers is taken.
 
     Returns
     -------
@@ -36,9 +41,13 @@ def scores(run: Callable[[Float], Float], brain: Brain) -> Float:
     shape = brain.mask.shape
     multiples = (_PLANE * factor, _PLANE * factor, _SLICES)
     filled = [(0, -side % multiple) for side, multiple in zip(shape, multiples, strict=True)]
-    image = folded(np.pad(brain.channels, (*filled, (0, 0))).astype(np.float32), factor)
+    image = np.pad(brain.channels, (*filled, (0, 0))).astype(np.float32)
     inside = folded(np.pad(brain.mask, filled)[..., None].astype(np.float32), factor).max(-1)
-    return np.asarray(run(image[None])[0, ..., 0] * inside, np.float32)
+    total = np.zeros(inside.shape, np.float32)
+    turns = _MIRRORED if mirrored else _MIRRORED[:1]
+    for axes in turns:
+        total += np.flip(run(folded(np.flip(image, axes), factor)[None])[0, ..., 0], axes)
+    return total * inside / np.float32(len(turns))
 
 
 def peaks(

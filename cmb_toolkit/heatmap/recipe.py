@@ -18,10 +18,4 @@ class HeatmapTraining(MinedTraining):
     network: Literal["small", "large"] = option(
         "small", "small (72,817 parameters; minutes on a CPU) or large (721,417; for a GPU)."
     )
-    steps: int = option(1500, "Training steps of a network, each of 8 blocks of 32 mm.", least=20)
-    networks: int = option(
-        1,
-        "Networks that learn one after the other, each from its own start, and answer together.",
-        least=1,
-        most=9,
-    )
+    steps: int = option(1500, "Training steps, each of 8 blocks of 32 mm.", least=20)

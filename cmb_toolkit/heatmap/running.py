@@ -33,11 +33,11 @@ def stepper(model: Any, optimizer: Any) -> tuple[Callable[[Float, Float, Float],
     return learn, answers(model)
 
 
-def answers(*models: Any) -> Callable[[Float], Float]:
-    """What gives the probabilities of a batch, the mean of all networks'."""
+def answers(model: Any) -> Callable[[Float], Float]:
+    """What gives the probabilities of a batch."""
 
-    def one(model: Any, image: Float) -> Float:
+    def run(image: Float) -> Float:
         logits = np.asarray(ops.convert_to_numpy(model.predict_on_batch(image)), np.float32)
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
-    return lambda image: np.mean([one(model, image) for model in models], axis=0, dtype=np.float32)
+    return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ def train(
     checkpoint: Path | None = None,
     key: str = "",
     on_progress: OnProgress = lambda done, total, what: None,
-) -> tuple[list[Any], pd.DataFrame]:
-    """Train networks, one after the other.
+) -> tuple[Any, pd.DataFrame]:
+    """Train a network.
 
     Parameters
     ----------
@@ -44,45 +43,23 @@ def train(
 
     Returns
     -------
-    list of keras.Model
+    keras.Model
     DataFrame
-        As :func:`cmb_toolkit.lessons.loop.train` gives it, with network (1, 2, ...).
+        As :func:`cmb_toolkit.lessons.loop.train` gives it.
 
     Raises
     ------
     DataError
         If there is no microbleed to learn from, the scans' voxels do not belong together, or the loss is not finite.
     """
-    factors = {factor_of(brain.spacing) for brain in brains}
-    if len(factors) > 1:
-        raise DataError("the training scans have voxels of very different sizes. Train on one resolution at a time.")
-    models, histories = [], []
-    for n in range(recipe.networks):
-
-        def counted_on(done: int, steps: int, what: str, n: int = n) -> None:
-            on_progress(n * steps + done, recipe.networks * steps, what)
-
-        model, history = _one(
-            brains,
-            replace(recipe, networks=1, seed=recipe.seed * recipe.networks + n),
-            checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{n + 1}"),
-            key=key,
-            on_progress=counted_on,
-        )
-        models.append(model)
-        histories.append(history.assign(network=n + 1))
-    return models, pd.concat(histories, ignore_index=True)
-
-
-def _one(
-    brains: Sequence[Brain], recipe: HeatmapTraining, *, checkpoint: Path | None, key: str, on_progress: OnProgress
-) -> tuple[Any, pd.DataFrame]:
-    """A network that has learned, and its history."""
     from ..backend import keras
     from .network import build
     from .running import stepper
 
-    model = build(recipe.network, brains[0].channels.shape[3] * factor_of(brains[0].spacing) ** 2, recipe.seed)
+    factors = {factor_of(brain.spacing) for brain in brains}
+    if len(factors) > 1:
+        raise DataError("the training scans have voxels of very different sizes. Train on one resolution at a time.")
+    model = build(recipe.network, brains[0].channels.shape[3] * factors.pop() ** 2, recipe.seed)
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
     learn, run = stepper(model, optimizer)

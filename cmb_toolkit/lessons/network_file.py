@@ -1,4 +1,4 @@
-"""A network's file: its name and its numbers, nothing that could run. Several networks of one kind may share it."""
+"""A network's file: its name and its numbers, nothing that could run."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..io.files import check_file
 
-__all__ = ["Builders", "NetworkFile", "load", "load_all", "read_network", "save"]
+__all__ = ["Builders", "NetworkFile", "built", "load", "read_network", "save"]
 
 _LARGEST = 256 << 20
 """Of the file, and of what it holds [byte]; the largest network, a ResNet-50, takes 95 million."""
 
 _MOST_CHANNELS = 128
-_MOST_NETWORKS = 9
-_SAID = {"name", "channels", "networks"}
+_SAID = {"name", "channels", "mirrored"}
 
 Builders = Mapping[str, Callable[[int], Any]]
 """Name of a network -> what builds it, untrained, from the number of its input's channels."""
 
 
-def save(out: Path, *models: Any) -> None:
-    """Write a network, or several of one kind."""
-    every = [np.asarray(array) for model in models for array in model.get_weights()]
-    said = {"name": np.array(models[0].name), "channels": models[0].input_shape[-1], "networks": len(models)}
+def save(model: Any, out: Path, *, mirrored: bool = False) -> None:
+    """Write a network, and whether it is to be asked about mirror images as well."""
+    arrays = {f"weight_{n}": np.asarray(array) for n, array in enumerate(model.get_weights())}
+    said = {"name": np.array(model.name), "channels": model.input_shape[-1], "mirrored": mirrored}
     with out.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **said, **{f"weight_{n}": array for n, array in enumerate(every)})
+        np.savez(stream, allow_pickle=False, **said, **arrays)
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,10 @@ class NetworkFile:
     network : str
     channels : int
         Of its input.
-    networks : int
-        How many there are.
     arrays : list of float32 arrays
-        The numbers of one after the other, in the order of ``get_weights``; all are finite.
+        Its numbers, in the order of ``get_weights``; all are finite.
+    mirrored : bool
+        Whether it is to be asked about mirror images as well: of the networks that came before, none was.
     command : str
         What trains one.
     """
@@ -57,8 +56,8 @@ class NetworkFile:
     path: Path
     network: str
     channels: int
-    networks: int
     arrays: list[NDArray[np.float32]]
+    mirrored: bool
     command: str
 
     def other_numbers(self) -> DataError:
@@ -92,7 +91,7 @@ def read_network(path: Path, known: Collection[str], command: str) -> NetworkFil
                 raise DataError(f"{path}: larger than any such network. {again}")
         with np.load(path, allow_pickle=False) as file:
             name, channels = str(file["name"]), int(file["channels"])
-            networks = int(file["networks"]) if "networks" in file else 1  # a file from before there were several
+            mirrored = "mirrored" in file and bool(file["mirrored"])
             arrays = [file[f"weight_{n}"] for n in range(len(set(file.files) - _SAID))]
     except DataError:
         raise
@@ -100,53 +99,40 @@ def read_network(path: Path, known: Collection[str], command: str) -> NetworkFil
         raise DataError(f"{path}: not a readable network ({type(error).__name__}). {again}") from error
     if name not in known or not 1 <= channels <= _MOST_CHANNELS:
         raise DataError(f"{path}: a network called {name!r:.60}; known are {', '.join(known)}. {again}")
-    found = NetworkFile(path, name, channels, networks, arrays, command)
-    shared = 1 <= networks <= _MOST_NETWORKS and len(arrays) % networks == 0
-    if not shared or not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
+    found = NetworkFile(path, name, channels, arrays, mirrored, command)
+    if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
         raise found.other_numbers()
     return found
 
 
 def load(path: Path, builders: Builders, command: str) -> Any:
-    """The one network of a file, as of :func:`load_all`."""
-    model, *others = load_all(path, builders, command)
-    if others:
-        again = f"Train it again with `cmbtk {command}`."
-        raise DataError(f"{path}: {len(others) + 1} networks, where one was expected. {again}")
-    return model
-
-
-def load_all(path: Path, builders: Builders, command: str) -> list[Any]:
-    """Networks of Keras, built here, with the numbers of a file.
-
-    Parameters
-    ----------
-    path : Path
-    builders : mapping
-        Of the networks that it may be.
-    command : str
-        What trains one.
-
-    Raises
-    ------
-    MissingError
-    DataError
-        If it is no such file.
-    """
+    """The network of a file in Keras, see :func:`read_network` and :func:`built`."""
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
     return _load(path, stamp, tuple(sorted(builders.items())), command)
 
 
 @cache
-def _load(path: Path, _: int, known: tuple[tuple[str, Callable[[int], Any]], ...], command: str) -> list[Any]:
+def _load(path: Path, _: int, known: tuple[tuple[str, Callable[[int], Any]], ...], command: str) -> Any:
     builders = dict(known)
-    file = read_network(path, builders, command)
-    count = len(file.arrays) // file.networks
-    models = []
-    for first in range(0, len(file.arrays), count):
-        arrays, model = file.arrays[first : first + count], builders[file.network](file.channels)
-        if [weight.shape for weight in model.get_weights()] != [array.shape for array in arrays]:
-            raise file.other_numbers()
-        model.set_weights(arrays)
-        models.append(model)
-    return models
+    return built(read_network(path, builders, command), builders)
+
+
+def built(file: NetworkFile, builders: Builders) -> Any:
+    """A network of Keras, built here, with the numbers of a file.
+
+    Parameters
+    ----------
+    file : NetworkFile
+    builders : mapping
+        Of the networks that it may be.
+
+    Raises
+    ------
+    DataError
+        If the numbers are not the network's.
+    """
+    model = builders[file.network](file.channels)
+    if [weight.shape for weight in model.get_weights()] != [array.shape for array in file.arrays]:
+        raise file.other_numbers()
+    model.set_weights(file.arrays)
+    return model

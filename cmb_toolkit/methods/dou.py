@@ -40,7 +40,7 @@ class Dou(ScreeningTraining):
         brains = [brain_of(scan.volumes["swi"], None, scan.mask, scan.spacing, scan.marks) for scan in scans]
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
         skill = check_skill(partial(look, answers(model), separation_mm=SEPARATION_MM, most=MOST), brains)
-        save(out, model)
+        save(model, out)
         return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedDou:

@@ -30,10 +30,7 @@ class Heatmap(HeatmapTraining):
     def learn(
         self, scans: Iterable[Marked], out: Path, *, checkpoint: Path, key: str, on_progress: OnProgress
     ) -> Mapping[str, Any]:
-        """Train it, and write its numbers; what it found of the scans it learned from stands in the note.
-
-        Of several networks each must have learned something by itself.
-        """
+        """Train it, and write its numbers; what it found of the scans it learned from stands in the note."""
         from ..heatmap.running import answers
         from ..heatmap.training import found_of, train
         from ..lessons.brains import brain_of
@@ -43,11 +40,10 @@ class Heatmap(HeatmapTraining):
         brains = [
             brain_of(scan.volumes["swi"], scan.volumes["phase"], scan.mask, scan.spacing, scan.marks) for scan in scans
         ]
-        models, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
-        skills = [check_skill(partial(found_of, answers(*some)), brains) for some in (*zip(models), models)]
-        save(out, *models)
-        parameters = sum(map(parameters_trained, models))
-        return {"history": history.to_dict("list"), "parameters_trained": parameters, **skills[-1]}
+        model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
+        skill = check_skill(partial(found_of, answers(model)), brains)
+        save(model, out, mirrored=True)
+        return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedHeatmap:
         """The network, to be read from its file."""
@@ -74,10 +70,10 @@ class TrainedHeatmap:
         import numpy as np
 
         from ..heatmap.network_file import load
-        from ..heatmap.peaks import peaks, scores
+        from ..heatmap.peaks import peaks
         from ..lessons.brains import brain_of
 
         brain = brain_of(volumes["swi"], volumes["phase"], mask, spacing, np.empty((0, 3)))
-        found = scores(load(self.network, brain.spacing), brain)
+        found = load(self.network, brain.spacing)(brain)
         places, values = peaks(found, brain.spacing, separation_mm=separation_mm, most=most)
         return places + np.array(brain.corner), values

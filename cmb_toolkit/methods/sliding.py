@@ -46,7 +46,7 @@ class _Sliding(SlidingTraining):
         )
         looking = partial(look, answers(model), self, self.side, separation_mm=SEPARATION_MM, most=MOST)
         skill = check_skill(looking, brains)
-        save(out, model)
+        save(model, out)
         return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedSliding:

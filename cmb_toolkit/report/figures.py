@@ -65,23 +65,20 @@ def draw_lessons(history: pd.DataFrame, title: str, out: Path) -> Path:
     Parameters
     ----------
     history : DataFrame
-        step, loss, mined: how many places are known that it took for microbleeds wrongly; and network, where several
-        learned one after the other.
+        step, loss, mined: how many places are known that it took for microbleeds wrongly.
     title : str
     out : Path
     """
-    several = [one for _, one in history.groupby("network")] if "network" in history else [history]
     with canvas(5.6, 4.2) as figure:
         headline(figure, title)
         axis = figure.subplots()
-        for one in several:
-            axis.plot(one["step"], one["loss"], color=COLOURS["train"], marker=".", alpha=max(0.4, 1 / len(several)))
+        axis.plot(history["step"], history["loss"], color=COLOURS["train"], marker=".")
         axis.set(xlabel="step", ylabel="loss")
         _log_if_wide(axis, history["loss"])
-        known = several[0]["mined"].to_numpy()
+        known = history["mined"].to_numpy()
         for n in range(1, len(known)):
             if known[n] != known[n - 1]:
-                axis.axvline(several[0]["step"].iloc[n - 1], color="#888888", linestyle=":", linewidth=1.2)
+                axis.axvline(history["step"].iloc[n - 1], color="#888888", linestyle=":", linewidth=1.2)
         axis.set_title("dotted: training subjects looked at for false positives", fontsize="small")
         return save(figure, out)
 

@@ -79,6 +79,6 @@ def test_half_of_the_windows_have_a_microbleed_in_their_middle():
 def test_its_file(model, tmp_path):
     from cmb_toolkit.lessons.network_file import save
 
-    save(tmp_path / "network.npz", model)
+    save(model, tmp_path / "network.npz")
     window = np.random.default_rng(0).normal(0, 0.2, (1, *WINDOW, 1)).astype(np.float32)
     np.testing.assert_allclose(load(tmp_path / "network.npz")(window), answers(model)(window), atol=1e-6)
