@@ -8,8 +8,8 @@
 One training each of `--variants`, folds and seeds, `--jobs` at a time; what is there is not trained again. Per lesion,
 3 mm, with the threshold that leaves `--most-false` false positives a validation subject, and beside it what the test
 subjects' own curve has there, which is no threshold that anybody could have chosen. "mean" averages what the seeds of
-"all" answer at every voxel. Each line stands there a second time, with the mean of what is answered to a scan and its
-mirror images.
+"all" answer at every voxel. Each line stands there again with the mean of what is answered to a scan and to it turned
+round, and to it and its mirror images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from cmb_toolkit.heatmap.peaks import peaks, scores
+from cmb_toolkit.heatmap.peaks import HALF_TURN, ONCE, Turns, peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.lessons.brains import Brain, brain_of
@@ -55,7 +55,8 @@ networks share the steps of one, and the mean of their answers is taken."""
 
 ROLES = ("validation", "test", "control")
 NEAR_MM = 3.0
-WAYS = ("plain", "mirrored")
+WAYS: dict[str, Turns] = {"": ONCE, ", turned": HALF_TURN, ", mirrored": ((), (0,), (1,), (0, 1))}
+"""How a scan is looked at: as it is, also turned round in plane, also mirrored along either side."""
 _SQUARES = ("blocks", "peaks", "training")
 
 
@@ -98,11 +99,11 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path)
         found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
         for role in ROLES:
             for name, brain in brains_of(study, list(roles[role]), phase=phase):
-                for way in WAYS:
-                    answer = np.mean([scores(run, brain, mirrored=way == "mirrored") for run in runs], axis=0)
+                for way, turns in WAYS.items():
+                    answer = np.mean([scores(run, brain, turns) for run in runs], axis=0)
                     places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
                     found[way][role][name] = judged(places, heights, brain)
-                    arrays[f"{way} {role} {name}"] = answer.astype(np.float16)
+                    arrays[f"{way}|{role}|{name}"] = answer.astype(np.float16)
     if variant == "all":
         np.savez(out.with_suffix(".npz"), allow_pickle=False, **arrays)
     out.write_text(json.dumps(found), "utf-8")
@@ -113,7 +114,7 @@ def mean_of(study: Study, files: Sequence[Path]) -> dict[str, Any]:
     opened = [np.load(path.with_suffix(".npz")) for path in files]
     found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
     for key in opened[0].files:
-        way, role, name = key.split(" ")
+        way, role, name = key.split("|")
         ((_, brain),) = brains_of(study, [name], phase=False)
         answer = np.mean([np.asarray(file[key], np.float32) for file in opened], axis=0)
         places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
@@ -187,7 +188,7 @@ def main() -> None:
 
     def show(name: str, results: Sequence[dict[str, Any]]) -> None:
         for way in WAYS:
-            print(line(name + ", mirrored" * (way != "plain"), [found[way] for found in results], given.most_false))
+            print(line(name + way, [found[way] for found in results], given.most_false))
 
     for variant in given.variants:
         files = [folder / f"{fold}-{variant}-{seed}.json" for fold in given.folds for seed in given.seeds]

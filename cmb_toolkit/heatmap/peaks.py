@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +12,30 @@ from ..lessons.brains import Brain
 from ..lessons.peaks import peaks as peaks_of
 from .blocks import factor_of, folded
 
-__all__ = ["peaks", "scores"]
+__all__ = ["HALF_TURN", "ONCE", "Turns", "peaks", "scores"]
 
 Float = NDArray[np.float32]
 
 _PLANE, _SLICES = 32, 4
 """Voxels of the grid to multiples of which a scan is filled up: few shapes, and every network can halve them."""
 
-_MIRRORED: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
-"""Axes along which a scan is turned round; the first is the scan as it is."""
+Turns: TypeAlias = tuple[tuple[int, ...], ...]
+"""For each look the axes along which the scan is turned round."""
+
+ONCE: Turns = ((),)
+HALF_TURN: Turns = ((), (0, 1))
+"""The scan as it is, and with both its sides turned round."""
 
 
-def scores(run: Callable[[Float], Float], brain: Brain, *, mirrored: bool = False) -> Float:
-    """The network's answer at every voxel of its grid, 0 outside the brain.
+def scores(run: Callable[[Float], Float], brain: Brain, turns: Turns = ONCE) -> Float:
+    """The network's answer at every voxel of its grid, 0 outside the brain: the mean of all looks.
 
     Parameters
     ----------
     run : callable
         (1, i, j, k, channels) -> (1, i, j, k, 1), 0..1.
     brain : Brain
-    mirrored : bool
-        Whether it is asked about mirror images in plane as well, and the mean of its four answers is taken.
+    turns : Turns
 
     Returns
     -------
@@ -44,10 +48,9 @@ def scores(run: Callable[[Float], Float], brain: Brain, *, mirrored: bool = Fals
     image = np.pad(brain.channels, (*filled, (0, 0))).astype(np.float32)
     inside = folded(np.pad(brain.mask, filled)[..., None].astype(np.float32), factor).max(-1)
     total = np.zeros(inside.shape, np.float32)
-    turns = _MIRRORED if mirrored else _MIRRORED[:1]
     for axes in turns:
         total += np.flip(run(folded(np.flip(image, axes), factor)[None])[0, ..., 0], axes)
-    return total * inside / np.float32(len(turns))
+    return np.asarray(total * inside / np.float32(len(turns)), np.float32)
 
 
 def peaks(

@@ -42,7 +42,7 @@ class Heatmap(HeatmapTraining):
         ]
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
         skill = check_skill(partial(found_of, answers(model)), brains)
-        save(model, out, mirrored=True)  # not of the files that are there: their thresholds are of one look
+        save(model, out, turned=True)  # not of the files that are there: their thresholds are of one look
         return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedHeatmap:

@@ -14,7 +14,7 @@ from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.heatmap.blocks import SIGMA_MM, draw, factor_of, folded, heat, sides_of
 from cmb_toolkit.heatmap.network import build, focal_loss
 from cmb_toolkit.heatmap.network_file import load
-from cmb_toolkit.heatmap.peaks import peaks, scores
+from cmb_toolkit.heatmap.peaks import HALF_TURN, ONCE, peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.heatmap.running import answers
 from cmb_toolkit.heatmap.training import found_of, train
@@ -170,20 +170,18 @@ def test_the_file_gives_the_same_answers_by_openvino_and_by_keras(name, backend,
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_with_mirror_images_a_mirrored_scan_has_the_mirrored_answer(axis):
+def test_a_scan_turned_round_has_its_answer_turned_round_if_it_is_looked_at_both_ways():
     run, brain = answers(lively(build("small", 2, 5))), scan(0, side=64, slices=12)
-    turned = replace(brain, channels=np.flip(brain.channels, axis), mask=np.flip(brain.mask, axis))
+    other = replace(brain, channels=np.flip(brain.channels, (0, 1)), mask=np.flip(brain.mask, (0, 1)))
 
-    def differ(mirrored):
-        answer, other = (scores(run, each, mirrored=mirrored) for each in (brain, turned))
-        return np.abs(np.flip(other, axis) - answer).max()
+    def differ(turns):
+        return np.abs(np.flip(scores(run, other, turns), (0, 1)) - scores(run, brain, turns)).max()
 
-    assert differ(mirrored=True) < 1e-6
-    assert differ(mirrored=False) > 1e-2
+    assert differ(HALF_TURN) < 1e-6
+    assert differ(ONCE) > 1e-2
 
 
-def test_the_mean_of_mirror_images_is_of_all_four_and_in_their_places():
+def test_the_mean_is_of_all_turns_each_in_its_place():
     brain = scan(0, side=44)
     seen = []
 
@@ -191,21 +189,21 @@ def test_the_mean_of_mirror_images_is_of_all_four_and_in_their_places():
         seen.append(image)
         return image[..., :1] + np.float32(len(seen))  # each voxel's SWI, and which turn it was
 
-    found = scores(run, brain, mirrored=True)
+    found = scores(run, brain, ((), (0,), (1,), (0, 1)))
     expected = np.where(brain.mask, brain.channels[..., 0].astype(np.float32) + 2.5, 0)
     np.testing.assert_allclose(found[:44, :44, :14], expected, atol=1e-6)
     assert len({image.tobytes() for image in seen}) == 4
 
 
-def test_a_file_says_whether_mirror_images_are_asked_about_and_older_ones_do_not(tmp_path):
+def test_a_file_says_whether_scans_are_turned_round_and_older_ones_do_not(tmp_path):
     model, brain = lively(build("small", 2, 5)), scan(0)
     path = tmp_path / "network.npz"
-    for mirrored in (True, False):
-        save(model, path, mirrored=mirrored)
-        expected = scores(answers(model), brain, mirrored=mirrored)
+    for turned in (True, False):
+        save(model, path, turned=turned)
+        expected = scores(answers(model), brain, HALF_TURN if turned else ONCE)
         np.testing.assert_allclose(load(path, SPACING)(brain), expected, atol=1e-5)
     with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "mirrored"}
+        arrays = {name: file[name] for name in file.files if name != "turned"}
     older = tmp_path / "older.npz"
     np.savez(older, **arrays)
     assert np.array_equal(load(older, SPACING)(brain), load(path, SPACING)(brain))
