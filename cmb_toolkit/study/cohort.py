@@ -125,10 +125,12 @@ def read_folds(study: Study) -> pd.DataFrame:
 
     Raises
     ------
+    MissingError
+        If the study is not divided yet.
     DataError
         If a fold or a subject has a name that is none.
     """
-    frame = read_tsv(study.folds, FOLDS.needed)
+    frame = read_tsv(study.folds, FOLDS.needed, cure="Run `cmbtk split` on this study first.")
     frame["fold"] = frame["fold"].map(lambda name: name if pd.isna(name) else str(name))
     for fold in frame["fold"].unique():
         FOLD.check(fold, study.folds, cure="Rename it in the table, or run `cmbtk split` again.")

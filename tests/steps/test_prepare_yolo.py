@@ -382,6 +382,8 @@ def test_without_folds_all_subjects_are_detected_on(study):
     result = run(study.root, "--fold", "none", "--size", SIZE, "--jobs", 1)
     assert "only detect" in result.output
     assert "stage1-detect" in result.output
+    with pytest.raises(MissingError, match=r"folds.tsv: not found. Run `cmbtk split` on this study first\."):
+        prepare(study, fold="1")
 
 
 def test_truth_table(study):
