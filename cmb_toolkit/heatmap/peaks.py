@@ -23,8 +23,10 @@ Turns: TypeAlias = tuple[tuple[int, ...], ...]
 """For each look the axes along which the scan is turned round."""
 
 ONCE: Turns = ((),)
+"""The scan as it is."""
+
 HALF_TURN: Turns = ((), (0, 1))
-"""The scan as it is, and with both its sides turned round."""
+"""As it is, and turned round in plane."""
 
 
 def scores(run: Callable[[Float], Float], brain: Brain, turns: Turns = ONCE) -> Float:
@@ -36,6 +38,7 @@ def scores(run: Callable[[Float], Float], brain: Brain, turns: Turns = ONCE) -> 
         (1, i, j, k, channels) -> (1, i, j, k, 1), 0..1.
     brain : Brain
     turns : Turns
+        How the scan is looked at.
 
     Returns
     -------
