@@ -164,9 +164,9 @@ def _search(
         jobs = 1  # starting workers would take longer than looking
     found = for_each(work, list(geometry), jobs=jobs, on_progress=on_progress, problems=problems)
     problems.raise_if_any(
-        f"So the candidates of fold {recipe.fold} were not written: they must lack nobody. What was found in the "
-        f"{len(found)} other subjects is kept. Mend these subjects, or take them out of participants.tsv and "
-        "folds.tsv, and run the same command again."
+        f"So the candidates of fold {recipe.fold} were not written: they must lack nobody. What was found in "
+        "other subjects is kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
+        "same command again."
     )
     return geometry, dict(zip(geometry, found, strict=True))
 

@@ -240,9 +240,9 @@ def _slices(
         jobs = 1  # starting workers would take longer than looking
     made = for_each(one, work, jobs=jobs, on_progress=on_progress, label=lambda subject: subject.id, problems=problems)
     problems.raise_if_any(
-        f"So the project of fold {recipe.fold} was not written: it must lack nobody. The slices of the "
-        f"{len(made)} other subjects are kept. Mend these subjects, or take them out of participants.tsv and "
-        "folds.tsv, and run the same command again."
+        f"So the project of fold {recipe.fold} was not written: it must lack nobody. The slices of "
+        "other subjects are kept. Mend these subjects, or take them out of participants.tsv and folds.tsv, and run the "
+        "same command again."
     )
     return {slices.subject: slices for slices in made}
 

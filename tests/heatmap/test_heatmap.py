@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -21,11 +22,13 @@ from cmb_toolkit.heatmap.training import found_of, train
 from cmb_toolkit.lessons.brains import brain_of
 from cmb_toolkit.lessons.network_file import save
 from cmb_toolkit.lessons.skill import check_skill
+from cmb_toolkit.methods.base import Marked
+from cmb_toolkit.methods.heatmap import Heatmap
 
 SPACING = (1.0, 1.0, 2.0)
 
 
-def scan(seed, marks=2, side=40, slices=14):
+def marked(seed, marks=2, side=40, slices=14):
     """Noise with dark balls of 2 mm, and as many bright ones; the phase tells nothing."""
     random = np.random.default_rng(seed)
     swi = random.normal(100, 4, (side, side, slices)).astype(np.float32)
@@ -35,7 +38,13 @@ def scan(seed, marks=2, side=40, slices=14):
         away = ((grid - place[:, None, None, None]) * np.array(SPACING)[:, None, None, None]) ** 2
         swi += (60 if n >= marks else -60) * np.exp(-away.sum(0) / (2 * 1.5**2)).astype(np.float32)
     phase = random.normal(0, 0.2, swi.shape).astype(np.float32)
-    return brain_of(swi, phase, np.ones(swi.shape, bool), SPACING, places[:marks])
+    return Marked({"swi": swi, "phase": phase}, np.ones(swi.shape, bool), SPACING, places[:marks])
+
+
+def scan(seed, **shape):
+    """The same as a network sees it."""
+    of = marked(seed, **shape)
+    return brain_of(of.volumes["swi"], of.volumes["phase"], of.mask, of.spacing, of.marks)
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +216,14 @@ def test_a_file_says_whether_scans_are_turned_round_and_older_ones_do_not(tmp_pa
     older = tmp_path / "older.npz"
     np.savez(older, **arrays)
     assert np.array_equal(load(older, SPACING)(brain), load(path, SPACING)(brain))
+
+
+@pytest.mark.slow
+def test_what_has_learned_now_looks_twice(learned, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_module("cmb_toolkit.heatmap.training"), "train", lambda *_, **__: learned)
+    path, brain = tmp_path / "network.npz", scan(99)
+    Heatmap().learn([marked(n) for n in range(4)], path, checkpoint=tmp_path, key="", on_progress=lambda *_: None)
+    np.testing.assert_allclose(load(path, SPACING)(brain), scores(answers(learned[0]), brain, HALF_TURN), atol=1e-5)
 
 
 def test_an_openvino_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
