@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..io.publish import replacing
 from ..model import OnProgress
+from ..wording import counted
 from .brains import Brain
 from .recipe import MinedTraining
 
@@ -90,7 +91,7 @@ def train(
     key : str
         Says what is learned, and from what: a checkpoint with another key, or of another recipe, is not used.
     on_progress : callable
-        Called after every step.
+        Called after every step, and before it looks at all scans.
 
     Returns
     -------
@@ -113,6 +114,7 @@ def train(
     while state.step < recipe.steps:
         step = state.step
         if step in mining and step not in state.mined_at:
+            on_progress(step, recipe.steps, f"looking at {counted(len(brains), 'scan')}")
             state.mined = [_false(pupil.look(brain), brain) for brain in brains]
             state.mined_at.append(step)
         pupil.optimizer.learning_rate = _rate(recipe, step)

@@ -70,6 +70,16 @@ def test_a_killed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_it_says_when_it_looks_at_all_scans():
+    said = []
+    loop.train(pupil(), [brain((2, 2, 1))], RECIPE, on_progress=lambda done, total, what: said.append((done, what)))
+    assert [(done, what) for done, what in said if not what.startswith("loss")] == [
+        (6, "looking at 1 scan"),
+        (14, "looking at 1 scan"),
+    ]
+    assert len(said) == 22
+
+
 def test_what_cannot_be_learned_is_said():
     with pytest.raises(DataError, match="no microbleed"):
         loop.train(pupil(), [brain()], RECIPE)
