@@ -56,17 +56,46 @@ def progress(title: str) -> Iterator[Reporter]:
         yield _Bar(bar, title, heard)
 
 
+class _Work:
+    """What is being done: a new total, or a smaller count than before, begins another part, with a speed of its own."""
+
+    def __init__(self) -> None:
+        self._total = self._done = 0
+        self._before: int | None = None
+        self._started = time.monotonic()
+
+    def moved(self, done: int, total: int) -> bool:
+        """Take note of a count; whether speed is measured from here on."""
+        if total != self._total or done < self._done:
+            if self._total:
+                self._started = time.monotonic()
+            self._before = None
+        self._total, self._done = total, done
+        if self._before is not None or not done:
+            return False
+        self._before = done - 1  # done by an earlier run
+        return True
+
+    def seconds(self) -> float:
+        """Since this part began."""
+        return time.monotonic() - self._started
+
+    def left(self) -> float | None:
+        """Seconds, as far as can be said."""
+        mine = self._done - (self._before or 0)
+        return self.seconds() * (self._total - self._done) / mine if mine > 0 else None
+
+
 class _Bar:
     """A line that is drawn over and over."""
 
     def __init__(self, bar: Progress, title: str, heard: Callable[[str], object]) -> None:
         self._bar, self._heard = bar, heard
         self._task = bar.add_task(title, total=None, what="")
-        self._begun = False
+        self._work = _Work()
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        if not self._begun and done:  # what an earlier run has done is no measure of speed
-            self._begun = True
+        if self._work.moved(done, total):
             self._bar.reset(self._task, completed=done, total=total)
         self._bar.update(self._task, completed=done, total=total, what=what)
 
@@ -80,20 +109,18 @@ class _Log:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._started = self._last = time.monotonic()
-        self._before: int | None = None
+        self._last = time.monotonic()
+        self._work = _Work()
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        if self._before is None and done:
-            self._before = done - 1  # done by an earlier run
+        self._work.moved(done, total)
         now = time.monotonic()
         if done < total and now - self._last < _LOG_INTERVAL_S:
             return
         self._last = now
-        elapsed = now - self._started
-        mine = done - (self._before or 0)
-        left = f", {elapsed * (total - done) / mine:.0f} s left" if mine > 0 and done < total else ""
-        self.note(f"{self._title}: {done}/{total} in {elapsed:.0f} s{left} {what}".rstrip())
+        seconds = self._work.left()
+        left = f", {seconds:.0f} s left" if seconds is not None and done < total else ""
+        self.note(f"{self._title}: {done}/{total} in {self._work.seconds():.0f} s{left} {what}".rstrip())
 
     def note(self, text: str) -> None:
         say(text)

@@ -42,6 +42,20 @@ def test_work_of_an_earlier_run_is_no_measure_of_speed(clock, capsys):
     assert 4000 < left < 6000
 
 
+@pytest.mark.parametrize("total", [10, 1000], ids=["of other things", "from the start again"])
+def test_another_part_of_the_work_has_a_speed_of_its_own(clock, capsys, total):
+    with progress("Training") as report:
+        for done in range(1001):
+            report(done, 1000, "")
+            clock[0] += 1
+        report(0, total, "")
+        clock[0] += 70
+        report(1, total, "sub-001")
+    *_, whole, line = capsys.readouterr().err.splitlines()
+    assert whole == "Training: 1000/1000 in 1000 s"
+    assert line == f"Training: 1/{total} in 70 s, {70 * (total - 1)} s left sub-001"
+
+
 def test_a_terminal_gets_a_bar(tmp_path):
     """On a pseudo-terminal: the note stays above the bar."""
     code = """
