@@ -46,6 +46,7 @@ VARIANTS: dict[str, Callable[[HeatmapTraining], list[HeatmapTraining]]] = {
     "all": lambda recipe: [recipe],
     "three": lambda recipe: [replace(recipe, steps=recipe.steps // 3, seed=3 * recipe.seed + n) for n in range(3)],
     "no-phase": lambda recipe: [recipe],
+    "no-enlarging": lambda recipe: [replace(recipe, enlarged=0)],
     "no-mining": lambda recipe: [replace(recipe, mined=(_NEVER,))],
     "no-squares": lambda recipe: [recipe],
     "large": lambda recipe: [replace(recipe, network="large")],

@@ -105,14 +105,30 @@ def test_blocks_show_marks_what_was_mined_and_anywhere():
     assert np.array_equal(block.image, again.image)
 
 
-def test_a_mark_turns_with_its_block():
+@pytest.mark.parametrize("enlarged", [0, 1])
+def test_a_mark_turns_with_its_block(enlarged):
     """Wherever the target peaks, the image is dark: whatever the turn."""
     brains = [scan(3, marks=3)]
     for seed in range(6):
-        block = draw(brains, [np.empty((0, 3))], 4, np.random.default_rng(seed))
+        block = draw(brains, [np.empty((0, 3))], 4, np.random.default_rng(seed), enlarged)
         for image, target in zip(block.image, block.target, strict=True):
             for place in np.argwhere(target == 1):
                 assert image[(*place, 0)] < 0, "SWI is dark at every peak"
+
+
+def test_as_many_blocks_are_enlarged_as_asked_for_and_three_times_at_most():
+    """Seen by the share of a block that lies in the brain: one slice of it."""
+    shape = (160, 160, 41)
+    mask = np.zeros(shape, bool)
+    mask[:, :, 20] = True
+    brain = brain_of(*np.random.default_rng(0).normal(0, 1, (2, *shape)).astype(np.float32), mask, SPACING,
+                     np.array([[80.0, 80, 20]]))  # fmt: skip
+    brain = replace(brain, mask=np.pad(brain.mask, ((0, 0), (0, 0), (20, 20))), marks=np.array([[80.0, 80, 20]]),
+                    channels=np.pad(brain.channels, ((0, 0), (0, 0), (20, 20), (0, 0))))  # fmt: skip
+    block = draw([brain], [np.empty((0, 3))], 400, np.random.default_rng(4), 0.25)
+    slices = (block.weight[:200].max(axis=(1, 2)) > 0).sum(-1)
+    assert set(slices[slices > 0]) <= {1, 2, 3}
+    assert 0.15 < (slices > 1).sum() / (slices > 0).sum() < 0.35
 
 
 def test_loss_forgives_the_neighbours_of_a_peak():
