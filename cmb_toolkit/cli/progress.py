@@ -81,9 +81,10 @@ class _Work:
         return time.monotonic() - self._started
 
     def left(self) -> float | None:
-        """Seconds, as far as can be said."""
-        mine = self._done - (self._before or 0)
-        return self.seconds() * (self._total - self._done) / mine if mine > 0 else None
+        """Seconds; None before one in a hundred is done: a first step that compiles is no measure."""
+        before = self._before or 0
+        mine = self._done - before
+        return self.seconds() * (self._total - self._done) / mine if 0 < self._total - before <= 100 * mine else None
 
 
 class _Bar:

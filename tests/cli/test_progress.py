@@ -42,6 +42,17 @@ def test_work_of_an_earlier_run_is_no_measure_of_speed(clock, capsys):
     assert 4000 < left < 6000
 
 
+def test_a_first_step_is_no_measure_of_a_thousand(clock, capsys):
+    with progress("Training") as report:
+        clock[0] += 70  # it compiles
+        for done in range(1, 121):
+            report(done, 1000, "")
+            clock[0] += 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "Training: 1/1000 in 70 s"
+    assert second == "Training: 61/1000 in 130 s, 2001 s left"
+
+
 @pytest.mark.parametrize("total", [10, 1000], ids=["of other things", "from the start again"])
 def test_another_part_of_the_work_has_a_speed_of_its_own(clock, capsys, total):
     with progress("Training") as report:
@@ -53,7 +64,7 @@ def test_another_part_of_the_work_has_a_speed_of_its_own(clock, capsys, total):
         report(1, total, "sub-001")
     *_, whole, line = capsys.readouterr().err.splitlines()
     assert whole == "Training: 1000/1000 in 1000 s"
-    assert line == f"Training: 1/{total} in 70 s, {70 * (total - 1)} s left sub-001"
+    assert line == f"Training: 1/{total} in 70 s{', 630 s left' * (total == 10)} sub-001"
 
 
 def test_a_terminal_gets_a_bar(tmp_path):
