@@ -9,7 +9,7 @@ One training each of `--variants`, folds and seeds, `--jobs` at a time; what is 
 3 mm, with the threshold that leaves `--most-false` false positives a validation subject, and beside it what the test
 subjects' own curve has there, which is no threshold that anybody could have chosen. "mean" averages what the seeds of
 "all" answer at every voxel. Each line stands there again with the mean of what is answered to a scan and to it turned
-round, and to it and its mirror images.
+round, to it and its mirror images, and with both also shrunk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from cmb_toolkit.heatmap.peaks import HALF_TURN, ONCE, Turns, peaks, scores
+from cmb_toolkit.heatmap.peaks import LOOKS, NOW, ONCE, Looks, peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.lessons.brains import Brain, brain_of
@@ -46,7 +46,6 @@ VARIANTS: dict[str, Callable[[HeatmapTraining], list[HeatmapTraining]]] = {
     "all": lambda recipe: [recipe],
     "three": lambda recipe: [replace(recipe, steps=recipe.steps // 3, seed=3 * recipe.seed + n) for n in range(3)],
     "no-phase": lambda recipe: [recipe],
-    "no-enlarging": lambda recipe: [replace(recipe, enlarged=0)],
     "no-mining": lambda recipe: [replace(recipe, mined=(_NEVER,))],
     "no-squares": lambda recipe: [recipe],
     "large": lambda recipe: [replace(recipe, network="large")],
@@ -56,8 +55,13 @@ networks share the steps of one, and the mean of their answers is taken."""
 
 ROLES = ("validation", "test", "control")
 NEAR_MM = 3.0
-WAYS: dict[str, Turns] = {"": ONCE, ", turned": HALF_TURN, ", mirrored": ((), (0,), (1,), (0, 1))}
-"""How a scan is looked at: as it is, also turned round in plane, also mirrored along either side."""
+WAYS: dict[str, Looks] = {
+    "": ONCE,
+    ", turned": LOOKS["turned"],
+    ", mirrored": Looks(((), (0,), (1,), (0, 1))),
+    ", turned, shrunk": LOOKS[NOW],
+}
+"""How a scan is looked at: as it is, also turned round in plane, also mirrored along either side, also shrunk."""
 _SQUARES = ("blocks", "peaks", "training")
 
 
@@ -100,8 +104,8 @@ def one(study: Study, fold: str, variant: str, seed: int, steps: int, out: Path)
         found: dict[str, Any] = {way: {role: {} for role in ROLES} for way in WAYS}
         for role in ROLES:
             for name, brain in brains_of(study, list(roles[role]), phase=phase):
-                for way, turns in WAYS.items():
-                    answer = np.mean([scores(run, brain, turns) for run in runs], axis=0)
+                for way, looks in WAYS.items():
+                    answer = np.mean([scores(run, brain, looks) for run in runs], axis=0)
                     places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
                     found[way][role][name] = judged(places, heights, brain)
                     arrays[f"{way}|{role}|{name}"] = answer.astype(np.float16)

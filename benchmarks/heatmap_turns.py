@@ -41,10 +41,10 @@ def main() -> None:
     seconds = dict.fromkeys(WAYS, 0.0)
     names = list(read_participants(study)["participant_id"])
     for name, brain in brains_of(study, names, phase=True):
-        for way, turns in WAYS.items():
+        for way, looks in WAYS.items():
             for run, result in zip(runs, found[way], strict=True):
                 started = time.monotonic()
-                answer = scores(run, brain, turns)
+                answer = scores(run, brain, looks)
                 seconds[way] += time.monotonic() - started
                 places, heights = peaks(answer, brain.spacing, separation_mm=SEPARATION_MM, most=MOST)
                 result[name] = judged(places, heights, brain)

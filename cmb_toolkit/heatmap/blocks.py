@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lessons.brains import Brain, anywhere, cut_out, cut_out_enlarged
+from ..lessons.brains import Brain, anywhere, cut_out
 
 __all__ = [
     "BLOCK_MM",
@@ -34,8 +34,6 @@ _GRID_MM = 1.0
 _ALIKE = 0.01
 _MARKED, _MINED = 4, 3
 """Of eight blocks, so many around marks, and around what was mined."""
-_LARGEST = 3.0
-"""How much a block is enlarged at most: a microbleed of 3 mm, the usual one, becomes one of 9."""
 
 Float = NDArray[np.float32]
 
@@ -118,17 +116,8 @@ def heat(marks: NDArray[np.float64], shape: Sequence[int], spacing: Sequence[flo
     return target
 
 
-def draw(
-    brains: Sequence[Brain],
-    mined: Sequence[NDArray[np.float64]],
-    count: int,
-    rng: np.random.Generator,
-    enlarged: float = 0.0,
-) -> Block:
+def draw(brains: Sequence[Brain], mined: Sequence[NDArray[np.float64]], count: int, rng: np.random.Generator) -> Block:
     """Blocks of one step, mirrored and turned: half around marks, three eighths around what was mined, others anywhere.
-
-    Microbleeds of more than 6 mm are a few in a hundred: of who learns from some dozen subjects they were not found.
-    So some blocks, of all three kinds, show a smaller part of the brain that is enlarged.
 
     Parameters
     ----------
@@ -139,8 +128,6 @@ def draw(
     count : int
         Blocks.
     rng : Generator
-    enlarged : float
-        Share of the blocks, 0..1, that are enlarged, up to three times.
     """
     sides = sides_of(brains[0].spacing)
     marks = [(n, mark) for n, brain in enumerate(brains) for mark in brain.marks]
@@ -155,9 +142,8 @@ def draw(
         else:
             n, place = anywhere(brains, rng)
         spacing = brains[n].spacing
-        factor = _LARGEST ** rng.random() if rng.random() < enlarged else 1.0
-        middle = np.asarray(place, float) + rng.uniform(-_SHIFT_MM, _SHIFT_MM, 3) / spacing / factor
-        part = cut_out(brains[n], middle, sides) if factor == 1 else cut_out_enlarged(brains[n], middle, sides, factor)
+        shift = rng.uniform(-_SHIFT_MM, _SHIFT_MM, 3) / spacing
+        part = cut_out(brains[n], np.asarray(place, float) + shift, sides)
         blocks.append(_turned(*part, spacing, factor_of(brains[0].spacing), rng))
     images, targets, weights = zip(*blocks, strict=True)
     return Block(np.stack(images), np.stack(targets), np.stack(weights))

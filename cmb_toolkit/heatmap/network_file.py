@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..lessons import network_file
 from ..lessons.brains import Brain
 from .blocks import factor_of
-from .peaks import HALF_TURN, ONCE, scores
+from .peaks import LOOKS, scores
 
 __all__ = ["load"]
 
@@ -53,7 +53,12 @@ def load(path: Path, spacing: Sequence[float]) -> Callable[[Brain], Float]:
     if file.channels != _CHANNELS * factor_of(spacing) ** 2:
         voxel = " x ".join(f"{side:g}" for side in spacing)
         raise DataError(f"{path}: is for scans with other voxels than {voxel} mm. Train one on scans like these.")
-    return partial(scores, run, turns=HALF_TURN if file.turned else ONCE)
+    if file.looks not in LOOKS:
+        raise DataError(
+            f"{path}: looks at scans in a way that is not known here ({file.looks!r:.60}). Use the version of the "
+            "toolkit that made it."
+        )
+    return partial(scores, run, looks=LOOKS[file.looks])
 
 
 @cache

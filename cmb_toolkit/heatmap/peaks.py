@@ -3,57 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..lessons.brains import Brain
 from ..lessons.peaks import peaks as peaks_of
 from .blocks import factor_of, folded
 
-__all__ = ["HALF_TURN", "ONCE", "Turns", "peaks", "scores"]
+__all__ = ["LOOKS", "NOW", "ONCE", "Looks", "peaks", "scores"]
 
 Float = NDArray[np.float32]
 
 _PLANE, _SLICES = 32, 4
 """Voxels of the grid to multiples of which a scan is filled up: few shapes, and every network can halve them."""
 
-Turns: TypeAlias = tuple[tuple[int, ...], ...]
-"""For each look the axes along which the scan is turned round."""
+_SHRUNK = 2
+"""A microbleed of 8 mm looks like one of 4 mm then, which is large among those that networks learn from."""
 
-ONCE: Turns = ((),)
+
+class Looks(NamedTuple):
+    """How a scan is looked at.
+
+    Attributes
+    ----------
+    turns : tuple
+        For each look the axes along which the scan is turned round; the mean of all answers is taken.
+    shrunk : bool
+        Whether these looks are repeated at the scan shrunk to half its size along every axis, and of both answers the
+        higher one taken.
+    """
+
+    turns: tuple[tuple[int, ...], ...] = ((),)
+    shrunk: bool = False
+
+
+ONCE = Looks()
 """The scan as it is."""
 
-HALF_TURN: Turns = ((), (0, 1))
-"""As it is, and turned round in plane."""
+LOOKS = {"": ONCE, "turned": Looks(((), (0, 1))), "turned, shrunk": Looks(((), (0, 1)), shrunk=True)}
+"""What the file of a network says that it is to look at: as it is; also turned round in plane; both also shrunk."""
+
+NOW = "turned, shrunk"
+"""Of networks that are trained now."""
 
 
-def scores(run: Callable[[Float], Float], brain: Brain, turns: Turns = ONCE) -> Float:
-    """The network's answer at every voxel of its grid, 0 outside the brain: the mean of all looks.
+def scores(run: Callable[[Float], Float], brain: Brain, looks: Looks = ONCE) -> Float:
+    """The network's answer at every voxel of its grid, 0 outside the brain.
 
     Parameters
     ----------
     run : callable
         (1, i, j, k, channels) -> (1, i, j, k, 1), 0..1.
     brain : Brain
-    turns : Turns
-        How the scan is looked at.
+    looks : Looks
 
     Returns
     -------
     (i/f, j/f, k) float32 array
+        Its sides are filled up, i and j to multiples of 32, k to one of 4.
     """
     factor = factor_of(brain.spacing)
-    shape = brain.mask.shape
+    found, inside = _mean(run, brain.channels, brain.mask, factor, looks.turns)
+    if looks.shrunk:
+        small, _ = _mean(run, *_shrunk(brain.channels, brain.mask), factor, looks.turns)
+        # its voxels' middles lie between those of the grid
+        into = {"offset": (1 / _SHRUNK - 1) / 2, "output_shape": found.shape, "order": 1, "mode": "nearest"}
+        found = np.maximum(found, ndimage.affine_transform(small, np.full(3, 1 / _SHRUNK), **into) * inside)
+    return found
+
+
+def _mean(
+    run: Callable[[Float], Float],
+    channels: NDArray[np.floating[Any]],
+    mask: NDArray[np.bool_],
+    factor: int,
+    turns: tuple[tuple[int, ...], ...],
+) -> tuple[Float, Float]:
+    """The mean answer to all turns, 0 outside the brain, and where that is."""
     multiples = (_PLANE * factor, _PLANE * factor, _SLICES)
-    filled = [(0, -side % multiple) for side, multiple in zip(shape, multiples, strict=True)]
-    image = np.pad(brain.channels, (*filled, (0, 0))).astype(np.float32)
-    inside = folded(np.pad(brain.mask, filled)[..., None].astype(np.float32), factor).max(-1)
+    filled = [(0, -side % multiple) for side, multiple in zip(mask.shape, multiples, strict=True)]
+    image = np.pad(channels, (*filled, (0, 0))).astype(np.float32)
+    inside = folded(np.pad(mask, filled)[..., None].astype(np.float32), factor).max(-1)
     total = np.zeros(inside.shape, np.float32)
     for axes in turns:
         total += np.flip(run(folded(np.flip(image, axes), factor)[None])[0, ..., 0], axes)
-    return np.asarray(total * inside / np.float32(len(turns)), np.float32)
+    return np.asarray(total * inside / np.float32(len(turns)), np.float32), inside
+
+
+def _shrunk(
+    channels: NDArray[np.floating[Any]], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Means over cubes of two voxels a side, of what lies in the brain; in it is what at least half of lies in it."""
+    filled = [(0, -side % _SHRUNK) for side in mask.shape]
+    share = _means(np.pad(mask, filled)[..., None].astype(np.float32))
+    inside = share[..., 0] >= 1 / 2
+    means = _means(np.pad(channels, (*filled, (0, 0))).astype(np.float32)) / np.where(inside[..., None], share, 1)
+    return np.where(inside[..., None], means, np.float32(0)), inside
+
+
+def _means(volume: Float) -> Float:
+    """Of cubes: (i, j, k, c) -> (i/2, j/2, k/2, c)."""
+    i, j, k, c = volume.shape
+    cubes = volume.reshape(i // _SHRUNK, _SHRUNK, j // _SHRUNK, _SHRUNK, k // _SHRUNK, _SHRUNK, c)
+    return np.asarray(cubes.mean(axis=(1, 3, 5)), np.float32)
 
 
 def peaks(

@@ -13,16 +13,9 @@ __all__ = ["HeatmapTraining"]
 
 @dataclass(frozen=True)
 class HeatmapTraining(MinedTraining):
-    """The network and how it learns.
-
-    Attributes
-    ----------
-    enlarged : float
-        Share of the blocks that are enlarged, see :func:`cmb_toolkit.heatmap.blocks.draw`.
-    """
+    """The network and how it learns."""
 
     network: Literal["small", "large"] = option(
         "small", "small (72,817 parameters; minutes on a CPU) or large (721,417; for a GPU)."
     )
     steps: int = option(1500, "Training steps, each of 8 blocks of 32 mm.", least=20)
-    enlarged: float = option(0.25, least=0, most=1, in_command=False, in_settings=False)

@@ -65,7 +65,7 @@ def train(
     learn, run = stepper(model, optimizer)
 
     def shown(mined: loop.Places, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        block = draw(brains, mined, recipe.batch, rng, recipe.enlarged)
+        block = draw(brains, mined, recipe.batch, rng)
         return block.image, block.target[..., None], block.weight[..., None]
 
     pupil = loop.Pupil(model, optimizer, shown, learn, partial(found_of, run))

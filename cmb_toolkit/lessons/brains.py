@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..imaging.normalise import phase_channel, swi_channel
 
-__all__ = ["Brain", "anywhere", "brain_of", "cut_out", "cut_out_enlarged"]
+__all__ = ["Brain", "anywhere", "brain_of", "cut_out"]
 
 Float = NDArray[np.float32]
 
@@ -101,29 +99,3 @@ def cut_out(
         into = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
         image[into], mask[into] = brain.channels[source], brain.mask[source]
     return image, mask, brain.marks - start
-
-
-def cut_out_enlarged(
-    brain: Brain, middle: NDArray[np.float64], sides: Sequence[int], factor: float
-) -> tuple[Float, NDArray[np.bool_], NDArray[np.float64]]:
-    """As :func:`cut_out`, of a block whose content is so many times as large as it is, in all three directions.
-
-    Grey values between voxels are interpolated linearly.
-
-    Parameters
-    ----------
-    brain : Brain
-    middle : (3,) array
-        Voxel; the nearest one is the middle of the block.
-    sides : three ints
-        Of the block [voxel].
-    factor : float
-        1 or more.
-    """
-    odd = [2 * math.ceil((side - 1) / 2 / factor) + 1 for side in sides]
-    image, mask, marks = cut_out(brain, np.rint(middle), odd)
-    halves, middles = (np.array(odd) - 1) / 2, (np.array(sides) - 1) / 2
-    into = {"matrix": np.full(3, 1 / factor), "offset": halves - middles / factor, "output_shape": tuple(sides)}
-    inside = ndimage.affine_transform(mask.astype(np.uint8), **into, order=0) > 0
-    channels = [ndimage.affine_transform(channel, **into, order=1) for channel in np.moveaxis(image, -1, 0)]
-    return np.stack(channels, -1) * inside[..., None], inside, (marks - halves) * factor + middles

@@ -21,16 +21,17 @@ _LARGEST = 256 << 20
 """Of the file, and of what it holds [byte]; the largest network, a ResNet-50, takes 95 million."""
 
 _MOST_CHANNELS = 128
-_SAID = {"name", "channels", "turned"}
+_TURNED = "turned"
+_SAID = {"name", "channels", "looks", _TURNED}
 
 Builders = Mapping[str, Callable[[int], Any]]
 """Name of a network -> what builds it, untrained, from the number of its input's channels."""
 
 
-def save(model: Any, out: Path, *, turned: bool = False) -> None:
-    """Write a network, and whether it is to look at scans turned round as well."""
+def save(model: Any, out: Path, *, looks: str = "") -> None:
+    """Write a network, and how it is to look at scans, in words of its method's own."""
     arrays = {f"weight_{n}": np.asarray(array) for n, array in enumerate(model.get_weights())}
-    said = {"name": np.array(model.name), "channels": model.input_shape[-1], "turned": turned}
+    said = {"name": np.array(model.name), "channels": model.input_shape[-1], "looks": np.array(looks)}
     with out.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **said, **arrays)
 
@@ -47,8 +48,8 @@ class NetworkFile:
         Of its input.
     arrays : list of float32 arrays
         Its numbers, in the order of ``get_weights``; all are finite.
-    turned : bool
-        Whether it is to look at scans turned round as well; files from before there was this say nothing, and are not.
+    looks : str
+        How it is to look at scans; older files say nothing, or whether they are to be turned round as well.
     command : str
         What trains one.
     """
@@ -57,7 +58,7 @@ class NetworkFile:
     network: str
     channels: int
     arrays: list[NDArray[np.float32]]
-    turned: bool
+    looks: str
     command: str
 
     def other_numbers(self) -> DataError:
@@ -91,7 +92,8 @@ def read_network(path: Path, known: Collection[str], command: str) -> NetworkFil
                 raise DataError(f"{path}: larger than any such network. {again}")
         with np.load(path, allow_pickle=False) as file:
             name, channels = str(file["name"]), int(file["channels"])
-            turned = "turned" in file and bool(file["turned"])
+            turned = _TURNED in file and bool(file[_TURNED])
+            looks = str(file["looks"]) if "looks" in file else _TURNED * turned
             arrays = [file[f"weight_{n}"] for n in range(len(set(file.files) - _SAID))]
     except DataError:
         raise
@@ -99,7 +101,7 @@ def read_network(path: Path, known: Collection[str], command: str) -> NetworkFil
         raise DataError(f"{path}: not a readable network ({type(error).__name__}). {again}") from error
     if name not in known or not 1 <= channels <= _MOST_CHANNELS:
         raise DataError(f"{path}: a network called {name!r:.60}; known are {', '.join(known)}. {again}")
-    found = NetworkFile(path, name, channels, arrays, turned, command)
+    found = NetworkFile(path, name, channels, arrays, looks, command)
     if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
         raise found.other_numbers()
     return found

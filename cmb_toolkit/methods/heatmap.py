@@ -31,6 +31,7 @@ class Heatmap(HeatmapTraining):
         self, scans: Iterable[Marked], out: Path, *, checkpoint: Path, key: str, on_progress: OnProgress
     ) -> Mapping[str, Any]:
         """Train it, and write its numbers; what it found of the scans it learned from stands in the note."""
+        from ..heatmap.peaks import NOW
         from ..heatmap.running import answers
         from ..heatmap.training import found_of, train
         from ..lessons.brains import brain_of
@@ -42,7 +43,7 @@ class Heatmap(HeatmapTraining):
         ]
         model, history = train(brains, self, checkpoint=checkpoint, key=key, on_progress=on_progress)
         skill = check_skill(partial(found_of, answers(model)), brains)
-        save(model, out, turned=True)  # not of the files that are there: their thresholds are of one look
+        save(model, out, looks=NOW)  # files that are there keep theirs, as their thresholds are of it
         return {"history": history.to_dict("list"), "parameters_trained": parameters_trained(model), **skill}
 
     def trained(self, network: Path) -> TrainedHeatmap:

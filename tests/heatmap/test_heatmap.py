@@ -15,7 +15,7 @@ from cmb_toolkit.errors import DataError, MissingError
 from cmb_toolkit.heatmap.blocks import SIGMA_MM, draw, factor_of, folded, heat, sides_of
 from cmb_toolkit.heatmap.network import build, focal_loss
 from cmb_toolkit.heatmap.network_file import load
-from cmb_toolkit.heatmap.peaks import HALF_TURN, ONCE, peaks, scores
+from cmb_toolkit.heatmap.peaks import LOOKS, NOW, ONCE, Looks, peaks, scores
 from cmb_toolkit.heatmap.recipe import HeatmapTraining
 from cmb_toolkit.heatmap.running import answers
 from cmb_toolkit.heatmap.training import found_of, train
@@ -105,30 +105,14 @@ def test_blocks_show_marks_what_was_mined_and_anywhere():
     assert np.array_equal(block.image, again.image)
 
 
-@pytest.mark.parametrize("enlarged", [0, 1])
-def test_a_mark_turns_with_its_block(enlarged):
+def test_a_mark_turns_with_its_block():
     """Wherever the target peaks, the image is dark: whatever the turn."""
     brains = [scan(3, marks=3)]
     for seed in range(6):
-        block = draw(brains, [np.empty((0, 3))], 4, np.random.default_rng(seed), enlarged)
+        block = draw(brains, [np.empty((0, 3))], 4, np.random.default_rng(seed))
         for image, target in zip(block.image, block.target, strict=True):
             for place in np.argwhere(target == 1):
                 assert image[(*place, 0)] < 0, "SWI is dark at every peak"
-
-
-def test_as_many_blocks_are_enlarged_as_asked_for_and_three_times_at_most():
-    """Seen by the share of a block that lies in the brain: one slice of it."""
-    shape = (160, 160, 41)
-    mask = np.zeros(shape, bool)
-    mask[:, :, 20] = True
-    brain = brain_of(*np.random.default_rng(0).normal(0, 1, (2, *shape)).astype(np.float32), mask, SPACING,
-                     np.array([[80.0, 80, 20]]))  # fmt: skip
-    brain = replace(brain, mask=np.pad(brain.mask, ((0, 0), (0, 0), (20, 20))), marks=np.array([[80.0, 80, 20]]),
-                    channels=np.pad(brain.channels, ((0, 0), (0, 0), (20, 20), (0, 0))))  # fmt: skip
-    block = draw([brain], [np.empty((0, 3))], 400, np.random.default_rng(4), 0.25)
-    slices = (block.weight[:200].max(axis=(1, 2)) > 0).sum(-1)
-    assert set(slices[slices > 0]) <= {1, 2, 3}
-    assert 0.15 < (slices > 1).sum() / (slices > 0).sum() < 0.35
 
 
 def test_loss_forgives_the_neighbours_of_a_peak():
@@ -199,10 +183,10 @@ def test_a_scan_turned_round_has_its_answer_turned_round_if_it_is_looked_at_both
     run, brain = answers(lively(build("small", 2, 5))), scan(0, side=64, slices=12)
     other = replace(brain, channels=np.flip(brain.channels, (0, 1)), mask=np.flip(brain.mask, (0, 1)))
 
-    def differ(turns):
-        return np.abs(np.flip(scores(run, other, turns), (0, 1)) - scores(run, brain, turns)).max()
+    def differ(looks):
+        return np.abs(np.flip(scores(run, other, looks), (0, 1)) - scores(run, brain, looks)).max()
 
-    assert differ(HALF_TURN) < 1e-6
+    assert differ(LOOKS["turned"]) < 1e-6
     assert differ(ONCE) > 1e-2
 
 
@@ -214,32 +198,78 @@ def test_the_mean_is_of_all_turns_each_in_its_place():
         seen.append(image)
         return image[..., :1] + np.float32(len(seen))  # each voxel's SWI, and which turn it was
 
-    found = scores(run, brain, ((), (0,), (1,), (0, 1)))
+    found = scores(run, brain, Looks(((), (0,), (1,), (0, 1))))
     expected = np.where(brain.mask, brain.channels[..., 0].astype(np.float32) + 2.5, 0)
     np.testing.assert_allclose(found[:44, :44, :14], expected, atol=1e-6)
     assert len({image.tobytes() for image in seen}) == 4
 
 
-def test_a_file_says_whether_scans_are_turned_round_and_older_ones_do_not(tmp_path):
-    model, brain = lively(build("small", 2, 5)), scan(0)
-    path = tmp_path / "network.npz"
-    for turned in (True, False):
-        save(model, path, turned=turned)
-        expected = scores(answers(model), brain, HALF_TURN if turned else ONCE)
-        np.testing.assert_allclose(load(path, SPACING)(brain), expected, atol=1e-5)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "turned"}
-    older = tmp_path / "older.npz"
-    np.savez(older, **arrays)
-    assert np.array_equal(load(older, SPACING)(brain), load(path, SPACING)(brain))
+@pytest.mark.parametrize("side", [44, 63])
+def test_what_a_shrunk_scan_shows_stands_in_its_place(side):
+    """Of a smooth image, answers of the shrunk scan alone are the image again, but for its edge."""
+    shape = (side, side + 1, 13)
+    i, j, k = np.indices(shape)
+    wave = (0.2 * np.sin(i / 9) + 0.15 * np.cos(j / 11) + 0.1 * np.sin(k / 5) - 0.02).astype(np.float16)
+    brain = replace(scan(0), channels=np.stack([wave, wave], -1), mask=np.ones(shape, bool))
+    widest = []
+
+    def run(image):
+        widest.append(image.shape[1])
+        return image[..., :1] + np.float32(0.5) if len(widest) > 1 else np.zeros_like(image[..., :1])
+
+    found = scores(run, brain, Looks(shrunk=True))
+    assert widest == [64, 32]
+    inner = np.s_[2 : side - 2, 2 : side - 1, 1:11]
+    np.testing.assert_allclose(found[inner], wave[inner] + 0.5, atol=0.01)
+
+
+def test_of_a_scan_and_a_shrunk_one_the_higher_answer_counts_and_only_in_the_brain():
+    brain = scan(0, side=44)
+    brain.mask[:10] = False
+    low = [np.float32(0.2), np.float32(0.6)]
+
+    def run(image):
+        return np.full_like(image[..., :1], low.pop())
+
+    found = scores(run, brain, Looks(shrunk=True))
+    assert set(np.unique(found[:44, :44, :14])) == {np.float32(0), np.float32(0.6)}
+    assert not found[:10].any()
 
 
 @pytest.mark.slow
-def test_what_has_learned_now_looks_twice(learned, tmp_path, monkeypatch):
+def test_a_ball_that_is_larger_than_any_that_were_learned_is_found_in_the_shrunk_scan(learned):
+    brain = scan(7, marks=0, side=64, slices=20)
+    at = (30, 34, 9)
+    away = (np.moveaxis(np.indices(brain.mask.shape), 0, -1) - at) * SPACING
+    ball = np.exp(-((away**2).sum(-1)) / (2 * 3.5**2))[..., None] * np.array([-0.5, 0])
+    brain = replace(brain, channels=np.clip(brain.channels + ball, -0.5, 0.5).astype(np.float16))
+    plain, both = (scores(answers(learned[0]), brain, LOOKS[name])[at] for name in ("turned", NOW))
+    assert both > 2 * plain
+    assert both > 0.3
+
+
+def test_a_file_says_how_scans_are_looked_at_and_older_ones_stay_as_they_were(tmp_path):
+    model, brain = lively(build("small", 2, 5)), scan(0)
+    path, older = tmp_path / "network.npz", tmp_path / "older.npz"
+    for name, looks in LOOKS.items():
+        save(model, path, looks=name)
+        np.testing.assert_allclose(load(path, SPACING)(brain), scores(answers(model), brain, looks), atol=1e-5)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "looks"}
+    for said, looks in (({}, ""), ({"turned": False}, ""), ({"turned": True}, "turned")):
+        np.savez(older, **arrays, **said)
+        np.testing.assert_allclose(load(older, SPACING)(brain), scores(answers(model), brain, LOOKS[looks]), atol=1e-5)
+    save(model, path, looks="in a mirror")
+    with pytest.raises(DataError, match=r"not known here \('in a mirror'\)\. Use the version"):
+        load(path, SPACING)
+
+
+@pytest.mark.slow
+def test_what_has_learned_now_looks_at_scans_turned_and_shrunk_as_well(learned, tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("cmb_toolkit.heatmap.training"), "train", lambda *_, **__: learned)
     path, brain = tmp_path / "network.npz", scan(99)
     Heatmap().learn([marked(n) for n in range(4)], path, checkpoint=tmp_path, key="", on_progress=lambda *_: None)
-    np.testing.assert_allclose(load(path, SPACING)(brain), scores(answers(learned[0]), brain, HALF_TURN), atol=1e-5)
+    np.testing.assert_allclose(load(path, SPACING)(brain), scores(answers(learned[0]), brain, LOOKS[NOW]), atol=1e-5)
 
 
 def test_an_openvino_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
