@@ -1,4 +1,4 @@
-"""What a heatmap network finds when it looks at scans as they are, also turned round, also at their mirror images.
+"""What a heatmap network finds when it looks at scans as they are, also turned round, mirrored, shrunk to half.
 
     python benchmarks/heatmap_turns.py other study/cells/slab_heatmap_fold-1/network.npz [...]
 
