@@ -37,7 +37,8 @@ def scans(folder: Path, radius_mm: float, subjects: int, seed: int) -> tuple[lis
     for place in sorted(path for path in (folder / "simulated" / "scans").iterdir() if path.is_dir()):
         scan = scan_at(place)
         files = written(scan.signal, scan.affine, folder / "files" / scan.name)
-        rows.append({"participant_id": scan.name.removeprefix("sub-"), "echo_time_ms": scan.echo_time_ms, **files})
+        known = {"echo_time_ms": scan.echo_time_ms, "phase_sign": scan.sign}  # of a slab it may not be to be seen
+        rows.append({"participant_id": scan.name.removeprefix("sub-"), **known, **files})
         truths.append(scan.truth)
     return rows, pd.concat(truths, ignore_index=True)
 

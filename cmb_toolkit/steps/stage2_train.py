@@ -33,7 +33,7 @@ from ..study.purposes import trained_classifier
 
 __all__ = ["stage2_train"]
 
-REVISION = 2
+REVISION = 1
 
 _Patches: TypeAlias = tuple[NDArray[np.float32], NDArray[np.intp]]
 """Patches and their labels."""
@@ -165,7 +165,7 @@ def _train(
             validation,
             plan,
             checkpoint=files.scratch / "cnn.checkpoint.npz",
-            key=json.dumps([patches_digest(files), plan.network, keras_engine(), REVISION]),
+            key=json.dumps([patches_digest(files), plan.network, keras_engine()]),
             on_restart=begins_again,
             on_progress=on_progress,
         )
