@@ -69,9 +69,10 @@ def scores(run: Callable[[Float], Float], brain: Brain, looks: Looks = ONCE) -> 
     found, inside = _mean(run, brain.channels, brain.mask, factor, looks.turns)
     if looks.shrunk:
         small, _ = _mean(run, *_shrunk(brain.channels, brain.mask), factor, looks.turns)
-        # its voxels' middles lie between those of the grid
-        into = {"offset": (1 / _SHRUNK - 1) / 2, "output_shape": found.shape, "order": 1, "mode": "nearest"}
-        found = np.maximum(found, ndimage.affine_transform(small, np.full(3, 1 / _SHRUNK), **into) * inside)
+        between = (1 / _SHRUNK - 1) / 2  # where the middle of the grid's first voxel lies on the shrunk one
+        steps = np.full(3, 1 / _SHRUNK)
+        there = ndimage.affine_transform(small, steps, between, output_shape=found.shape, order=1, mode="nearest")
+        found = np.maximum(found, there * inside)
     return found
 
 
