@@ -1,6 +1,6 @@
 """What a heatmap network finds when it looks at scans as they are, also turned round, mirrored, shrunk to half.
 
-    python benchmarks/heatmap_turns.py other study/cells/slab_heatmap_fold-1/network.npz [...]
+    python benchmarks/heatmap_looks.py other study/cells/slab_heatmap_fold-1/network.npz [...]
 
 Everybody in the study `other` is looked at, which must not be the one that the networks have learned from. Printed are
 microbleeds found, 3 mm, per lesion, at so many false positives a subject on these subjects' own curve, the mean of all
