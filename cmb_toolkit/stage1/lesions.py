@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-__all__ = ["LARGEST_MM", "lesion_numbers", "reach"]
+__all__ = ["ABOVE_MM", "LARGEST_MM", "lesion_numbers", "reach"]
 
 LARGEST_MM = 10.0
 """Diameter of the largest microbleed [mm], by definition; as wide as a label's square in the paper's HR scans."""
+
+ABOVE_MM = 3.0
+"""How far aside boxes of one lesion may lie on slices far apart [mm]: as far as a hit may, by the centre rule."""
 
 
 def reach(thickness_mm: float) -> int:
@@ -41,11 +44,11 @@ def lesion_numbers(
 
     The strongest box comes first and takes the boxes around it: those whose centres lie in an ellipsoid about its own,
     half of :data:`LARGEST_MM` in the plane and :func:`reach` slices and a half across; then the strongest of those that
-    are left, and so on. The strongest box of a large lesion need not be on its middle slice: up to twice as far away,
-    and within half of :data:`LARGEST_MM` in the plane, it also takes the boxes of slices on which none is stronger than
-    on every slice on the way there. So no lesion has boxes further than that from its strongest one, whatever lies
-    beside it, and which boxes are taken does not depend on weaker ones: a threshold leaves the same lesions before and
-    after.
+    are left, and so on. It also takes those that lie above and below it, within :data:`ABOVE_MM` in the plane and
+    :data:`LARGEST_MM` across: of a large microbleed a detector may mark the two ends, and of its middle less or
+    nothing, where it is larger than any that it has learned. So no lesion has boxes further than that from its
+    strongest one, whatever lies beside it, and which boxes are taken does not depend on weaker ones: a threshold leaves
+    the same lesions before and after.
 
     Parameters
     ----------
@@ -72,25 +75,10 @@ def lesion_numbers(
         if number[strongest] < 0:
             free = np.array(near[strongest], np.intp)
             free = free[number[free] < 0]
-            slices, strength = k[free] - k[strongest], confidence[free]
-            aside = np.linalg.norm(places[free] - places[strongest], axis=1) / (LARGEST_MM / 2)
-            around = aside**2 + (slices / (furthest + 0.5)) ** 2 <= 1  # a cylinder's corners reach into a neighbour
-            up, down = (furthest + _falling(side, strength, furthest) for side in (slices, -slices))
-            falling = (np.abs(slices) > furthest) & (-down <= slices) & (slices <= up)
-            number[free[around | falling]] = found
+            slices = k[free] - k[strongest]
+            aside_mm = np.linalg.norm(places[free] - places[strongest], axis=1)
+            around = (aside_mm / (LARGEST_MM / 2)) ** 2 + (slices / (furthest + 0.5)) ** 2 <= 1
+            above = (aside_mm <= ABOVE_MM) & (np.abs(slices) * thickness_mm <= LARGEST_MM)
+            number[free[around | above]] = found
             found += 1
     return number
-
-
-def _falling(slices: NDArray[np.integer], confidence: NDArray[np.floating], first: int) -> int:
-    """Slices beyond the `first` ones, on the side where they count up, on which no box is stronger than on all before.
-
-    At most `first`. A slice without a box ends it, and so does a stronger one: that is another lesion.
-    """
-    level = np.inf
-    for step in range(1, 2 * first + 1):
-        here = confidence[slices == step]
-        if not here.size or (step > first and here.max() > level):
-            return max(step - 1 - first, 0)
-        level = min(level, here.max())
-    return first

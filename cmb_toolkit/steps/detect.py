@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DetectSummary", "detect", "detect_scan"]
 
-REVISION = 5
+REVISION = 6
 
 REPORT, SUMMARY, TABLE, ALL, LABELS, MAP, BRAIN, GONE_FROM = (
     "report.html",

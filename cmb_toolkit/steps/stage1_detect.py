@@ -35,7 +35,7 @@ from ..study.purposes import check_detector
 
 __all__ = ["DEFAULT", "stage1_detect"]
 
-REVISION = 2
+REVISION = 3
 
 DEFAULT = 0.01
 """Threshold where none is given and there are no validation subjects to choose one on: the paper's for HR."""

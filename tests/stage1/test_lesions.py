@@ -60,14 +60,14 @@ def test_a_lesion_on_four_slices_is_one_in_its_place(thickness, z_mm, seed):
     assert lesion["confidence"] == max(place[3] for place in places)
 
 
-apart_8_mm = st.sampled_from([(16, 0, 0), (0, 16, 0), (0, 0, 8), (9.3, 0, 6.5)])
+apart_8_mm = st.sampled_from([(16, 0, 0), (0, 16, 0), (9.3, 0, 6.5), (-9.3, 0, 6.5)])
 
 
 @given(st.floats(0.8, 2.5), apart_8_mm, st.integers(0, 10**6))
 @example(1.7, (9.3, 0, 6.5), 2)
 @settings(max_examples=20)
 def test_two_lesions_8_mm_apart_stay_two(thickness, apart, seed):
-    """16 voxels of 0.5 mm in the plane, 8 mm across the slices, or some of both: two thick slices cannot part that."""
+    """16 voxels of 0.5 mm in the plane, or some of it across the slices: two thick slices cannot part that."""
     rng = np.random.default_rng(seed)
     slices = min(4, max(1, int(6 / thickness)))
     i, j, z = apart
@@ -113,8 +113,22 @@ def test_a_large_lesion_whose_strongest_box_is_off_its_middle_is_one():
     confidence = [0.8, 0.9, 0.99, 0.98, 0.97, 0.96, 0.9]
     (found,) = lesions_of([(200, 220, k, c) for k, c in enumerate(confidence, 10)], 2.0).to_dict("records")
     assert (found["k"], found["first_k"], found["last_k"]) == (13, 10, 16)
-    rising = [*confidence[:6], 0.965]  # stronger than on the slice before: another lesion begins
-    assert len(lesions_of([(200, 220, k, c) for k, c in enumerate(rising, 10)], 2.0)) == 2
+
+
+@given(st.floats(0.8, 3.0), st.floats(6, 9), st.integers(0, 10**6))
+@settings(max_examples=20)
+def test_a_large_lesion_whose_ends_alone_have_boxes_is_one_in_its_place(thickness, size_mm, seed):
+    rng = np.random.default_rng(seed)
+    ends = [round((40 + side * size_mm / 2) / thickness) for side in (-1, 1)]
+    places = [(200 + rng.uniform(-2, 2), 220 + rng.uniform(-2, 2), k, rng.uniform(0.7, 1)) for k in ends]
+    (found,) = lesions_of(places, thickness).to_dict("records")
+    assert np.linalg.norm([found["x_mm"] - 100, found["y_mm"] - 110, found["z_mm"] - 40]) <= 3, "it is a hit"
+
+
+@pytest.mark.parametrize(("aside_mm", "across_mm"), [(0, 12), (3.5, 8), (5, 7)])
+def test_boxes_of_two_lesions_that_nearly_lie_above_each_other_stay_two(aside_mm, across_mm):
+    above = (200 + aside_mm / VOXEL, 220, 10 + across_mm, 0.8)
+    assert len(lesions_of([(200, 220, 10, 0.9), above], 1.0)) == 2
 
 
 @given(st.integers(0, 10**6), st.floats(0.05, 0.95))
