@@ -272,7 +272,11 @@ def plain_table(
 
 
 def _between(cell: Entry, before: str, dash: str, after: str) -> str:
-    return f"{before}{cell.interval[0]}{dash}{cell.interval[1]}{after}" if cell.interval else ""
+    if not cell.interval:
+        return ""
+    low, high = cell.interval
+    between = " to " if low[:1] in "+-" or high[:1] in "+-" else dash  # of differences: a dash would be one sign more
+    return f"{before}{low}{between}{high}{after}"
 
 
 def _latex(text: str) -> str:

@@ -175,3 +175,18 @@ def test_latex_compiles(tmp_path):
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}" + body + "\\end{document}", "utf-8"
     )
     subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        (("81.2", "99.9"), "81.2\N{EN DASH}99.9"),
+        (("-26.1", "-9.7"), "-26.1 to -9.7"),
+        (("-0.4", "+2.3"), "-0.4 to +2.3"),
+    ],
+)
+def test_the_ends_of_an_interval_are_told_from_their_signs(interval, shown):
+    table = Table("t", "t", (Column("a"), Column("b")), (Row((Entry("x"), Entry("1", interval))),))
+    assert f"({shown})" in table.markdown()
+    assert f">{shown}<" in table.html()
+    assert f"({shown.replace('\N{EN DASH}', '--')})" in table.latex()
