@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from nibabel.affines import apply_affine
 
-from cmb_toolkit.detect.extent import extent
 from cmb_toolkit.imaging.dipole import DIAMAGNETIC, dipole_likeness
+from cmb_toolkit.imaging.extent import extent
 from cmb_toolkit.io.nifti import read_mask, read_volume
 from cmb_toolkit.schema import WORLD
 from cmb_toolkit.study.cohort import read_participants

@@ -27,6 +27,9 @@ class Classifier:
         Side of its patches' cubes [voxel].
     work : float
         Its arithmetic for a patch, next to the paper's.
+    shrink_from : float
+        How large something must look to be shown to it shrunk to half [mm], where nothing else is asked for; 0: nothing
+        is, as where the network was published.
     """
 
     builder: str
@@ -34,6 +37,7 @@ class Classifier:
     openvino: str = ""
     size: int = 16
     work: float = 1.0
+    shrink_from: float = 5.0
 
 
 _KERAS, _OPENVINO = "cmb_toolkit.stage2.networks:", "cmb_toolkit.stage2.openvino_network:"
@@ -44,8 +48,8 @@ CLASSIFIERS: dict[str, Classifier] = {
     "channel": Classifier(_KERAS + "channel", "channel-centred", _OPENVINO + "channel"),
     "small": Classifier(_KERAS + "small", "small", _OPENVINO + "small", work=0.01),
     "paper-literal": Classifier(_KERAS + "paper_literal", "paper-literal", _OPENVINO + "paper_literal"),
-    "dou": Classifier(_RIVALS + "dou", "dou", _OPENVINO + "dou", size=20, work=0.012),
-    "chen": Classifier(_RIVALS + "chen", "chen", _OPENVINO + "chen", work=0.021),
-    "liu": Classifier(_RIVALS + "liu", "liu", _OPENVINO + "liu", work=0.043),
+    "dou": Classifier(_RIVALS + "dou", "dou", _OPENVINO + "dou", size=20, work=0.012, shrink_from=0),
+    "chen": Classifier(_RIVALS + "chen", "chen", _OPENVINO + "chen", work=0.021, shrink_from=0),
+    "liu": Classifier(_RIVALS + "liu", "liu", _OPENVINO + "liu", work=0.043, shrink_from=0),
 }
 """Name of a network -> what it is."""

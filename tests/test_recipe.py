@@ -166,7 +166,7 @@ def test_provenance_holds_what_was_asked_for_and_no_path():
         ),
         (DetectorTraining(), "seed watch select checkpoint_every_s engine"),
         (Frst(), "radii_mm strictness spread presmooth_mm least_gradient margin_mm"),
-        (Cropping(), "network rule distance_mm scale jitter seed"),
+        (Cropping(), "network rule distance_mm scale shrink_from jitter seed"),
         (
             Scheduled(),
             "schedule network epochs batch learning_rate class_weights augmentation copies select patience seed "

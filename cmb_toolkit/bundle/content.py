@@ -115,6 +115,8 @@ class Look:
         Least of stage 1's candidates.
     preprocessing : mapping
         Options of `cmbtk preprocess` that all scans learned from were cleaned with.
+    shrink_from : float
+        What looks so large or larger [mm] is shown to stage 2 shrunk to half; 0: nothing is.
     """
 
     method: str
@@ -124,6 +126,7 @@ class Look:
     by: Literal["both", "stage2"]
     confidence: float
     preprocessing: Mapping[str, Any]
+    shrink_from: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,8 @@ class Content:
             content[name] = None if purpose is None else purpose.as_json()
         if self.parent is None:
             del content["parent"]  # a model without one is as it was before there were any
+        if not self.look.shrink_from:
+            del content["look"]["shrink_from"]  # likewise
         return content
 
 
@@ -329,6 +334,10 @@ def parse(value: Any, where: str) -> Content:
     return content
 
 
+_LATER = {"parent", "shrink_from"}
+"""What models do not say that have none of it."""
+
+
 def _build(kind: Any, value: Any, at: str) -> Any:
     """A value of a declared kind out of JSON; ValueError says where there is none."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -352,7 +361,7 @@ def _object(kind: type[Any], value: Any, at: str) -> Any:
             raise ValueError(f"{at} is no purpose of a network")
         return purpose
     known = {each.name for each in fields(kind)}
-    if not isinstance(value, dict) or not known - {"parent"} <= set(value) <= known:
+    if not isinstance(value, dict) or not known - _LATER <= set(value) <= known:
         raise ValueError(f"{at or 'it'} has other entries than it must have")
     hints = get_type_hints(kind)
     return kind(**{name: _build(hints[name], each, f"{at}.{name}".lstrip(".")) for name, each in value.items()})

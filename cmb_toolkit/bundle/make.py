@@ -182,6 +182,7 @@ def _look(model: Model, final: Cell, judged: Sequence[Cell]) -> Look:
         patch_scale=cast(Any, inference.patch_scale),
         by=cast(Any, inference.by),
         confidence=float(np.exp(np.mean(np.log(confidence)))),
+        shrink_from=inference.shrink_from,
         preprocessing={name: value for name, value in model.preprocessing.items() if name not in _OF_SCANS},
     )
 

@@ -10,10 +10,10 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
 from ..imaging.dipole import DIAMAGNETIC, dipole_likeness
+from ..imaging.extent import Extent, extent
 from ..imaging.regrid import nearest
 from ..imaging.rim import without_rim
 from ..schema import LESIONS, VOXEL, WORLD
-from .extent import Extent, extent
 from .volume import OnGrid
 
 __all__ = ["LARGEST_MM", "described", "extents", "labels_on", "probabilities_on"]

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from ..bundle.content import Content, Grid, Look, OnImages, OnScans
 from ..evaluation.calibration import calibrated
 from ..imaging.frame import make_frame
-from ..imaging.normalise import phase_channel, swi_channel
 from ..methods.base import MOST
 from ..schema import VOXEL, WORLD
 from ..slices import slice_stem
 from ..stage1.candidates import candidate_table, place_boxes
 from ..stage1.composite import needs, network_images
 from ..stage1.detections import detection_table
-from ..stage2.patches import beside, cut
+from ..stage2.patches import patches_of
 from ..stage2.weighing import pooled
 from .networks import Networks
 from .volume import OnGrid, in_plane
@@ -118,10 +117,10 @@ def _stage2(scan: OnGrid, table: pd.DataFrame, look: Look, networks: Networks) -
         return np.full(len(table), np.nan)
     volumes, mask = scan.cleaned.volumes, scan.cleaned.mask
     centres = table[[*VOXEL]].to_numpy(float)
-    patches = beside(
-        cut(swi_channel(volumes["swi"], mask, look.patch_scale), centres, networks.patch),
-        cut(phase_channel(volumes["phase"], mask, look.patch_scale), centres, networks.patch),
-    )
+    patches = patches_of(
+        volumes["swi"], volumes["phase"], mask, scan.spacing, centres,
+        scale=look.patch_scale, size=networks.patch, shrink_from=look.shrink_from,
+    )  # fmt: skip
     return networks.probability(patches)
 
 

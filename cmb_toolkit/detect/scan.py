@@ -16,6 +16,7 @@ from ..bundle.content import Content
 from ..bundle.fit import Fit, fit
 from ..errors import DataError
 from ..imaging.clean import UnusableError
+from ..imaging.extent import NEAR_MM, Extent
 from ..imaging.recipe import Preprocessing
 from ..io.bids import echo_time_ms
 from ..io.fsl import other_program
@@ -26,7 +27,6 @@ from ..schema import VOXEL, WORLD
 from ..study.nameless import without_names
 from ..study.scan import Images, Scan, acquisition, own_recipe, read_images
 from ..study.scan_limits import method_doubts
-from .extent import NEAR_MM, Extent
 from .lesions import described, extents
 from .located import Located, located
 from .look import candidates_of

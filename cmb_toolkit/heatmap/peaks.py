@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..imaging.halved import SHRUNK, halved
 from ..lessons.brains import Brain
 from ..lessons.peaks import peaks as peaks_of
 from .blocks import factor_of, folded
@@ -19,9 +20,6 @@ Float = NDArray[np.float32]
 
 _PLANE, _SLICES = 32, 4
 """Voxels of the grid to multiples of which a scan is filled up: few shapes, and every network can halve them."""
-
-_SHRUNK = 2
-"""A microbleed of 8 mm looks like one of 4 mm then, which is large among those that networks learn from."""
 
 
 class Looks(NamedTuple):
@@ -68,9 +66,9 @@ def scores(run: Callable[[Float], Float], brain: Brain, looks: Looks = ONCE) -> 
     factor = factor_of(brain.spacing)
     found, inside = _mean(run, brain.channels, brain.mask, factor, looks.turns)
     if looks.shrunk:
-        small, _ = _mean(run, *_shrunk(brain.channels, brain.mask), factor, looks.turns)
-        between = (1 / _SHRUNK - 1) / 2  # where the middle of the grid's first voxel lies on the shrunk one
-        steps = np.full(3, 1 / _SHRUNK)
+        small, _ = _mean(run, *halved(brain.channels, brain.mask), factor, looks.turns)
+        between = (1 / SHRUNK - 1) / 2  # where the middle of the grid's first voxel lies on the shrunk one
+        steps = np.full(3, 1 / SHRUNK)
         there = ndimage.affine_transform(small, steps, between, output_shape=found.shape, order=1, mode="nearest")
         found = np.maximum(found, there * inside)
     return found
@@ -92,24 +90,6 @@ def _mean(
     for axes in turns:
         total += np.flip(run(folded(np.flip(image, axes), factor)[None])[0, ..., 0], axes)
     return np.asarray(total * inside / np.float32(len(turns)), np.float32), inside
-
-
-def _shrunk(
-    channels: NDArray[np.floating[Any]], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Means over cubes of two voxels a side, of what lies in the brain; in it is what at least half of lies in it."""
-    filled = [(0, -side % _SHRUNK) for side in mask.shape]
-    share = _means(np.pad(mask, filled)[..., None].astype(np.float32))
-    inside = share[..., 0] >= 1 / 2
-    means = _means(np.pad(channels, (*filled, (0, 0))).astype(np.float32)) / np.where(inside[..., None], share, 1)
-    return np.where(inside[..., None], means, np.float32(0)), inside
-
-
-def _means(volume: Float) -> Float:
-    """Of cubes: (i, j, k, c) -> (i/2, j/2, k/2, c)."""
-    i, j, k, c = volume.shape
-    cubes = volume.reshape(i // _SHRUNK, _SHRUNK, j // _SHRUNK, _SHRUNK, k // _SHRUNK, _SHRUNK, c)
-    return np.asarray(cubes.mean(axis=(1, 3, 5)), np.float32)
 
 
 def peaks(

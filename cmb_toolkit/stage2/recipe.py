@@ -34,6 +34,13 @@ class Cropping(Recipe):
         "Grey values to 0..1 inside the brain. fixed: SWI from 0 to its 99.9th percentile, phase from -pi to pi. "
         "paper: minimum to maximum of each subject; slice: of each slice.",
     )
+    shrink_from: float | Literal["auto"] = option(
+        "auto",
+        "What is dark over so many mm or more is shown shrunk to half: there are too few large microbleeds to learn "
+        "them as they are. 0: nothing is, as in the paper; auto: 5, and 0 for dou, chen and liu.",
+        least=0,
+        metavar="auto|MM",
+    )
     jitter: int = option(
         0,
         "Extra patches of each training mark, shifted at random within --distance: for few microbleeds.",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from nibabel.affines import apply_affine
 
+from ..bundle.content import Look
 from ..bundle.files import MODEL, Bundle, opened, verify
 from ..detect.recipe import Detecting
 from ..errors import MissingError
@@ -120,7 +121,7 @@ def _one(task: tuple[Scan, pd.DataFrame, bool], *, model: Path, review: Review) 
     table = _table(looked, agreed, whole, f"sub-reviewed{digest[:_NAMED]}")
     with publish(target, record) as folder:
         folder.mkdir()
-        np.save(folder / ARRAY, _cut(looked, table, bundle.content.look.patch_scale, networks.patch))
+        np.save(folder / ARRAY, _cut(looked, table, bundle.content.look, networks.patch))
         write_tsv(table[[*PATCHES.names, "mimic"]], folder / TABLE)
         makers = {facts.get("Manufacturer") for facts in looked.acquisition.values()}
         folder.note(digest=digest, simulated="simulated" in makers)
@@ -141,13 +142,12 @@ def _table(looked: Looked, agreed: pd.DataFrame, whole: bool, called: str) -> pd
     return table.astype({"label": "Int64"})
 
 
-def _cut(looked: Looked, table: pd.DataFrame, scale: str, size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    from ..imaging.normalise import phase_channel, swi_channel
-    from ..stage2.patches import beside, cut
+def _cut(looked: Looked, table: pd.DataFrame, look: Look, size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    from ..stage2.patches import patches_of
 
-    volumes, mask = looked.on.cleaned.volumes, looked.on.cleaned.mask
-    centres = table[[*VOXEL]].to_numpy(float)
-    return beside(
-        cut(swi_channel(volumes["swi"], mask, scale), centres, size),
-        cut(phase_channel(volumes["phase"], mask, scale), centres, size),
-    )
+    on, centres = looked.on, table[[*VOXEL]].to_numpy(float)
+    volumes, mask = on.cleaned.volumes, on.cleaned.mask
+    return patches_of(
+        volumes["swi"], volumes["phase"], mask, on.spacing, centres,
+        scale=look.patch_scale, size=size, shrink_from=look.shrink_from,
+    )  # fmt: skip

@@ -21,14 +21,13 @@ from ..errors import DataError, MissingError, Problems
 from ..evaluation.matching import rows_by_subject
 from ..evaluation.rules import rule_named
 from ..evaluation.rules.base import Rule
-from ..imaging.normalise import phase_channel, swi_channel
 from ..io.nifti import check_same_grid, read_mask, read_volume
 from ..io.publish import Record, fingerprint, publish
 from ..io.tables import read_tsv, write_tsv
 from ..model import OnProgress
 from ..parallel import for_each
 from ..schema import CANDIDATES, PATCHES
-from ..stage2.patches import beside, cut
+from ..stage2.patches import patches_of
 from ..stage2.recipe import Cropping
 from ..study.boxes import boxes_of, is_merged
 from ..study.cell import finding, read_setup
@@ -86,11 +85,13 @@ def stage2_crop(
     """
     recipe = recipe or Cropping()
     asked = asdict(recipe)
-    network = asked.pop("network")
+    del asked["network"], asked["shrink_from"]
     hit = rule_named(recipe.rule, distance_mm=recipe.distance_mm)
     study, files = Study.of_cell(cell)
     setup = read_setup(files)
-    size = CLASSIFIERS[network or DETECTORS[setup.method].network or "paper"].size
+    network = CLASSIFIERS[recipe.network or DETECTORS[setup.method].network or "paper"]
+    size = network.size
+    shrink_from = network.shrink_from if recipe.shrink_from == "auto" else recipe.shrink_from
     candidates = _read_candidates(files, setup.roles)
     learned_from = [subject for role in _LEARNED_FROM for subject in setup.roles[role]]
     subjects = sorted({*candidates["participant_id"], *learned_from})
@@ -106,6 +107,7 @@ def stage2_crop(
         parameters={
             **asked,
             "size": size,
+            **({"shrink_from": shrink_from} if shrink_from else {}),  # patches without stay what they are
             "roles": {role: list(names) for role, names in setup.roles.items()},
         },
         sources=(
@@ -125,7 +127,7 @@ def stage2_crop(
         open_memmap(folder / ARRAY, mode="w+", dtype=np.float32, shape=shape).flush()
         with (folder / ARRAY).open("r+b") as stream:  # on a full disk fail here: a sparse map would kill the process
             os.posix_fallocate(stream.fileno(), 0, (folder / ARRAY).stat().st_size)
-        work = partial(_cut_subject, array=folder / ARRAY, scale=recipe.scale, size=size)
+        work = partial(_cut_subject, array=folder / ARRAY, scale=recipe.scale, size=size, shrink_from=shrink_from)
         for_each(work, tasks, jobs=jobs, on_progress=on_progress, label=lambda task: task.subject)
         write_tsv(table[PATCHES.names], folder / TABLE)
         contents = [{"file": name, **fingerprint(folder / name)} for name in (ARRAY, TABLE)]
@@ -231,14 +233,13 @@ def _tasks(study: Study, table: pd.DataFrame) -> list[_Task]:
     return tasks
 
 
-def _cut_subject(task: _Task, *, array: Path, scale: str, size: int) -> None:
+def _cut_subject(task: _Task, *, array: Path, scale: str, size: int, shrink_from: float) -> None:
     swi_file, phase_file, mask_file = task.volumes
     swi, phase = read_volume(swi_file, order="F"), read_volume(phase_file, order="F")
     check_same_grid(swi, phase)
     mask = read_mask(mask_file, swi)
-    patches = beside(
-        cut(swi_channel(swi.data, mask, scale), task.centres, size),
-        cut(phase_channel(phase.data, mask, scale), task.centres, size),
+    patches = patches_of(
+        swi.data, phase.data, mask, swi.zooms, task.centres, scale=scale, size=size, shrink_from=shrink_from
     )
     # each subject has its own rows, so that processes can write at once
     mapped = open_memmap(array, mode="r+")

@@ -26,6 +26,8 @@ class Inference:
         Of candidates nearer than this [mm] such a method keeps the strongest; 0 of a detector on slices.
     patch_scale : str
         How a volume's values become 0..1 before patches are cut.
+    shrink_from : float
+        Of what looks so large or larger [mm] patches are cut from the scan shrunk to half; 0: of nothing.
     by : str
         What a finding is kept by: ``both`` stages' probability or ``stage2``'s alone.
     """
@@ -34,6 +36,7 @@ class Inference:
     settings: Mapping[str, Any]
     separation_mm: float
     patch_scale: str
+    shrink_from: float
     by: str
 
 
@@ -53,5 +56,6 @@ def read_inference(cell: Cell) -> Inference:
         detected.get("recipe", {}),
         float(detected.get("separation_mm", 0.0)),
         cropped["scale"],
+        float(cropped.get("shrink_from", 0.0)),
         classified.get("by", "stage2"),
     )

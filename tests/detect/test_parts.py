@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 
-from cmb_toolkit.detect.extent import extent
 from cmb_toolkit.detect.lesions import described, extents, labels_on, probabilities_on
 from cmb_toolkit.detect.volume import OnGrid, in_plane
 from cmb_toolkit.imaging.clean import Cleaned
+from cmb_toolkit.imaging.extent import extent
 
 SHAPE, SPACING = (64, 72, 16), (0.6, 0.6, 2.0)
 AFFINE = np.diag([*SPACING, 1.0])

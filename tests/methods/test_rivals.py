@@ -13,6 +13,7 @@ from cmb_toolkit.lessons import loop, skill
 from cmb_toolkit.methods.dou import Dou
 from cmb_toolkit.methods.sliding import Hong, Wang
 from cmb_toolkit.stage1.recipe import search_of
+from cmb_toolkit.stage2.recipe import Cropping
 from cmb_toolkit.steps.find import find
 from cmb_toolkit.steps.stage2_classify import _by
 from cmb_toolkit.steps.stage2_crop import stage2_crop
@@ -56,7 +57,11 @@ def test_those_of_one_generator_share_what_it_saw(study):
 @pytest.mark.parametrize("method", ["liu", "chen"])
 def test_its_own_network_is_trained_where_nothing_else_is_asked_for(study, method, monkeypatch):
     cell = found(study, method, threshold=1e-4)
-    assert read_record(stage2_crop(cell.folder))["parameters"]["size"] == 16
+    cropped = read_record(stage2_crop(cell.folder))["parameters"]
+    assert cropped["size"] == 16
+    assert "shrink_from" not in cropped, "as published"
+    assert read_record(stage2_crop(cell.folder, Cropping(network="small")))["parameters"]["shrink_from"] == 5
+    stage2_crop(cell.folder)
     planned = SimpleNamespace()
     monkeypatch.setattr(import_module("cmb_toolkit.steps.stage2_train"), "_train", lambda files, plan, *_: set_(plan))
     monkeypatch.setattr(import_module("cmb_toolkit.steps.stage2_train"), "_write", lambda *_: None)
