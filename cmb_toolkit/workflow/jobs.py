@@ -13,13 +13,18 @@ from ..paper.cells import PlannedCell, is_scanner_fold
 from ..paper.options import SEEDED, words
 from ..paper.settings import Settings
 
-__all__ = ["GPU_STEPS", "Job", "job_table", "list_jobs"]
+__all__ = ["Job", "job_table", "list_jobs", "uses_gpu"]
 
 STUDY = "study"
 """Stands for the cell in the name of a job that is done once for the whole study."""
 
-GPU_STEPS = ("stage1-train", "stage1-detect", "stage2-train", "stage2-classify")
-"""Steps that use a GPU where there is one."""
+_GPU_STEPS = ("stage1-train", "stage1-detect", "stage2-train", "stage2-classify")
+
+
+def uses_gpu(step: str) -> bool:
+    """Whether a step uses a GPU where there is one: those with networks, also of methods that one command does."""
+    method = finders().get(step)
+    return step in _GPU_STEPS or (method is not None and DETECTORS[method].learns)
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def job_table(
             detector.command: [cell.name for cell in cells if cell.detector is detector]
             for detector in DETECTORS.values()
         },
-        "finders": list(finders()),
+        "finders": {command: DETECTORS[method].learns for command, method in finders().items()},
         "found by": {cell.name: cell.detector.finds for cell in cells},
         "revisions": {step: revision for step in {job.step for job in jobs} if (revision := _revision(step)) > 1},
         "cluster": {job.step: settings.job(job.step) for job in jobs},

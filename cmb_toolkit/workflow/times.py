@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .jobs import GPU_STEPS, Job
+from .jobs import Job, uses_gpu
 
 __all__ = ["expected", "total"]
 
@@ -47,6 +47,6 @@ def total(seconds: Mapping[Job, float | None], at_once: int, gpus: int) -> float
         return None
     by_step: Sequence[tuple[str, float]] = [(job.step, value) for job, value in seconds.items() if value is not None]
     whole = sum(value for _, value in by_step) / at_once
-    on_gpu = sum(value for step, value in by_step if step in GPU_STEPS) / gpus if gpus else 0.0
+    on_gpu = sum(value for step, value in by_step if uses_gpu(step)) / gpus if gpus else 0.0
     longest = max((value for _, value in by_step), default=0.0)
     return max(whole, on_gpu, longest)

@@ -18,6 +18,7 @@ from cmb_toolkit.io.publish import sidecar
 from cmb_toolkit.io.tables import write_tsv
 from cmb_toolkit.study.layout import Study
 from cmb_toolkit.workflow.experiment import _Live, last_words, plan, read_experiment
+from cmb_toolkit.workflow.snakemake import Place, arguments
 
 SETTINGS = """
 base = "demo"
@@ -204,6 +205,24 @@ def test_the_whole_of_it(place, typed, cmbtk):
     assert "Everything is done." in typed("experiment", "run", study.root, "--settings", settings)
     assert study.cell("tiny-lr", "swi+cphase-averaged", "1").candidates.read_bytes() == candidates
     assert "Results" in typed("tables", study.root)
+
+
+@pytest.mark.parametrize(("method", "learns"), [("frst", False), ("heatmap", True)])
+def test_what_learns_stands_in_nobodys_way_and_may_take_a_gpu(small_study, tmp_path, method, learns):
+    """A training of half an hour that held what lies in slices/ kept every other cell waiting."""
+    settings, config = tmp_path / "settings.toml", tmp_path / "table.json"
+    settings.write_text(SETTINGS.replace("tables = [3, 8]", f'tables = [9]\nrivals = ["{method}"]'), "utf-8")
+    experiment = read_experiment(small_study, str(settings))
+    config.write_text(json.dumps(experiment.table), "utf-8")
+    targets = [f"scratch/experiment/done/tiny_{method}_fold-1/{method}"]
+    argv, added = arguments(small_study, config, Place("local", 2, 1, 1), targets, only="say")
+    argv[argv.index("--logger") : argv.index("--logger") + 2] = ["--printshellcmds"]
+    said = subprocess.run(argv, env={**os.environ, **added}, capture_output=True, text=True, check=True)
+    (job,) = [part for part in (said.stdout + said.stderr).split("\nrule ") if part.startswith(method)]
+    assert ("slices=1" in job) != learns
+    assert ("gpu=1" in job) == learns
+    assert f"{'on_a_gpu ' if learns else ''}cmbtk {method} . --jobs" in job
+    assert ("on_a_gpu" in job) == learns
 
 
 def test_a_second_run_in_a_study_is_refused(place, typed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmb_toolkit.workflow.jobs import Job
+from cmb_toolkit.workflow.jobs import Job, uses_gpu
 from cmb_toolkit.workflow.times import expected, total
 
 
@@ -45,3 +45,9 @@ def test_total(at_once, gpus, hours):
     assert total(seconds, at_once, gpus) == hours
     assert total(seconds | {job("frst", "HR_1"): None}, at_once, gpus) is None
     assert total({}, at_once, gpus) == 0
+
+
+def test_methods_that_learn_use_a_gpu_and_others_do_not():
+    assert [uses_gpu(step) for step in ("stage1-train", "heatmap", "dou", "frst", "liu", "evaluate")] == [
+        True, True, True, False, False, False
+    ]  # fmt: skip
