@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, UsageError
 from ..imaging.extent import extent
-from ..imaging.halved import halved, on_halved
+from ..imaging.halved import SHRUNK, halved
 from ..imaging.normalise import phase_channel, swi_channel
 
 __all__ = ["PATCH_SIZE", "beside", "cut", "patches_of"]
@@ -118,9 +118,11 @@ def patches_of(
         return patches
     large = np.array([_looks_large(swi, mask, place, spacing, shrink_from) for place in centres], bool)
     if large.any():
-        small, _ = halved(np.stack(channels, axis=-1), mask)
-        places = on_halved(centres[large])
-        patches[large] = beside(*(cut(small[..., n], places, size) for n in range(2)))
+        # what halving the whole scan would give, of what the patches show alone
+        middles = np.floor((centres[large] + 0.5) / SHRUNK) * SHRUNK
+        wide = [cut(each, middles, SHRUNK * size) for each in (*channels, mask.astype(np.float32))]
+        small = [halved(np.stack([swi, phase], axis=-1), brain > 0)[0] for swi, phase, brain in zip(*wide, strict=True)]
+        patches[large] = beside(*np.moveaxis(np.stack(small), -1, 0))
     return patches
 
 
