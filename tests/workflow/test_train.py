@@ -77,6 +77,7 @@ def test_what_learned_nothing_is_no_model_and_what_did_is_one(clean, tmp_path, w
     assert content.points["balanced"].sensitivity[0] == 1
     assert content.points["balanced"].false_positives[0] == 0
     assert content.look.preprocessing["brain_mask"] == "none"
+    assert content.look.shrink_from == 5, "as its patches were cut"
     assert content.licence == "CC0"
     records = [read_record(study.subject(subject)) for subject in learners]
     phases = {each["sha256"] for record in records for each in record["sources"] if each["role"] == "phase"}
