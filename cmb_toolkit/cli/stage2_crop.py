@@ -21,11 +21,11 @@ from .recipes import recipe_options
 def command(cell: Path, jobs: int, **asked: Any) -> None:
     """Cut SWI and phase patches around the candidates of CELL.
 
-    A patch is 16 x 16 x 16 voxels of SWI beside as many of high-passed phase, at the scan's own resolution, with the
-    voxel nearest to the candidate's centre at index 8 (of 0 to 15) and 0 beyond the volume. Every candidate of every
-    subject gets one, labelled by the truth; one that is no hit but lies beside a microbleed, on the next slice say, has
-    no label and is not trained on. The readers' marks of training and validation subjects are added, so that stage 2
-    also learns from microbleeds that stage 1 missed.
+    A patch is 16 x 16 x 16 voxels of SWI beside as many of high-passed phase, at the scan's own resolution (of what
+    looks large, at half of it: --shrink-from), with the voxel nearest to the candidate's centre at index 8 (of 0 to 15)
+    and 0 beyond the volume. Every candidate of every subject gets one, labelled by the truth; one that is no hit but
+    lies beside a microbleed, on the next slice say, has no label and is not trained on. The readers' marks of training
+    and validation subjects are added, so that stage 2 also learns from microbleeds that stage 1 missed.
 
     The result is the folder patches in the cell: patches.npy (n, 16, 32, 16) and patches.tsv.
 

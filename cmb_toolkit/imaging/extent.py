@@ -1,4 +1,4 @@
-"""What belongs to a finding, and how large it looks: the dark region around its place on the SWI.
+"""What belongs to a candidate, and how large it looks: the dark region around its place on the SWI.
 
 The rule: within :data:`REACH_MM` of the place, from the darkest voxel within :data:`NEAR_MM` on, the connected voxels
 that are darker than 0.45 of the way from that voxel to the tissue around (the median of the ring from 5 to 8 mm in its

@@ -1,6 +1,6 @@
 """Patches for the second stage: 16 x 16 x 16 voxels of SWI beside as many of phase (paper, section 2.1.2).
 
-Both are cut from the volumes at their own resolution, around the centre of a candidate's box. A side of 16 has no
+Both are cut from the volumes, at their own resolution, around the centre of a candidate's box. A side of 16 has no
 middle voxel: **the voxel nearest to the centre stands at index 8 of 0..15**, so the patch reaches 8 voxels to the
 lower side of it and 7 to the upper. Where a patch reaches beyond the volume it is filled with 0, the value that both
 channels have outside the brain.
@@ -121,7 +121,7 @@ def patches_of(
         # what halving the whole scan would give, of what the patches show alone
         middles = np.floor((centres[large] + 0.5) / SHRUNK) * SHRUNK
         wide = [cut(each, middles, SHRUNK * size) for each in (*channels, mask.astype(np.float32))]
-        small = [halved(np.stack([swi, phase], axis=-1), brain > 0)[0] for swi, phase, brain in zip(*wide, strict=True)]
+        small = [halved(np.stack(both, axis=-1), brain > 0)[0] for *both, brain in zip(*wide, strict=True)]
         patches[large] = beside(*np.moveaxis(np.stack(small), -1, 0))
     return patches
 
